@@ -1,0 +1,45 @@
+"""The exceptions of drawwell.
+
+::
+
+    DrawwellError
+    +-- GeneratorFileError      a file that is no whole, valid drawwell generator
+    +-- ProviderError           the execution provider asked for cannot be had, or draws wrong pixels
+    +-- RequestError            the call itself is wrong; trying again will not help   (also a ValueError)
+    +-- ServerError             the server cannot be used
+        +-- UnreachableError    no connection, or it broke, or it took too long
+        +-- UnavailableError    the server answered 429, 502, 503 or 504 until the retries were spent
+        +-- ResponseError       what came is not what was asked for
+"""
+
+
+class DrawwellError(Exception):
+    """Anything that drawwell raises on purpose; its text is a sentence for a user."""
+
+
+class GeneratorFileError(DrawwellError):
+    """The file is no whole, valid drawwell generator."""
+
+
+class ProviderError(DrawwellError):
+    """The execution provider that was asked for cannot be had, or does not draw the card's known answers."""
+
+
+class RequestError(DrawwellError, ValueError):
+    """The call itself is wrong: a seed, an index or a count out of range, or something that the server refused."""
+
+
+class ServerError(DrawwellError):
+    """The server cannot be used now."""
+
+
+class UnreachableError(ServerError):
+    """No connection, a connection that broke, or an answer that took too long, after all retries."""
+
+
+class UnavailableError(ServerError):
+    """The server said that it cannot answer now (429, 502, 503, 504), after all retries."""
+
+
+class ResponseError(ServerError):
+    """What came is not what was asked for: its shape, dtype, count, digest or checksum is wrong, after all retries."""

@@ -1,0 +1,40 @@
+"""What the bytes of an image may depend on besides its address and the model digest."""
+
+import platform
+from pathlib import Path
+
+import numpy as np
+
+import drawwell
+
+_KERNEL_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
+"""The processor's features by which ONNX Runtime and numpy choose their kernels."""
+
+
+def fingerprint(provider: str) -> str:
+    """The render fingerprint: versions, execution provider and kind of processor, in printable ASCII.
+
+    Two engines with one fingerprint draw the same bytes from one file; with different ones, pixels agree within
+    the tolerance that the card states.
+    """
+    import onnxruntime
+
+    parts = {
+        "drawwell": drawwell.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "numpy": np.__version__,
+        "provider": provider,
+        "processor": _processor(),
+    }
+    return "; ".join(f"{name}={value}" for name, value in parts.items()).encode("ascii", "replace").decode()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    except OSError:  # not Linux
+        return f"{platform.machine()} {platform.processor()}".strip()
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    family = [facts[name] for name in ("vendor_id", "cpu family", "model") if name in facts]
+    flags = [flag for flag in _KERNEL_FLAGS if flag in facts.get("flags", "").split()]
+    return " ".join([platform.machine(), *family, *flags])

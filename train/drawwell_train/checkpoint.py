@@ -1,0 +1,135 @@
+"""Checkpoints on disk: whole or not there at all, and checked before they are believed.
+
+A checkpoint is a folder ``step-00001000`` with ``tensors.safetensors``, ``state.json`` (the step, the resolved
+configuration, the versions) and ``manifest.json`` (the SHA-256 of the other two). No pickle is ever read.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from drawwell.errors import DrawwellError
+from drawwell_train.config import TrainConfig, from_json, to_json
+
+_TENSORS, _STATE, _MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
+_PREFIX, _TEMPORARY = "step-", ".writing-"
+
+
+class CheckpointError(DrawwellError):
+    """A checkpoint is missing, damaged, or cannot be written; the message says which."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The tensors of ``state.to_tensors`` after ``step`` steps of ``config``."""
+
+    step: int
+    config: TrainConfig
+    tensors: dict[str, Tensor]
+
+
+def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
+    """Write the checkpoint below ``folder`` and drop all but the newest ``keep``; a crash leaves the earlier ones as they were."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{_PREFIX}{checkpoint.step:08d}"
+    temporary = folder / f"{_TEMPORARY}{target.name}"
+    state = {"step": checkpoint.step, "config": json.loads(to_json(checkpoint.config)), "torch": torch.__version__}
+    contents = {
+        _TENSORS: safetensors.torch.save(checkpoint.tensors),
+        _STATE: json.dumps(state, indent=2).encode(),
+    }
+    contents[_MANIFEST] = json.dumps({name: _sha256(content) for name, content in contents.items()}, indent=2).encode()
+    try:
+        _write_folder(temporary, contents)
+        os.rename(temporary, target)
+        _fsync_folder(folder)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        size = sum(map(len, contents.values()))
+        raise CheckpointError(f"{target}: {size:,} bytes could not be written ({error.strerror}); the checkpoint before it is whole") from error
+    for _, old in _steps(folder)[keep:]:
+        shutil.rmtree(old)
+    return target
+
+
+def load(path: Path) -> Checkpoint:
+    """Read one checkpoint. Raises ``CheckpointError`` unless every byte is as it was written."""
+    try:
+        manifest = json.loads((path / _MANIFEST).read_bytes())
+        contents = {name: (path / name).read_bytes() for name in (_TENSORS, _STATE)}
+        for name, content in contents.items():
+            if _sha256(content) != manifest[name]:
+                raise CheckpointError(f"{path / name}: its SHA-256 is not the manifest's, so it is damaged")
+        state = json.loads(contents[_STATE])
+        return Checkpoint(state["step"], from_json(json.dumps(state["config"])), safetensors.torch.load(contents[_TENSORS]))
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: is no whole checkpoint ({error})") from error
+
+
+def load_latest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest whole checkpoint, or None where there is none yet; and a sentence for each damaged one passed over.
+
+    Raises ``CheckpointError`` where there are checkpoints and all are damaged: to start anew would throw the run away.
+    """
+    damaged = []
+    for _, path in _steps(folder):
+        try:
+            return load(path), damaged
+        except CheckpointError as error:
+            damaged.append(str(error))
+    if damaged:
+        raise CheckpointError("\n".join(["every checkpoint of this run is damaged:", *damaged]))
+    return None, []
+
+
+def discard_after(folder: Path, step: int) -> None:
+    """Remove what a crash left half written and the checkpoints past ``step``, which the run is about to write anew."""
+    for path in folder.glob(f"{_TEMPORARY}*"):
+        shutil.rmtree(path)
+    for number, path in _steps(folder):
+        if number > step:
+            shutil.rmtree(path)
+
+
+def _steps(folder: Path) -> list[tuple[int, Path]]:
+    """The checkpoints below ``folder``, newest first, by their number and never by a file's time."""
+
+    def numbered() -> Iterator[tuple[int, Path]]:
+        for path in folder.glob(f"{_PREFIX}*"):
+            number = path.name.removeprefix(_PREFIX)
+            if number.isdecimal():
+                yield int(number), path
+
+    return sorted(numbered(), reverse=True)
+
+
+def _write_folder(folder: Path, contents: dict[str, bytes]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, content in contents.items():
+        with open(folder / name, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    _fsync_folder(folder)
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

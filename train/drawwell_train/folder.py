@@ -1,0 +1,60 @@
+"""A folder of pictures as an array: found, decoded, resized and cropped; bad ones named, not fatal."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+
+Shape = tuple[int, int, int]
+"""Height, width, channels."""
+
+
+def list_classes(folder: Path) -> list[tuple[Path, str]]:
+    """Every picture below ``folder`` with its class, the first sub-folder on its way, in the order of their names."""
+    found = []
+    for directory, sub_folders, names in os.walk(folder):  # links to folders are not followed: they may lead in circles
+        sub_folders.sort()
+        parts = Path(directory).relative_to(folder).parts
+        found += [(Path(directory, name), parts[0] if parts else "") for name in names if Path(name).suffix.lower() in SUFFIXES]
+    return sorted(found)
+
+
+def read_folder(files: Sequence[Path], shape: Shape) -> tuple[npt.NDArray[np.uint8], list[int], list[str]]:
+    """Decode ``files`` to uint8 ``[N, H, W, C]``; also the positions of those kept and a sentence for each bad one."""
+    images = np.empty((len(files), *shape), np.uint8)
+    kept, skipped = [], []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for position, decoded in enumerate(pool.map(lambda file: _decode(file, shape), files)):
+            if isinstance(decoded, str):
+                skipped.append(decoded)
+            else:
+                images[len(kept)] = decoded
+                kept.append(position)
+    return images[: len(kept)], kept, skipped
+
+
+def fit(picture: Image.Image, shape: Shape) -> npt.NDArray[np.uint8]:
+    """Resize the shorter side to ``shape`` and crop the centre: uint8 ``[H, W, C]``. Transparency becomes white."""
+    height, width, channels = shape
+    if picture.mode.startswith("I;16"):  # Pillow would clip 16 bits at 255 instead of scaling them
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    return np.asarray(ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)).reshape(shape)
+
+
+def _decode(file: Path, shape: Shape) -> npt.NDArray[np.uint8] | str:
+    try:
+        with Image.open(file) as picture:
+            picture.draft("RGB" if shape[2] == 3 else "L", (2 * shape[1], 2 * shape[0]))  # a large JPEG is read scaled down
+            return fit(ImageOps.exif_transpose(picture), shape)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow raises on a bad file
+        return f"{str(file)!r}: {error}"

@@ -1,0 +1,162 @@
+"""Training, from a resolved configuration to a finished run folder."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from drawwell.errors import DrawwellError
+from drawwell.latents import latents
+from drawwell.pictures import Images
+from drawwell_train import checkpoint
+from drawwell_train import state as states
+from drawwell_train.checkpoint import Checkpoint
+from drawwell_train.config import TrainConfig
+from drawwell_train.data import ImageData
+from drawwell_train.networks import to_pixels
+from drawwell_train.run import Run
+from drawwell_train.state import TrainState
+from drawwell_train.steps import Stats, train_step
+
+Report = Callable[[dict[str, float | int]], None]
+Say = Callable[[str], None]
+
+_SHEET_IMAGES = 64
+_SHEET_SEED = 0
+
+
+class DivergedError(DrawwellError):
+    """A loss or a weight became NaN or infinite."""
+
+
+class StoppedError(DrawwellError):
+    """A signal asked the training to stop; its state is saved."""
+
+
+def train(config: TrainConfig, data: ImageData, run: Run, report: Report, say: Say) -> TrainState:
+    """Train, or continue, until ``config.steps``. The caller holds the run's lock."""
+    device = torch.device(config.device)
+    state = states.build(config, device)
+    _resume(state, run, say)
+    real = _Batches(data, config, device, state.step * config.d_steps)
+    ticks = _Ticks(state.step)
+    with _stop_requested() as stop:
+        while state.step < config.steps:
+            ticks.add(_checked(train_step(state, config, real.next), state, run))
+            last = state.step == config.steps or bool(stop)
+            if state.step % config.log_every == 0 or last:
+                record = ticks.summary(state.step, config)
+                run.append_stats(record)
+                report(record)
+            if state.step % config.sample_every == 0 or last:
+                run.save_sheet(_sample(state, config), state.step)
+            if state.step % config.save_every == 0 or last:
+                _save(state, config, run)
+            if stop:
+                raise StoppedError(f"stopped and saved at step {state.step:,}; the same command continues it")
+    return state
+
+
+def _resume(state: TrainState, run: Run, say: Say) -> None:
+    found, damaged = checkpoint.load_latest(run.checkpoints)
+    for sentence in damaged:
+        say(f"[bold red]damaged checkpoint passed over:[/] {sentence}")
+    step = found.step if found else 0
+    if found:
+        states.restore(state, found.tensors, step)
+        say(f"continuing {run.path} at step {step:,}")
+    checkpoint.discard_after(run.checkpoints, step)
+    run.truncate_stats(step)
+
+
+def _save(state: TrainState, config: TrainConfig, run: Run) -> Path:
+    tensors = states.to_tensors(state)
+    if not states.all_finite(tensors):
+        raise _diverged(state, run)
+    return checkpoint.save(run.checkpoints, Checkpoint(state.step, config, tensors), config.keep)
+
+
+def _checked(stats: Stats, state: TrainState, run: Run) -> Stats:
+    if not all(value.isfinite() for value in stats.values()):
+        raise _diverged(state, run)
+    return stats
+
+
+def _diverged(state: TrainState, run: Run) -> DivergedError:
+    return DivergedError(
+        f"NaN or infinity at step {state.step:,}: training stopped, and the last good checkpoint is kept in {run.checkpoints}. "
+        "A lower --learning-rate in another run folder, or --precision float32, usually helps"
+    )
+
+
+@torch.no_grad()
+def _sample(state: TrainState, config: TrainConfig) -> Images:
+    """The same addresses every time, drawn as the exported generator would draw them."""
+    z = torch.from_numpy(latents(_SHEET_SEED, range(_SHEET_IMAGES), config.latent_dim, config.prior)).to(config.device)
+    images: Images = to_pixels(state.averaged(z)).cpu().numpy()
+    return images
+
+
+class _Batches:
+    """Batch ``b`` is a pure function of the seed and ``b``: the place in the data needs no record but the step."""
+
+    def __init__(self, data: ImageData, config: TrainConfig, device: torch.device, done: int) -> None:
+        self._images = torch.from_numpy(data.images).permute(0, 3, 1, 2)  # stays uint8, [N, C, S, S]
+        self._config, self._device = config, device
+        self._position = done * config.batch_size
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+
+    def next(self) -> Tensor:
+        """Real images, float32 ``[N, C, S, S]`` in [-1, 1]; every image comes once in every epoch."""
+        indices = torch.cat(list(self._places(self._config.batch_size)))
+        pixels = self._images[indices].to(self._device)
+        return (pixels.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+    def _places(self, wanted: int) -> Iterator[Tensor]:
+        while wanted:
+            epoch, place = divmod(self._position, len(self._images))
+            if epoch != self._epoch:
+                order = torch.Generator().manual_seed(self._config.seed * 1_000_003 + epoch)
+                self._epoch, self._order = epoch, torch.randperm(len(self._images), generator=order)
+            taken = self._order[place : place + wanted]
+            self._position += len(taken)
+            wanted -= len(taken)
+            yield taken
+
+
+class _Ticks:
+    """Means of the steps since the last line of ``stats.jsonl``."""
+
+    def __init__(self, step: int) -> None:
+        self._begin(step)
+
+    def _begin(self, step: int) -> None:
+        self._step, self._time, self._sums = step, time.perf_counter(), dict[str, Tensor]()
+
+    def add(self, stats: Stats) -> None:
+        self._sums = {name: self._sums.get(name, 0) + value for name, value in stats.items()}
+
+    def summary(self, step: int, config: TrainConfig) -> dict[str, float | int]:
+        steps, seconds = step - self._step, time.perf_counter() - self._time
+        means = {name: round(float(total) / steps, 5) for name, total in self._sums.items()}
+        self._begin(step)
+        images = step * config.d_steps * config.batch_size
+        per_second = steps * config.d_steps * config.batch_size / seconds
+        return {"step": step, "images": images, "images_per_second": round(per_second, 1), **means}
+
+
+@contextmanager
+def _stop_requested() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM, so that the step under way is finished and saved before the process ends."""
+    received: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, _: received.append(number)) for number in signals]
+    try:
+        yield received
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,105 @@
+"""`drawwell train`: options in, a finished run folder out."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from drawwell.errors import DrawwellError
+from drawwell_train import data, state
+from drawwell_train.checkpoint import load_latest
+from drawwell_train.config import TrainConfig
+from drawwell_train.loop import train
+from drawwell_train.run import Run
+
+
+def main(config: TrainConfig) -> None:
+    """Train what ``config`` says. Raises ``DrawwellError`` with a sentence for whatever is the user's to mend."""
+    console = Console(stderr=True)
+    images = data.load(config.data, config.size, config.channels)
+    config = resolve(config, images)
+    for sentence in images.skipped:
+        console.print(f"[yellow]skipped[/] {sentence}", highlight=False)
+    console.print(describe(config, images), highlight=False)
+    if config.dry_run:
+        return
+    assert config.out is not None and config.threads is not None, "the configuration is resolved"
+    torch.set_num_threads(config.threads)
+    run = Run(config.out)
+    with run.locked():
+        run.begin(config)
+        with _Progress(config, console) as progress:
+            finished = train(config, images, run, progress.show, lambda text: console.print(text, highlight=False))
+    console.print(f"done: {finished.step:,} steps; weights {state.digest(state.to_tensors(finished))}", highlight=False)
+    console.print(f"see {run.path}/samples; next: drawwell export {run.path}", highlight=False)
+
+
+def resolve(config: TrainConfig, images: data.ImageData) -> TrainConfig:
+    """Put numbers in place of every default that depends on the data or on the machine."""
+    size, channels = images.images.shape[1], images.images.shape[3]
+    name = config.name or Path(config.data).expanduser().resolve().name.split(".")[0]
+    device = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DrawwellError("--device cuda: torch finds no CUDA device here; --device cpu trains without one")
+    precision = config.precision if config.precision != "auto" else "bfloat16" if _multiplies_bfloat16(device) else "float32"
+    threads = config.threads or len(os.sched_getaffinity(0))
+    out = config.out or Path("runs", name)
+    return replace(config, size=size, channels=channels, name=name, device=device, precision=precision, threads=threads, out=out)  # type: ignore[arg-type]
+
+
+def _multiplies_bfloat16(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def describe(config: TrainConfig, images: data.ImageData) -> str:
+    """What is about to happen, in a few lines."""
+    networks = state.build(config, torch.device("cpu")).networks()
+    sizes = {name: sum(parameter.numel() for parameter in network.parameters()) for name, network in networks.items()}
+    count, height, width, channels = images.images.shape
+    epochs = config.steps * config.d_steps * config.batch_size / count
+    lines = [
+        f"data      {count:,} images of {height}x{width}x{channels} from {config.data} ({images.images.nbytes / 2**20:,.0f} MiB in memory)",
+        f"networks  generator {sizes['generator']:,} parameters, discriminator {sizes['discriminator']:,}",
+        f"training  {config.steps:,} steps of {config.batch_size} ({epochs:,.1f} epochs), {config.precision} on {config.device}, "
+        f"{config.threads} threads",
+        f"run       {config.out}",
+    ]
+    if images.labels is not None and images.class_names:
+        counts = np.bincount(images.labels, minlength=len(images.class_names))
+        classes = ", ".join(f"{name} {number:,}" for name, number in list(zip(images.class_names, counts, strict=True))[:12])
+        lines.insert(1, f"classes   {len(counts)}: {classes}{', ...' if len(counts) > 12 else ''}")
+    return "\n".join(lines)
+
+
+class _Progress:
+    """A live line on a terminal, one line a tick elsewhere."""
+
+    def __init__(self, config: TrainConfig, console: Console) -> None:
+        self._console, self._config = console, config
+        columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn(), TextColumn("{task.fields[words]}"))
+        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        done = load_latest(Run(config.out or Path()).checkpoints)[0] if config.out else None
+        self._task = self._progress.add_task("train", total=config.steps, completed=done.step if done else 0, words="")
+
+    def __enter__(self) -> "_Progress":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, record: dict[str, float | int]) -> None:
+        words = (
+            f"{record['images']:,} images  {record['images_per_second']:,.0f}/s  loss D {record['loss_d']:.3f} G {record['loss_g']:.3f}  "
+            f"D(x) {record['d_real']:.2f}  D(G(z)) {record['d_fake']:.2f}"
+        )
+        self._progress.update(self._task, completed=int(record["step"]), words=words)
+        if not self._console.is_terminal:
+            self._console.print(f"step {record['step']:,}/{self._config.steps:,}  {words}", highlight=False, soft_wrap=True)
