@@ -81,7 +81,10 @@ class KnownAnswers:
     def distance(self, images: npt.NDArray[np.uint8]) -> int:
         """The largest difference, in levels, of images uint8 ``[n, H, W, C]`` drawn at these indices."""
         sampled = images.reshape(len(images), -1)[:, :: self.pixel_step].astype(np.int16)
-        known = np.frombuffer(zlib.decompress(base64.b64decode(self.pixels)), np.uint8).reshape(sampled.shape)
+        try:
+            known = np.frombuffer(zlib.decompress(base64.b64decode(self.pixels)), np.uint8).reshape(sampled.shape)
+        except (ValueError, zlib.error) as error:
+            raise GeneratorFileError(f"its known answers cannot be read ({error})") from error
         return int(np.abs(sampled - known).max())
 
 

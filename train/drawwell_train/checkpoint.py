@@ -91,6 +91,19 @@ def load_latest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, []
 
 
+def find(run: Path, step: int | None) -> tuple[Checkpoint, list[str]]:
+    """The checkpoint of a run folder at ``step``, or the newest whole one with a sentence for each passed over."""
+    folder = run / "checkpoints"
+    if not folder.is_dir():
+        raise CheckpointError(f"{run}: is no run folder of drawwell train")
+    if step is not None:
+        return load(folder / f"{_PREFIX}{step:08d}"), []
+    newest, damaged = load_latest(folder)
+    if newest is None:
+        raise CheckpointError(f"{run}: has no checkpoint yet")
+    return newest, damaged
+
+
 def discard_after(folder: Path, step: int) -> None:
     """Remove what a crash left half written and the checkpoints past ``step``, which the run is about to write anew."""
     for path in folder.glob(f"{_TEMPORARY}*"):

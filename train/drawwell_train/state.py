@@ -102,3 +102,10 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
         total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         total.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return total.hexdigest()
+
+
+def load_averaged(config: TrainConfig, tensors: Mapping[str, Tensor]) -> Generator:
+    """The averaged generator of a checkpoint, in evaluation mode."""
+    generator = build_generator(config)
+    generator.load_state_dict(_below(tensors, "averaged"))
+    return generator.eval().requires_grad_(False)

@@ -1,0 +1,153 @@
+"""A generator behind HTTP, with the calls of a local one."""
+
+import email.utils
+import random
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from drawwell import wire
+from drawwell.batch import Batch, address, labels_of, pieces
+from drawwell.card import ModelCard, card_from_json
+from drawwell.errors import GeneratorFileError, RequestError, ResponseError, ServerError, UnavailableError, UnreachableError
+from drawwell.latents import Indices
+
+REQUEST_IMAGES = 4096
+"""Images asked for at once: a connection that breaks costs at most these, and a request is under 65,536 indices."""
+
+_BUSY = (429, 502, 503, 504)
+
+Result = TypeVar("Result")
+
+
+class Client:
+    """A remote generator. Whatever is retried gives the same bytes, since a request is a pure function.
+
+    ``timeout`` is in seconds, for each connect, read and write; ``retry_for`` is the time in seconds after which a
+    failing call is given up. Calls from several threads are safe. Pickled, it travels as its URL.
+    """
+
+    def __init__(self, url: str, timeout: float = 30.0, retry_for: float = 60.0) -> None:
+        """Ask the server for its card. Raises ``UnreachableError``, ``UnavailableError`` or ``ResponseError``."""
+        self._url, self._timeout, self._retry_for = url, timeout, retry_for
+        try:
+            self._http = httpx.Client(base_url=url, timeout=timeout)
+        except httpx.InvalidURL as error:
+            raise RequestError(f"{url}: {error}") from None
+        self._digest, self._card = self._retried(self._model)
+
+    @property
+    def card(self) -> ModelCard:
+        """What the generator says of itself."""
+        return self._card
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the generator file, 64 hex digits. A server that changes its generator is refused from then on."""
+        return self._digest
+
+    def generate(self, seed: int, count: int | None = None, start: int = 0, *, indices: Indices | None = None) -> Batch:
+        """Draw the images of indices ``start`` to ``start + count - 1`` of ``seed``, or those of ``indices``, in their order.
+
+        Raises ``RequestError`` for a seed or an index outside [0, 2**63), or a count below 1; a ``ServerError`` after all retries.
+        """
+        seed, chosen = address(seed, count, start, indices)
+        images = np.empty((len(chosen), *self._card.image_shape), np.uint8)
+        for place, piece in zip(pieces(range(len(chosen)), REQUEST_IMAGES), pieces(chosen, REQUEST_IMAGES), strict=True):
+            images[place.start : place.stop] = self._retried(lambda piece=piece: self._draw(seed, piece))  # type: ignore[misc]
+        return Batch(images, labels_of(self._card, seed, chosen), seed, chosen, self._digest)
+
+    def close(self) -> None:
+        """Close the connections. The client draws no more."""
+        self._http.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self._url, self._timeout, self._retry_for, self._digest)
+
+    def _model(self) -> tuple[str, ModelCard]:
+        answer = self._send("GET", "model")
+        try:
+            model = msgspec.json.decode(answer.content, type=_Model)
+            return model.digest, card_from_json(model.card)
+        except (msgspec.MsgspecError, GeneratorFileError) as error:
+            raise ResponseError(f"{self._url}: is no drawwell server, or one of another version ({error})") from error
+
+    def _draw(self, seed: int, piece: range | npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        what = {"start": piece.start, "count": len(piece)} if isinstance(piece, range) else {"indices": piece.tolist()}
+        answer = self._send("POST", "generate", json={"seed": seed, **what}, headers={"Accept": wire.NPY_TYPE})
+        if answer.headers.get(wire.DIGEST) != self._digest:
+            raise ResponseError(f"{self._url}: now serves the generator {answer.headers.get(wire.DIGEST)}, not {self._digest}: open it again")
+        if answer.headers.get(wire.SEED) != str(seed) or answer.headers.get(wire.COUNT) != str(len(piece)):
+            raise ResponseError(f"{self._url}: answered for another address than the one asked for")
+        try:
+            return wire.parse_npy(answer.content, (len(piece), *self._card.image_shape))
+        except ValueError as error:
+            raise ResponseError(f"{self._url}: {error}") from error
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, **request)
+        except httpx.TransportError as error:
+            raise UnreachableError(f"{self._url}: {error or type(error).__name__}") from error
+        if answer.status_code in _BUSY:
+            raise _Busy(f"{self._url}: answered {answer.status_code}: {_message(answer)}", _retry_after(answer))
+        if answer.is_client_error:
+            raise RequestError(f"{self._url}: {_message(answer)}")
+        if not answer.is_success:
+            raise ResponseError(f"{self._url}: answered {answer.status_code}: {_message(answer)}")
+        return answer
+
+    def _retried(self, call: Callable[[], Result]) -> Result:
+        import stamina  # so that `import drawwell` stays light
+
+        for attempt in stamina.retry_context(on=self._when_to_retry, attempts=None, timeout=self._retry_for):
+            with attempt:
+                return call()
+        raise AssertionError("stamina raises the last error itself")
+
+    def _when_to_retry(self, error: Exception) -> bool | float:
+        if isinstance(error, _Busy) and error.retry_after is not None:
+            return error.retry_after + random.uniform(0, 1) if error.retry_after < self._retry_for else False
+        return isinstance(error, ServerError)
+
+
+class _Model(msgspec.Struct):
+    digest: str
+    card: msgspec.Raw
+
+
+class _Busy(UnavailableError):
+    def __init__(self, message: str, retry_after: float | None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+def _reopen(url: str, timeout: float, retry_for: float, digest: str) -> Client:
+    client = Client(url, timeout, retry_for)
+    if client.digest != digest:
+        raise ResponseError(f"{url}: now serves the generator {client.digest}, not {digest}: open it again")
+    return client
+
+
+def _message(answer: httpx.Response) -> str:
+    """The sentence in an error reply of ours, or the beginning of whatever another server in between said."""
+    try:
+        return str(answer.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:200] or answer.reason_phrase
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    """Seconds to wait, from either form of ``Retry-After`` (RFC 9110, section 10.2.3); None where there is none that makes sense."""
+    value = answer.headers.get("Retry-After", "")
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None

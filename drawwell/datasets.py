@@ -1,0 +1,61 @@
+"""Generated images as a torch dataset."""
+
+import copy
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from drawwell.batch import Generator
+from drawwell.errors import RequestError
+
+if TYPE_CHECKING:
+    import torch
+
+Transform = Callable[["torch.Tensor"], Any]
+Item = tuple[Any, int]
+
+
+class TorchDataset:
+    """A map-style dataset of ``size`` images: item ``i`` is that of ``(seed, start + i)``, in every worker and on every rank.
+
+    An item is ``(image, label)``: a ``torch.uint8`` tensor ``[C, H, W]``, or what ``transform`` makes of it, and an
+    integer that is -1 where the generator has no classes. A ``DataLoader`` draws each of its batches, shuffled or
+    not, with one call. In a worker process the generator is opened anew; a local one then uses one thread.
+    """
+
+    def __init__(self, generator: Generator, seed: int, size: int, start: int = 0, transform: Transform | None = None) -> None:
+        if size < 1:
+            raise RequestError(f"size must be at least 1, not {size}")
+        generator.generate(seed, indices=[start, start + size - 1])  # a wrong seed or range is found here and not in a worker
+        self._generator, self._seed, self._size, self._start, self._transform = generator, seed, size, start, transform
+        self._process = os.getpid()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, position: int) -> Item:
+        return self.__getitems__([position])[0]
+
+    def __getitems__(self, positions: Sequence[int]) -> list[Item]:
+        import torch
+
+        batch = self._here().generate(self._seed, indices=[self._start + self._checked(int(position)) for position in positions])
+        images = torch.from_numpy(np.ascontiguousarray(batch.images.transpose(0, 3, 1, 2)))  # [N, C, H, W]
+        labels = batch.labels.tolist() if batch.labels is not None else [-1] * len(batch)
+        return [(self._transform(image) if self._transform else image, label) for image, label in zip(images, labels, strict=True)]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _process=os.getpid())
+
+    def _checked(self, position: int) -> int:
+        if not -self._size <= position < self._size:
+            raise IndexError(f"item {position} of {self._size}")
+        return position % self._size
+
+    def _here(self) -> Generator:
+        """The generator, opened anew after a fork: neither the threads of a session nor a connection survive one."""
+        if self._process != os.getpid():
+            self._generator, self._process = copy.copy(self._generator), os.getpid()
+        return self._generator

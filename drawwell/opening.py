@@ -1,0 +1,50 @@
+"""From what a user names to a generator: a URL, a file, or a bundled one."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drawwell.errors import GeneratorFileError, RequestError
+
+if TYPE_CHECKING:
+    from drawwell.batch import Generator
+    from drawwell.engine import Provider
+
+_MODELS = Path(__file__).with_name("models")
+
+
+def open_generator(target: str | os.PathLike[str], *, provider: "Provider" = "auto", threads: int | None = None) -> "Generator":
+    """Open a generator: ``http://...`` or ``https://...``, the path of a generator file, or the name of a bundled one.
+
+    ``provider`` (``auto``, ``cuda``, ``cpu``) and ``threads`` (by default one a core) are those of a local generator.
+    Raises ``GeneratorFileError``, ``ProviderError``, ``RequestError`` or a ``ServerError``.
+    """
+    if is_url(target):
+        if provider != "auto" or threads is not None:
+            raise RequestError("provider and threads are the server's to choose; leave them out for a URL")
+        from drawwell.client import Client
+
+        return Client(str(target))
+    from drawwell.engine import Engine
+
+    return Engine(find_file(target), provider, threads)
+
+
+def is_url(target: str | os.PathLike[str]) -> bool:
+    return str(target).startswith(("http://", "https://"))
+
+
+def find_file(target: str | os.PathLike[str]) -> Path:
+    """The path of a bundled generator by its name, else ``target`` itself. Raises ``GeneratorFileError`` where there is neither."""
+    path = Path(target).expanduser()
+    if path.is_file():
+        return path
+    names = bundled()
+    if str(target) in names:
+        return _MODELS / f"{target}.onnx"
+    raise GeneratorFileError(f"{target}: no such file; bundled generators: {', '.join(names)}")
+
+
+def bundled() -> list[str]:
+    """The names of the generators that come with drawwell."""
+    return sorted(file.stem for file in _MODELS.glob("*.onnx"))

@@ -1,0 +1,77 @@
+"""A trained generator as an ONNX graph: float32 ``z`` ``[N, D]`` in, uint8 ``images`` ``[N, H, W, C]`` out."""
+
+import copy
+import logging
+import warnings
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from drawwell_export.rewrites import REWRITES
+from drawwell_train.networks import Generator, to_pixels
+
+_OLDEST_OPSET = 13  # every runtime of the last five years reads it
+
+
+class PixelGenerator(nn.Module):
+    """Latents float32 ``[N, D]`` to pixels uint8 ``[N, H, W, C]``: a device sends back a quarter of the bytes."""
+
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, z: Tensor) -> Tensor:
+        return to_pixels(self.generator(z))
+
+
+def export(generator: Generator, latent_dim: int) -> onnx.ModelProto:
+    """Rewrite a copy of the generator and trace it, in the lowest opset that its operators allow. Equal weights give equal bytes."""
+    network: nn.Module = copy.deepcopy(generator).float().cpu().eval().requires_grad_(False)
+    for rewrite in REWRITES:
+        network = rewrite(network)
+    model = _trace(PixelGenerator(network).eval(), latent_dim)
+    _strip(model)
+    model = _lowest_opset(model)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _trace(module: nn.Module, latent_dim: int) -> onnx.ModelProto:
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of a missing torchvision, which has no part in this
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # from within torch's own exporter
+        program = torch.onnx.export(
+            module,
+            (torch.zeros(2, latent_dim),),
+            dynamo=True,
+            verbose=False,
+            input_names=["z"],
+            output_names=["images"],
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+        )
+    assert program is not None, "the dynamo exporter returns its program"
+    return program.model_proto
+
+
+def _strip(message: Any) -> None:
+    """Remove what torch notes about its tracing: it names source files of the machine that exported."""
+    for descriptor, value in list(message.ListFields()):
+        if descriptor.name in ("metadata_props", "doc_string"):
+            message.ClearField(descriptor.name)
+        elif descriptor.message_type is not None:
+            for part in value if hasattr(value, "__len__") else [value]:
+                _strip(part)
+
+
+def _lowest_opset(model: onnx.ModelProto) -> onnx.ModelProto:
+    newest = model.opset_import[0].version
+    for version in range(_OLDEST_OPSET, newest):
+        try:
+            lowered = onnx.version_converter.convert_version(model, version)
+        except RuntimeError:  # the converter's way to say that an operator is younger than this version
+            continue
+        lowered.ir_version = onnx.helper.find_min_ir_version_for(lowered.opset_import)
+        return lowered
+    return model

@@ -1,0 +1,90 @@
+"""`drawwell export`: a run's checkpoint in, a sealed generator file out."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from drawwell.card import ModelCard, Training, seal
+from drawwell.engine import Engine
+from drawwell.errors import DrawwellError
+from drawwell_export import graph, parity
+from drawwell_train.checkpoint import Checkpoint, find
+from drawwell_train.config import digest
+from drawwell_train.state import load_averaged
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Export the averaged generator of a training run as one .onnx file, proven to draw the same pixels as torch."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """The run folder that `drawwell train` wrote."""
+    out: Path | None = None
+    """The file to write. By default generator.onnx in the run folder."""
+    step: int | None = None
+    """Which checkpoint. By default the last."""
+
+
+def main(config: ExportConfig) -> None:
+    """Export what ``config`` says. Raises ``DrawwellError`` with a sentence where that cannot be done."""
+    console = Console(stderr=True)
+    checkpoint, damaged = find(config.run, config.step)
+    for sentence in damaged:
+        console.print(f"[bold red]damaged checkpoint passed over:[/] {sentence}", highlight=False)
+    out = config.out or config.run / "generator.onnx"
+    engine = export(checkpoint, out)
+    report = engine.card.parity
+    console.print(
+        f"{out}: {out.stat().st_size / 2**20:.1f} MiB, step {checkpoint.step:,}, digest {engine.digest}\n"
+        f"parity with torch over {report.addresses:,} addresses in batches of {', '.join(map(str, report.batch_sizes))}: "
+        f"at most {report.max_levels} level, {report.differing_share:.4%} of the pixels differ\n"
+        f"next: drawwell serve {out}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def export(checkpoint: Checkpoint, out: Path) -> Engine:
+    """Write the generator file and return it opened. A file that fails parity is not written, and nothing else is left."""
+    config = checkpoint.config
+    generator = load_averaged(config, checkpoint.tensors)
+    model = graph.export(generator, config.latent_dim)
+    assert config.size is not None and config.channels is not None, "a checkpoint's configuration is resolved"
+    card = ModelCard(
+        name=config.name,
+        prior=config.prior,
+        latent_dim=config.latent_dim,
+        height=config.size,
+        width=config.size,
+        channels=config.channels,
+        training=Training(
+            dataset=Path(config.data).name,
+            license=config.license,
+            images=checkpoint.step * config.d_steps * config.batch_size,
+            steps=checkpoint.step,
+            config_sha256=digest(config),
+        ),
+        parity=parity.measure(generator, model, config.latent_dim, config.prior),
+        known_answers=parity.known_answers(generator, config.latent_dim, config.prior),
+    )
+    return _write(seal(model, card), out)
+
+
+def _write(content: bytes, out: Path) -> Engine:
+    temporary = out.with_name(f".{out.name}.writing")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Engine(temporary, provider="cpu").close()  # reads it as a server will, known answers included
+        temporary.replace(out)
+    except OSError as error:
+        raise DrawwellError(f"{out}: cannot be written ({error.strerror})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return Engine(out, provider="cpu")

@@ -1,0 +1,1 @@
+"""drawwell over HTTP: BentoML around a Starlette application, images from ONNX Runtime."""

@@ -1,0 +1,43 @@
+"""Every error reply: ``{"error": {"code", "message", "field"?}}``."""
+
+import logging
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+logger = logging.getLogger("drawwell.serve")
+
+_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+class ApiError(Exception):
+    """A reply with an error status: 400, 406, 413, 415 or 422, each where it is meant."""
+
+    def __init__(self, status: int, code: str, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.field = status, code, message, field
+
+
+def reply(status: int, code: str, message: str, field: str | None = None, headers: Any = None) -> Response:
+    error = {"code": code, "message": message} | ({"field": field} if field else {})
+    return JSONResponse({"error": error}, status, headers)
+
+
+def on_api_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return reply(error.status, error.code, error.message, error.field)
+
+
+def on_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own, a wrong method for one; Starlette's headers (``Allow``) stay."""
+    assert isinstance(error, HTTPException)
+    message = f"{request.method} {request.url.path}: {error.detail.lower()}; GET /docs.json lists what there is"
+    return reply(error.status_code, _CODES.get(error.status_code, "error"), message, headers=error.headers)
+
+
+def on_failure(request: Request, error: Exception) -> Response:
+    """A fault of ours: the whole of it goes to the log, none of it to the client."""
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return reply(500, "internal", "the server failed at this request; its log says why")

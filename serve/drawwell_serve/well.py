@@ -1,0 +1,56 @@
+"""The engine behind the event loop: drawn and encoded on a thread of its own, piece by piece."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from drawwell import wire
+from drawwell.batch import pieces
+from drawwell.engine import PIECE_IMAGES, Engine
+
+from .requests import Drawing
+from .settings import Settings
+
+Result = TypeVar("Result")
+
+
+class Well:
+    """Draws for many requests at once. Pieces are taken in the order they come, so requests of any length share the engine."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.engine = Engine(settings.generator, settings.provider, settings.threads)
+        self.max_count = settings.max_count
+        self._fingerprint = self.engine.fingerprint
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="draw")  # a session uses all its threads for one run
+
+    async def on_thread(self, call: Callable[[], Result]) -> Result:
+        """Run ``call`` where images are drawn: nothing that takes long belongs on the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    async def stream(self, drawing: Drawing) -> AsyncIterator[npt.NDArray[np.uint8]]:
+        """Yield images uint8 ``[n, H, W, C]``, the next piece only when the last was taken: memory stays bounded."""
+        for piece in pieces(drawing.indices, PIECE_IMAGES):  # type: ignore[type-var]
+            yield await self.on_thread(lambda piece=piece: self.engine.draw(drawing.seed, piece))  # type: ignore[misc]
+
+    async def draw(self, drawing: Drawing) -> npt.NDArray[np.uint8]:
+        """Draw all images of a small request: uint8 ``[n, H, W, C]``."""
+        return np.concatenate([images async for images in self.stream(drawing)])
+
+    def headers(self, drawing: Drawing) -> dict[str, str]:
+        """What every reply with images says of them."""
+        start = {wire.START: str(drawing.indices.start)} if isinstance(drawing.indices, range) else {}
+        return start | {
+            wire.DIGEST: self.engine.digest,
+            wire.SEED: str(drawing.seed),
+            wire.COUNT: str(len(drawing.indices)),
+            wire.PROVIDER: self.engine.provider,
+            wire.FINGERPRINT: self._fingerprint,
+        }
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self.engine.close()
