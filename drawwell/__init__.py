@@ -1,9 +1,9 @@
 """drawwell is a well of images: ``image = generator(model, seed, index)``, the same bytes every time.
 
-    import drawwell
+import drawwell
 
-    generator = drawwell.open("fashion")  # a bundled generator, a file, or a server's URL
-    batch = generator.generate(seed=7, count=64)  # batch.images: uint8 [64, H, W, C]
+generator = drawwell.open("fashion")  # a bundled generator, a file, or a server's URL
+batch = generator.generate(seed=7, count=64)  # batch.images: uint8 [64, H, W, C]
 """
 
 import importlib

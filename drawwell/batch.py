@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from drawwell.card import ModelCard
 from drawwell.errors import RequestError
 from drawwell.latents import Indices
 
-Chosen = TypeVar("Chosen", range, npt.NDArray[np.int64])
+CheckedIndices = range | npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Batch:
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64] | None
     seed: int
-    indices: range | npt.NDArray[np.int64]
+    indices: CheckedIndices
     digest: str
 
     def __len__(self) -> int:
@@ -54,7 +54,7 @@ class Generator(Protocol):
         ...
 
 
-def address(seed: int, count: int | None, start: int, indices: Indices | None) -> tuple[int, range | npt.NDArray[np.int64]]:
+def address(seed: int, count: int | None, start: int, indices: Indices | None) -> tuple[int, CheckedIndices]:
     """Return the seed and the indices that a call names. Raises ``RequestError`` where it names none, or wrong ones."""
     try:
         if indices is None:
@@ -74,7 +74,7 @@ def address(seed: int, count: int | None, start: int, indices: Indices | None) -
         raise RequestError(str(error)) from None
 
 
-def pieces(indices: Chosen, size: int) -> Iterator[Chosen]:
+def pieces(indices: CheckedIndices, size: int) -> Iterator[CheckedIndices]:
     """Cut indices into consecutive pieces of at most ``size``."""
     for first in range(0, len(indices), size):
         yield indices[first : first + size]

@@ -1,6 +1,7 @@
 """A generator behind HTTP, with the calls of a local one."""
 
 import email.utils
+import functools
 import random
 import time
 from collections.abc import Callable
@@ -12,9 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from drawwell import wire
-from drawwell.batch import Batch, address, labels_of, pieces
+from drawwell.batch import Batch, CheckedIndices, address, labels_of
 from drawwell.card import ModelCard, card_from_json
-from drawwell.errors import GeneratorFileError, RequestError, ResponseError, ServerError, UnavailableError, UnreachableError
+from drawwell.errors import (
+    GeneratorFileError,
+    RequestError,
+    ResponseError,
+    ServerError,
+    UnavailableError,
+    UnreachableError,
+)
 from drawwell.latents import Indices
 
 REQUEST_IMAGES = 4096
@@ -58,8 +66,9 @@ class Client:
         """
         seed, chosen = address(seed, count, start, indices)
         images = np.empty((len(chosen), *self._card.image_shape), np.uint8)
-        for place, piece in zip(pieces(range(len(chosen)), REQUEST_IMAGES), pieces(chosen, REQUEST_IMAGES), strict=True):
-            images[place.start : place.stop] = self._retried(lambda piece=piece: self._draw(seed, piece))  # type: ignore[misc]
+        for first in range(0, len(chosen), REQUEST_IMAGES):
+            piece = chosen[first : first + REQUEST_IMAGES]
+            images[first : first + REQUEST_IMAGES] = self._retried(functools.partial(self._draw, seed, piece))
         return Batch(images, labels_of(self._card, seed, chosen), seed, chosen, self._digest)
 
     def close(self) -> None:
@@ -77,11 +86,13 @@ class Client:
         except (msgspec.MsgspecError, GeneratorFileError) as error:
             raise ResponseError(f"{self._url}: is no drawwell server, or one of another version ({error})") from error
 
-    def _draw(self, seed: int, piece: range | npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    def _draw(self, seed: int, piece: CheckedIndices) -> npt.NDArray[np.uint8]:
         what = {"start": piece.start, "count": len(piece)} if isinstance(piece, range) else {"indices": piece.tolist()}
         answer = self._send("POST", "generate", json={"seed": seed, **what}, headers={"Accept": wire.NPY_TYPE})
         if answer.headers.get(wire.DIGEST) != self._digest:
-            raise ResponseError(f"{self._url}: now serves the generator {answer.headers.get(wire.DIGEST)}, not {self._digest}: open it again")
+            raise ResponseError(
+                f"{self._url}: now serves the generator {answer.headers.get(wire.DIGEST)}, not {self._digest}: open it again"
+            )
         if answer.headers.get(wire.SEED) != str(seed) or answer.headers.get(wire.COUNT) != str(len(piece)):
             raise ResponseError(f"{self._url}: answered for another address than the one asked for")
         try:
@@ -95,7 +106,7 @@ class Client:
         except httpx.TransportError as error:
             raise UnreachableError(f"{self._url}: {error or type(error).__name__}") from error
         if answer.status_code in _BUSY:
-            raise _Busy(f"{self._url}: answered {answer.status_code}: {_message(answer)}", _retry_after(answer))
+            raise _BusyError(f"{self._url}: answered {answer.status_code}: {_message(answer)}", _retry_after(answer))
         if answer.is_client_error:
             raise RequestError(f"{self._url}: {_message(answer)}")
         if not answer.is_success:
@@ -111,7 +122,7 @@ class Client:
         raise AssertionError("stamina raises the last error itself")
 
     def _when_to_retry(self, error: Exception) -> bool | float:
-        if isinstance(error, _Busy) and error.retry_after is not None:
+        if isinstance(error, _BusyError) and error.retry_after is not None:
             return error.retry_after + random.uniform(0, 1) if error.retry_after < self._retry_for else False
         return isinstance(error, ServerError)
 
@@ -121,7 +132,7 @@ class _Model(msgspec.Struct):
     card: msgspec.Raw
 
 
-class _Busy(UnavailableError):
+class _BusyError(UnavailableError):
     def __init__(self, message: str, retry_after: float | None) -> None:
         super().__init__(message)
         self.retry_after = retry_after

@@ -25,10 +25,14 @@ class TorchDataset:
     not, with one call. In a worker process the generator is opened anew; a local one then uses one thread.
     """
 
-    def __init__(self, generator: Generator, seed: int, size: int, start: int = 0, transform: Transform | None = None) -> None:
+    def __init__(
+        self, generator: Generator, seed: int, size: int, start: int = 0, transform: Transform | None = None
+    ) -> None:
         if size < 1:
             raise RequestError(f"size must be at least 1, not {size}")
-        generator.generate(seed, indices=[start, start + size - 1])  # a wrong seed or range is found here and not in a worker
+        generator.generate(
+            seed, indices=[start, start + size - 1]
+        )  # a wrong seed or range is found here and not in a worker
         self._generator, self._seed, self._size, self._start, self._transform = generator, seed, size, start, transform
         self._process = os.getpid()
 
@@ -41,10 +45,15 @@ class TorchDataset:
     def __getitems__(self, positions: Sequence[int]) -> list[Item]:
         import torch
 
-        batch = self._here().generate(self._seed, indices=[self._start + self._checked(int(position)) for position in positions])
+        batch = self._here().generate(
+            self._seed, indices=[self._start + self._checked(int(position)) for position in positions]
+        )
         images = torch.from_numpy(np.ascontiguousarray(batch.images.transpose(0, 3, 1, 2)))  # [N, C, H, W]
         labels = batch.labels.tolist() if batch.labels is not None else [-1] * len(batch)
-        return [(self._transform(image) if self._transform else image, label) for image, label in zip(images, labels, strict=True)]
+        return [
+            (self._transform(image) if self._transform else image, label)
+            for image, label in zip(images, labels, strict=True)
+        ]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _process=os.getpid())

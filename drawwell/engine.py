@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from drawwell.batch import Batch, address, labels_of, pieces
-from drawwell.card import GeneratorFile, ModelCard, read_generator
+from drawwell.batch import Batch, address, labels_of
+from drawwell.card import ModelCard
 from drawwell.errors import DrawwellError, GeneratorFileError, ProviderError
 from drawwell.fingerprint import fingerprint
+from drawwell.generator_file import GeneratorFile, read_generator
 from drawwell.latents import Indices, latents
 
 if TYPE_CHECKING:
@@ -72,19 +73,26 @@ class Engine:
         """
         seed, chosen = address(seed, count, start, indices)
         images = np.empty((len(chosen), *self._card.image_shape), np.uint8)
-        for place, piece in zip(pieces(range(len(chosen)), PIECE_IMAGES), pieces(chosen, PIECE_IMAGES), strict=True):
-            images[place.start : place.stop] = self.draw(seed, piece)
+        for first in range(0, len(chosen), PIECE_IMAGES):
+            images[first : first + PIECE_IMAGES] = self.draw(seed, chosen[first : first + PIECE_IMAGES])
         return Batch(images, labels_of(self._card, seed, chosen), seed, chosen, self._digest)
 
     def draw(self, seed: int, piece: Indices) -> npt.NDArray[np.uint8]:
         """Draw one piece of at most ``PIECE_IMAGES`` indices: uint8 ``[n, H, W, C]``."""
-        return self.run(latents(seed, piece, self._card.latent_dim, self._card.prior), labels_of(self._card, seed, piece))
+        return self.run(
+            latents(seed, piece, self._card.latent_dim, self._card.prior), labels_of(self._card, seed, piece)
+        )
 
     def run(self, z: npt.NDArray[np.float32], labels: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.uint8]:
         """Run the session on latents float32 ``[n, D]`` (and labels int64 ``[n]``) of any batch size: uint8 ``[n, H, W, C]``."""
         feeds: dict[str, npt.NDArray[Any]] = {"z": z} if labels is None else {"z": z, "label": labels}
-        if self._provider == "cuda" and len(z) < PIECE_IMAGES:  # cuDNN picks its algorithms by shape, so there is one shape only
-            feeds = {name: np.concatenate([rows, np.zeros_like(rows, shape=(PIECE_IMAGES - len(z), *rows.shape[1:]))]) for name, rows in feeds.items()}
+        if (
+            self._provider == "cuda" and len(z) < PIECE_IMAGES
+        ):  # cuDNN picks its algorithms by shape, so there is one shape only
+            feeds = {
+                name: np.concatenate([rows, np.zeros_like(rows, shape=(PIECE_IMAGES - len(z), *rows.shape[1:]))])
+                for name, rows in feeds.items()
+            }
         images: npt.NDArray[np.uint8] = self._session.run(["images"], feeds)[0][: len(z)]
         return images
 
@@ -100,8 +108,9 @@ class Engine:
         distance = known.distance(self.generate(known.seed, indices=known.indices).images)
         if distance > known.tolerance_levels:
             raise ProviderError(
-                f"{self._path}: drawn on {self._provider}, its known answers are off by {distance} levels where {known.tolerance_levels} are "
-                "allowed: the file's weights, this build of onnxruntime or this processor is at fault; another --provider may do"
+                f"{self._path}: drawn on {self._provider}, its known answers are off by {distance} levels, "
+                f"{known.tolerance_levels} are allowed: the file's weights, this build of onnxruntime or this processor "
+                "is at fault; another provider may do"
             )
 
 
@@ -116,17 +125,24 @@ def _session(file: GeneratorFile, provider: Provider, threads: int | None) -> "o
     try:
         import onnxruntime
     except ImportError as error:
-        raise DrawwellError("drawing needs ONNX Runtime: pip install 'drawwell[cpu]', or 'drawwell[gpu]' for CUDA") from error
+        raise DrawwellError(
+            "drawing needs ONNX Runtime: pip install 'drawwell[cpu]', or 'drawwell[gpu]' for CUDA"
+        ) from error
     can_cuda = _CUDA in onnxruntime.get_available_providers()
     if provider == "cuda" and not can_cuda:
-        raise ProviderError("cuda was asked for, but the installed onnxruntime has no CUDA: pip install 'drawwell[gpu]' in place of 'drawwell[cpu]'")
+        raise ProviderError(
+            "cuda was asked for, but the installed onnxruntime has no CUDA: pip install 'drawwell[gpu]' in place of 'drawwell[cpu]'"
+        )
     wanted: list[Any] = [_CPU]
     if provider != "cpu" and can_cuda:
         onnxruntime.preload_dlls()  # finds the CUDA and cuDNN that pip installed
         wanted = [(_CUDA, {"use_tf32": "0"}), _CPU]  # TF32 keeps 10 bits: pixels would be levels away from the CPU's
     session = _load(file, wanted, threads)
     if wanted[0] != _CPU and session.get_providers()[0] != _CUDA:
-        reason = "a build of onnxruntime with CUDA is installed, but CUDA cannot be used here (no device, or no CUDA 13 and cuDNN 9 libraries)"
+        reason = (
+            "a build of onnxruntime with CUDA is installed, but CUDA cannot be used here: "
+            "there is no device, or its libraries (CUDA 13, cuDNN 9) are missing"
+        )
         if provider == "cuda":
             raise ProviderError(f"cuda was asked for, and {reason}")
         warnings.warn(f"drawing on the CPU: {reason}", RuntimeWarning, stacklevel=4)
@@ -142,7 +158,9 @@ def _load(file: GeneratorFile, providers: list[Any], threads: int | None) -> "on
     try:
         return onnxruntime.InferenceSession(file.content, options, providers=providers)
     except Exception as error:  # onnxruntime's exceptions have no common base but this one
-        raise GeneratorFileError(f"ONNX Runtime cannot load {file.card.name!r} ({str(error).splitlines()[0]})") from error
+        raise GeneratorFileError(
+            f"ONNX Runtime cannot load {file.card.name!r} ({str(error).splitlines()[0]})"
+        ) from error
 
 
 def _check_interface(session: "onnxruntime.InferenceSession", card: ModelCard, path: Path) -> None:
@@ -152,4 +170,6 @@ def _check_interface(session: "onnxruntime.InferenceSession", card: ModelCard, p
     if card.class_names:
         wanted["label"] = ("tensor(int64)", [])
     if inputs != wanted or outputs != {"images": ("tensor(uint8)", list(card.image_shape))}:
-        raise GeneratorFileError(f"{path}: its inputs {inputs} and outputs {outputs} are not those that its card describes")
+        raise GeneratorFileError(
+            f"{path}: its inputs {inputs} and outputs {outputs} are not those that its card describes"
+        )

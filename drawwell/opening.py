@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 _MODELS = Path(__file__).with_name("models")
 
 
-def open_generator(target: str | os.PathLike[str], *, provider: "Provider" = "auto", threads: int | None = None) -> "Generator":
+def open_generator(
+    target: str | os.PathLike[str], *, provider: "Provider" = "auto", threads: int | None = None
+) -> "Generator":
     """Open a generator: ``http://...`` or ``https://...``, the path of a generator file, or the name of a bundled one.
 
     ``provider`` (``auto``, ``cuda``, ``cpu``) and ``threads`` (by default one a core) are those of a local generator.

@@ -39,7 +39,9 @@ def export(generator: Generator, latent_dim: int) -> onnx.ModelProto:
 
 
 def _trace(module: nn.Module, latent_dim: int) -> onnx.ModelProto:
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of a missing torchvision, which has no part in this
+    logging.getLogger("torch.onnx").setLevel(
+        logging.ERROR
+    )  # it warns of a missing torchvision, which has no part in this
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # from within torch's own exporter
         program = torch.onnx.export(

@@ -8,9 +8,10 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from drawwell.card import ModelCard, Training, seal
+from drawwell.card import ModelCard, Training
 from drawwell.engine import Engine
 from drawwell.errors import DrawwellError
+from drawwell.generator_file import seal
 from drawwell_export import graph, parity
 from drawwell_train.checkpoint import Checkpoint, find
 from drawwell_train.config import digest
@@ -23,9 +24,9 @@ class ExportConfig:
 
     run: Annotated[Path, tyro.conf.Positional]
     """The run folder that `drawwell train` wrote."""
-    out: Path | None = None
+    out: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
     """The file to write. By default generator.onnx in the run folder."""
-    step: int | None = None
+    step: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
     """Which checkpoint. By default the last."""
 
 

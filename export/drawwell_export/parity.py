@@ -32,11 +32,15 @@ def measure(generator: Generator, model: onnx.ModelProto, latent_dim: int, prior
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     largest, differing = 0, 0
     for size in BATCH_SIZES:
-        drawn = np.concatenate([session.run(["images"], {"z": z[first : first + size]})[0] for first in range(0, ADDRESSES, size)])
+        drawn = np.concatenate(
+            [session.run(["images"], {"z": z[first : first + size]})[0] for first in range(0, ADDRESSES, size)]
+        )
         distance = np.abs(drawn - expected)
         largest, differing = max(largest, int(distance.max())), differing + int(np.count_nonzero(distance))
     if largest > TOLERANCE_LEVELS:
-        raise ParityError(f"the exported graph is off by {largest} levels from torch, {TOLERANCE_LEVELS} are allowed: no file was written")
+        raise ParityError(
+            f"the exported graph is off by {largest} levels from torch, {TOLERANCE_LEVELS} are allowed: no file was written"
+        )
     return Parity(ADDRESSES, BATCH_SIZES, largest, differing / (expected.size * len(BATCH_SIZES)))
 
 

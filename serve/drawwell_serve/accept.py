@@ -11,7 +11,9 @@ def choose(accept: str | None, offered: Sequence[str]) -> str:
     quality = {offer: _quality(offer, ranges) for offer in offered}
     best = max(offered, key=lambda offer: quality[offer])
     if not quality[best]:
-        raise ApiError(406, "not_acceptable", f"images come as {', '.join(offered)}, and the request accepts none of these")
+        raise ApiError(
+            406, "not_acceptable", f"images come as {', '.join(offered)}, and the request accepts none of these"
+        )
     return best
 
 

@@ -28,7 +28,7 @@ class ServeConfig:
     """The TCP port to listen to."""
     provider: Provider = "auto"
     """auto draws on CUDA where it can be had; cuda and cpu insist."""
-    threads: int | None = None
+    threads: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
     """Threads that draw. By default one a core."""
 
 
@@ -36,10 +36,15 @@ def main(config: ServeConfig) -> None:
     """Become the server. Raises ``DrawwellError`` where the generator is not there."""
     if importlib.util.find_spec("bentoml") is None:
         raise DrawwellError("serving needs BentoML: pip install 'drawwell[serve,cpu]', or 'drawwell[serve,gpu]'")
-    environment = os.environ | {"DRAWWELL_GENERATOR": str(find_file(config.generator).resolve()), "DRAWWELL_PROVIDER": config.provider}
+    environment = os.environ | {
+        "DRAWWELL_GENERATOR": str(find_file(config.generator).resolve()),
+        "DRAWWELL_PROVIDER": config.provider,
+    }
     if config.threads is not None:
         environment["DRAWWELL_THREADS"] = str(config.threads)
     environment.setdefault("BENTOML_DO_NOT_TRACK", "True")
     command = [sys.executable, "-m", "bentoml", "serve", SERVICE, "--host", config.host, "--port", str(config.port)]
-    os.chdir(Path(__file__).parent)  # BentoML puts the working directory on the path, where a user's train.py or serve.py may lie
+    os.chdir(
+        Path(__file__).parent
+    )  # BentoML puts the working directory on the path, where a user's train.py or serve.py may lie
     os.execve(sys.executable, command, environment)

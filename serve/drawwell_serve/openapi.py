@@ -38,12 +38,22 @@ _PROBES = {
 @functools.cache
 def document() -> dict[str, Any]:
     """OpenAPI 3.1 of every route."""
-    (request, card), components = msgspec.json.schema_components([GenerateRequest, ModelCard], ref_template="#/components/schemas/{name}")
+    (request, card), components = msgspec.json.schema_components(
+        [GenerateRequest, ModelCard], ref_template="#/components/schemas/{name}"
+    )
     components["Error"] = _error_schema()
-    model = {"type": "object", "required": ["digest", "card"], "properties": {"digest": {"type": "string"}, "card": card}}
+    model = {
+        "type": "object",
+        "required": ["digest", "card"],
+        "properties": {"digest": {"type": "string"}, "card": card},
+    }
     return {
         "openapi": "3.1.0",
-        "info": {"title": "drawwell", "version": drawwell.__version__, "description": "Draw images by address: the same bytes every time."},
+        "info": {
+            "title": "drawwell",
+            "version": drawwell.__version__,
+            "description": "Draw images by address: the same bytes every time.",
+        },
         "paths": {
             "/generate": {"post": _generate(request)},
             "/model": {"get": _get("The card and the digest.", "application/json", model)},
@@ -62,7 +72,10 @@ def _generate(request: dict[str, Any]) -> dict[str, Any]:
         "content": {media_type: {"schema": _image_schema(media_type)} for media_type in FORMS},
     }
     errors = {
-        str(status): {"description": meaning, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
+        str(status): {
+            "description": meaning,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+        }
         for status, meaning in _MEANINGS.items()
     }
     body = {"required": True, "content": {"application/json": {"schema": request, "example": {"seed": 7, "count": 16}}}}
@@ -70,13 +83,19 @@ def _generate(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _get(meaning: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"summary": meaning, "responses": {"200": {"description": meaning, "content": {media_type: {"schema": schema}}}}}
+    return {
+        "summary": meaning,
+        "responses": {"200": {"description": meaning, "content": {media_type: {"schema": schema}}}},
+    }
 
 
 def _image_schema(media_type: str) -> dict[str, Any]:
     if media_type != "application/json":
         return {"type": "string", "format": "binary"}
-    image = {"type": "object", "properties": {"index": {"type": "integer"}, "png": {"type": "string", "contentEncoding": "base64"}}}
+    image = {
+        "type": "object",
+        "properties": {"index": {"type": "integer"}, "png": {"type": "string", "contentEncoding": "base64"}},
+    }
     properties = {
         "digest": {"type": "string"},
         "seed": {"type": "integer"},

@@ -6,7 +6,6 @@ import html
 from pathlib import Path
 from string import Template
 
-from drawwell.card import ModelCard
 from drawwell.pictures import contact_sheet, to_png
 
 from .well import Well
@@ -19,7 +18,9 @@ async def render(well: Well, base_url: str) -> str:
     """The page as HTML. ``base_url`` is the server's address as the reader knows it."""
     engine = well.engine
     sheet = await well.on_thread(lambda: _sheet(well))
-    facts = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(fact)}</dd>" for name, fact in describe(engine.card).items())
+    facts = "".join(
+        f"<dt>{html.escape(name)}</dt><dd>{html.escape(fact)}</dd>" for name, fact in engine.card.in_words().items()
+    )
     return _TEMPLATE.substitute(
         name=html.escape(engine.card.name),
         base_url=html.escape(base_url.rstrip("/")),
@@ -30,18 +31,6 @@ async def render(well: Well, base_url: str) -> str:
         seed=_SEED,
         images=_IMAGES,
     )
-
-
-def describe(card: ModelCard) -> dict[str, str]:
-    """The card in words."""
-    return {
-        "Images": f"{card.height} x {card.width} pixels, {'grey' if card.channels == 1 else 'colour'}",
-        "Drawn from": f"{card.latent_dim} latents, {card.prior} prior",
-        "Trained on": f"{card.training.dataset}, {card.training.images:,} images seen in {card.training.steps:,} steps",
-        "Data licence": card.training.license,
-        "Parity": f"at most {card.parity.max_levels} of 255 levels from torch over {card.parity.addresses:,} images",
-        "Quality": ", ".join(f"{name} {value:g}" for name, value in card.quality.items()) or "not measured",
-    }
 
 
 @functools.cache

@@ -49,12 +49,15 @@ async def as_npy(well: Well, drawing: Drawing) -> Response:
         pixels_sha256 = hashlib.sha256()
         yield header
         async for images in well.stream(drawing):
-            pixels_sha256.update(images)
-            yield images.tobytes()
+            pixels = images.tobytes()
+            pixels_sha256.update(pixels)
+            yield pixels
         yield wire.footer(pixels_sha256.digest())
 
     length = len(header) + int(np.prod(shape)) + wire.FOOTER_BYTES
-    return StreamingResponse(body(), media_type=wire.NPY_TYPE, headers=well.headers(drawing) | {"Content-Length": str(length)})
+    return StreamingResponse(
+        body(), media_type=wire.NPY_TYPE, headers=well.headers(drawing) | {"Content-Length": str(length)}
+    )
 
 
 FORMS: dict[str, Callable[[Well, Drawing], Awaitable[Response]]] = {

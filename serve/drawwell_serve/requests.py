@@ -8,9 +8,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 
-from drawwell.batch import address
+from drawwell.batch import CheckedIndices, address
 from drawwell.errors import RequestError
-from drawwell.latents import Indices
 
 from .errors import ApiError
 
@@ -28,7 +27,12 @@ class GenerateRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     count: Annotated[int, Meta(ge=1, description="How many images; 1 by default.")] | UnsetType = UNSET
     start: Annotated[_Integer63, Meta(description="The first index; 0 by default.")] | UnsetType = UNSET
     indices: (
-        Annotated[list[_Integer63], Meta(min_length=1, max_length=MAX_INDICES, description="The indices themselves, instead of start and count.")]
+        Annotated[
+            list[_Integer63],
+            Meta(
+                min_length=1, max_length=MAX_INDICES, description="The indices themselves, instead of start and count."
+            ),
+        ]
         | UnsetType
     ) = UNSET
 
@@ -37,7 +41,7 @@ class Drawing(msgspec.Struct, frozen=True):
     """A request with nothing left open."""
 
     seed: int
-    indices: Indices
+    indices: CheckedIndices
 
 
 async def read_drawing(request: Request, max_count: int) -> Drawing:
@@ -48,7 +52,12 @@ async def read_drawing(request: Request, max_count: int) -> Drawing:
         raise ApiError(422, "invalid_field", "give start and count, or indices, not both", "indices")
     count = 1 if asked.count is UNSET else asked.count
     if count > max_count:
-        raise ApiError(422, "invalid_field", f"count is {count:,}, at most {max_count:,} images come in one reply: ask again from another start", "count")
+        raise ApiError(
+            422,
+            "invalid_field",
+            f"count is {count:,}, at most {max_count:,} images come in one reply: ask again from another start",
+            "count",
+        )
     seed = secrets.randbits(63) if asked.seed is UNSET else asked.seed
     try:
         if asked.indices is UNSET:
@@ -61,7 +70,11 @@ async def read_drawing(request: Request, max_count: int) -> Drawing:
 def _check_content_type(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise ApiError(415, "unsupported_media_type", f"send JSON with Content-Type: application/json, not {kind or 'without a Content-Type'}")
+        raise ApiError(
+            415,
+            "unsupported_media_type",
+            f"send JSON with Content-Type: application/json, not {kind or 'without a Content-Type'}",
+        )
     if encoding := request.headers.get("content-encoding"):
         raise ApiError(415, "unsupported_media_type", f"send the body as it is, without Content-Encoding: {encoding}")
 
@@ -72,7 +85,9 @@ async def _read_body(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise ApiError(413, "body_too_large", f"the body is larger than the {MAX_BODY_BYTES:,} bytes that a request may have")
+            raise ApiError(
+                413, "body_too_large", f"the body is larger than the {MAX_BODY_BYTES:,} bytes that a request may have"
+            )
     return bytes(body)
 
 

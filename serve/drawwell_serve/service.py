@@ -24,7 +24,7 @@ _app = create_app()
 class Drawwell:
     """Draws the images of one generator by address."""
 
-    @bentoml.on_deployment
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
     def check() -> None:
         """End the start with one line where the generator cannot be served: BentoML would start its workers again for ever."""
@@ -37,9 +37,7 @@ class Drawwell:
     def __init__(self) -> None:
         _app.state.well = Well(Settings.from_environment())
 
-    @bentoml.on_shutdown
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:
         """Let the piece under way end, and free the session."""
         _app.state.well.close()
-
-

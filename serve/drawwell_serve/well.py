@@ -1,6 +1,7 @@
 """The engine behind the event loop: drawn and encoded on a thread of its own, piece by piece."""
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -33,8 +34,8 @@ class Well:
 
     async def stream(self, drawing: Drawing) -> AsyncIterator[npt.NDArray[np.uint8]]:
         """Yield images uint8 ``[n, H, W, C]``, the next piece only when the last was taken: memory stays bounded."""
-        for piece in pieces(drawing.indices, PIECE_IMAGES):  # type: ignore[type-var]
-            yield await self.on_thread(lambda piece=piece: self.engine.draw(drawing.seed, piece))  # type: ignore[misc]
+        for piece in pieces(drawing.indices, PIECE_IMAGES):
+            yield await self.on_thread(functools.partial(self.engine.draw, drawing.seed, piece))
 
     async def draw(self, drawing: Drawing) -> npt.NDArray[np.uint8]:
         """Draw all images of a small request: uint8 ``[n, H, W, C]``."""

@@ -50,12 +50,14 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
     contents[_MANIFEST] = json.dumps({name: _sha256(content) for name, content in contents.items()}, indent=2).encode()
     try:
         _write_folder(temporary, contents)
-        os.rename(temporary, target)
+        temporary.rename(target)
         _fsync_folder(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         size = sum(map(len, contents.values()))
-        raise CheckpointError(f"{target}: {size:,} bytes could not be written ({error.strerror}); the checkpoint before it is whole") from error
+        raise CheckpointError(
+            f"{target}: {size:,} bytes could not be written ({error.strerror}); the checkpoint before it is whole"
+        ) from error
     for _, old in _steps(folder)[keep:]:
         shutil.rmtree(old)
     return target
@@ -70,7 +72,9 @@ def load(path: Path) -> Checkpoint:
             if _sha256(content) != manifest[name]:
                 raise CheckpointError(f"{path / name}: its SHA-256 is not the manifest's, so it is damaged")
         state = json.loads(contents[_STATE])
-        return Checkpoint(state["step"], from_json(json.dumps(state["config"])), safetensors.torch.load(contents[_TENSORS]))
+        return Checkpoint(
+            state["step"], from_json(json.dumps(state["config"])), safetensors.torch.load(contents[_TENSORS])
+        )
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(f"{path}: is no whole checkpoint ({error})") from error
 
@@ -80,7 +84,7 @@ def load_latest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
 
     Raises ``CheckpointError`` where there are checkpoints and all are damaged: to start anew would throw the run away.
     """
-    damaged = []
+    damaged: list[str] = []
     for _, path in _steps(folder):
         try:
             return load(path), damaged
@@ -129,7 +133,7 @@ def _write_folder(folder: Path, contents: dict[str, bytes]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name, content in contents.items():
-        with open(folder / name, "wb") as file:
+        with (folder / name).open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -19,16 +19,16 @@ class TrainConfig:
     data: Annotated[str, tyro.conf.Positional]
     """A folder of images (its sub-folders are classes), an IDX .gz file or a folder with MNIST's four, CIFAR binary
     batches, an .npz or .npy of uint8 images, or `digits`: 5,000 real handwritten digits that come with `drawwell[digits]`."""
-    out: Path | None = None
+    out: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
     """The run folder. By default runs/NAME."""
     name: str = ""
     """What the generator is called in its card. By default the last part of the data's path."""
     license: str = "not stated"
     """The licence of the data, for the card: who draws images should know."""
 
-    size: ImageSize | None = None
+    size: Annotated[ImageSize | None, tyro.conf.arg(metavar="{28,32,64,128}", help_behavior_hint="")] = None
     """Height and width of the images in pixels. By default the data's own where it has one of these, else 64."""
-    channels: Literal[1, 3] | None = None
+    channels: Annotated[Literal[1, 3] | None, tyro.conf.arg(metavar="{1,3}", help_behavior_hint="")] = None
     """1 is grey, 3 is colour. By default the data's own; colour for a folder."""
     width: int = 64
     """Channels at half the image's size, doubled at every halving: 64 is the official example's, and the paper's at 64 px is 128."""
@@ -56,7 +56,7 @@ class TrainConfig:
     """auto takes CUDA where there is one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the convolutions; weights stay float32. auto takes bfloat16 where the processor multiplies it (1.5 to 2 times faster)."""
-    threads: int | None = None
+    threads: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
     """Threads of the processor. By default one a core; a run resumes exactly only with the same number."""
 
     log_every: int = 50
@@ -71,7 +71,17 @@ class TrainConfig:
     """Load the data, build the networks, print what would be done, and stop."""
 
     def __post_init__(self) -> None:
-        for field in ("width", "latent_dim", "steps", "batch_size", "d_steps", "log_every", "sample_every", "save_every", "keep"):
+        for field in (
+            "width",
+            "latent_dim",
+            "steps",
+            "batch_size",
+            "d_steps",
+            "log_every",
+            "sample_every",
+            "save_every",
+            "keep",
+        ):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} must be at least 1, not {getattr(self, field)}")
         if self.batch_size < 2:
@@ -80,7 +90,20 @@ class TrainConfig:
             raise ValueError("learning_rate must be above 0, beta1 in [0, 1), ema_halflife_images and seed at least 0")
 
 
-_FREE_TO_CHANGE = {"data", "out", "name", "license", "steps", "device", "threads", "log_every", "sample_every", "save_every", "keep", "dry_run"}
+_FREE_TO_CHANGE = {
+    "data",
+    "out",
+    "name",
+    "license",
+    "steps",
+    "device",
+    "threads",
+    "log_every",
+    "sample_every",
+    "save_every",
+    "keep",
+    "dry_run",
+}
 """What a run may be continued with a new value of: none of these is part of what one step computes."""
 
 
@@ -102,4 +125,8 @@ def digest(config: TrainConfig) -> str:
 def differences(old: TrainConfig, new: TrainConfig) -> list[str]:
     """What keeps ``new`` from continuing a run of ``old``, in words."""
     names = [field.name for field in fields(TrainConfig) if field.name not in _FREE_TO_CHANGE]
-    return [f"{name} was {getattr(old, name)}, is {getattr(new, name)}" for name in names if getattr(old, name) != getattr(new, name)]
+    return [
+        f"{name} was {getattr(old, name)}, is {getattr(new, name)}"
+        for name in names
+        if getattr(old, name) != getattr(new, name)
+    ]

@@ -67,7 +67,9 @@ def _read_directory(path: Path, size: int | None, channels: int | None) -> Image
     images, kept, skipped = read_folder([file for file, _ in files], shape)
     if len(skipped) > len(files) / 100:
         shown = "\n  ".join(skipped[:10])
-        raise DataError(f"{path}: {len(skipped)} of {len(files)} images cannot be read, which is more than 1 %:\n  {shown}")
+        raise DataError(
+            f"{path}: {len(skipped)} of {len(files)} images cannot be read, which is more than 1 %:\n  {shown}"
+        )
     class_names = tuple(sorted({name for _, name in files}))
     if len(class_names) < 2:
         return ImageData(images, skipped=tuple(skipped))
@@ -83,7 +85,9 @@ def _read_file(path: Path) -> ImageData:
         return _read_idx_pair(path)
     if name.endswith((".npy", ".npz")):
         return _read_numpy(path)
-    raise DataError(f"{path}: of files, .npy, .npz, IDX .gz and CIFAR .bin or .bin.gz are read; for pictures name their folder")
+    raise DataError(
+        f"{path}: of files, .npy, .npz, IDX .gz and CIFAR .bin or .bin.gz are read; for pictures name their folder"
+    )
 
 
 def _digits() -> ImageData:

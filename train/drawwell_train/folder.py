@@ -21,14 +21,19 @@ def list_classes(folder: Path) -> list[tuple[Path, str]]:
     for directory, sub_folders, names in os.walk(folder):  # links to folders are not followed: they may lead in circles
         sub_folders.sort()
         parts = Path(directory).relative_to(folder).parts
-        found += [(Path(directory, name), parts[0] if parts else "") for name in names if Path(name).suffix.lower() in SUFFIXES]
+        found += [
+            (Path(directory, name), parts[0] if parts else "")
+            for name in names
+            if Path(name).suffix.lower() in SUFFIXES
+        ]
     return sorted(found)
 
 
 def read_folder(files: Sequence[Path], shape: Shape) -> tuple[npt.NDArray[np.uint8], list[int], list[str]]:
     """Decode ``files`` to uint8 ``[N, H, W, C]``; also the positions of those kept and a sentence for each bad one."""
     images = np.empty((len(files), *shape), np.uint8)
-    kept, skipped = [], []
+    kept: list[int] = []
+    skipped: list[str] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for position, decoded in enumerate(pool.map(lambda file: _decode(file, shape), files)):
             if isinstance(decoded, str):
@@ -54,7 +59,14 @@ def fit(picture: Image.Image, shape: Shape) -> npt.NDArray[np.uint8]:
 def _decode(file: Path, shape: Shape) -> npt.NDArray[np.uint8] | str:
     try:
         with Image.open(file) as picture:
-            picture.draft("RGB" if shape[2] == 3 else "L", (2 * shape[1], 2 * shape[0]))  # a large JPEG is read scaled down
+            picture.draft(
+                "RGB" if shape[2] == 3 else "L", (2 * shape[1], 2 * shape[0])
+            )  # a large JPEG is read scaled down
             return fit(ImageOps.exif_transpose(picture), shape)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow raises on a bad file
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        Image.DecompressionBombError,
+    ) as error:  # what Pillow raises on a bad file
         return f"{str(file)!r}: {error}"

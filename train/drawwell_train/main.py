@@ -45,15 +45,19 @@ def resolve(config: TrainConfig, images: data.ImageData) -> TrainConfig:
     device = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise DrawwellError("--device cuda: torch finds no CUDA device here; --device cpu trains without one")
-    precision = config.precision if config.precision != "auto" else "bfloat16" if _multiplies_bfloat16(device) else "float32"
+    precision = (
+        config.precision if config.precision != "auto" else "bfloat16" if _multiplies_bfloat16(device) else "float32"
+    )
     threads = config.threads or len(os.sched_getaffinity(0))
     out = config.out or Path("runs", name)
-    return replace(config, size=size, channels=channels, name=name, device=device, precision=precision, threads=threads, out=out)  # type: ignore[arg-type]
+    return replace(
+        config, size=size, channels=channels, name=name, device=device, precision=precision, threads=threads, out=out
+    )
 
 
 def _multiplies_bfloat16(device: str) -> bool:
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
@@ -73,7 +77,9 @@ def describe(config: TrainConfig, images: data.ImageData) -> str:
     ]
     if images.labels is not None and images.class_names:
         counts = np.bincount(images.labels, minlength=len(images.class_names))
-        classes = ", ".join(f"{name} {number:,}" for name, number in list(zip(images.class_names, counts, strict=True))[:12])
+        classes = ", ".join(
+            f"{name} {number:,}" for name, number in list(zip(images.class_names, counts, strict=True))[:12]
+        )
         lines.insert(1, f"classes   {len(counts)}: {classes}{', ...' if len(counts) > 12 else ''}")
     return "\n".join(lines)
 
@@ -83,7 +89,13 @@ class _Progress:
 
     def __init__(self, config: TrainConfig, console: Console) -> None:
         self._console, self._config = console, config
-        columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn(), TextColumn("{task.fields[words]}"))
+        columns = (
+            BarColumn(20),
+            MofNCompleteColumn(),
+            TextColumn("steps"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[words]}"),
+        )
         self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
         done = load_latest(Run(config.out or Path()).checkpoints)[0] if config.out else None
         self._task = self._progress.add_task("train", total=config.steps, completed=done.step if done else 0, words="")
@@ -102,4 +114,6 @@ class _Progress:
         )
         self._progress.update(self._task, completed=int(record["step"]), words=words)
         if not self._console.is_terminal:
-            self._console.print(f"step {record['step']:,}/{self._config.steps:,}  {words}", highlight=False, soft_wrap=True)
+            self._console.print(
+                f"step {record['step']:,}/{self._config.steps:,}  {words}", highlight=False, soft_wrap=True
+            )

@@ -6,6 +6,7 @@ output pixel the same number of times, so no checkerboard is built in. At 28 px 
 the head of the discriminator are 7x7, which leaves two doublings; at every other size they are 4x4.
 """
 
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -27,7 +28,7 @@ class Generator(nn.Module):
             nn.BatchNorm2d(features[-1]),
             nn.ReLU(),
         )
-        self.body = nn.Sequential(*(_up(wide, narrow) for narrow, wide in reversed(list(zip(features, features[1:], strict=False)))))
+        self.body = nn.Sequential(*(_up(wide, narrow) for narrow, wide in reversed(list(pairwise(features)))))
         self.head = nn.Sequential(nn.ConvTranspose2d(features[0], channels, 4, stride=2, padding=1), nn.Tanh())
         self.apply(_initialise)
 
@@ -45,7 +46,7 @@ class Discriminator(nn.Module):
         super().__init__()
         features = _features(size, width)
         self.stem = nn.Sequential(nn.Conv2d(channels, features[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2))
-        self.body = nn.Sequential(*(_down(narrow, wide) for narrow, wide in zip(features, features[1:], strict=False)))
+        self.body = nn.Sequential(*(_down(narrow, wide) for narrow, wide in pairwise(features)))
         self.head = nn.Conv2d(features[-1], 1, _STEM_PIXELS[size])
         self.apply(_initialise)
 
@@ -63,11 +64,15 @@ def _features(size: int, width: int) -> list[int]:
 
 
 def _up(wide: int, narrow: int) -> nn.Sequential:
-    return nn.Sequential(nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(narrow), nn.ReLU())
+    return nn.Sequential(
+        nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(narrow), nn.ReLU()
+    )
 
 
 def _down(narrow: int, wide: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(wide), nn.LeakyReLU(0.2))
+    return nn.Sequential(
+        nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(wide), nn.LeakyReLU(0.2)
+    )
 
 
 def _initialise(module: nn.Module) -> None:

@@ -42,16 +42,20 @@ class Run:
     def begin(self, config: TrainConfig) -> None:
         """Write ``config.json``, or refuse options that do not continue what is there."""
         file = self.path / "config.json"
-        if file.exists() and any(self.checkpoints.iterdir()):
-            if changed := differences(from_json(file.read_text()), config):
-                raise RunError(f"{self.path}: holds a run with other options ({'; '.join(changed)}): name another folder with --out")
+        begun = file.exists() and any(self.checkpoints.iterdir())
+        if begun and (changed := differences(from_json(file.read_text()), config)):
+            raise RunError(
+                f"{self.path}: holds a run with other options ({'; '.join(changed)}): name another folder with --out"
+            )
         _write_atomically(file, to_json(config))
 
     def truncate_stats(self, step: int) -> None:
         """Drop the lines past ``step``, which the run is about to write anew."""
         if self._stats.exists():
             lines = self._stats.read_text().splitlines(keepends=True)
-            _write_atomically(self._stats, "".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step))
+            _write_atomically(
+                self._stats, "".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step)
+            )
 
     def append_stats(self, record: dict[str, float | int]) -> None:
         with self._stats.open("a") as file:

@@ -34,7 +34,11 @@ def _discriminator_step(state: TrainState, config: TrainConfig, real: Tensor) ->
         logits_fake = state.discriminator(fake).float()
     loss = F.softplus(-logits_real).mean() + F.softplus(logits_fake).mean()
     _descend(state.optimizer_d, loss)
-    return {"loss_d": loss.detach(), "d_real": logits_real.sigmoid().mean().detach(), "d_fake": logits_fake.sigmoid().mean().detach()}
+    return {
+        "loss_d": loss.detach(),
+        "d_real": logits_real.sigmoid().mean().detach(),
+        "d_fake": logits_fake.sigmoid().mean().detach(),
+    }
 
 
 def _generator_step(state: TrainState, config: TrainConfig, real: Tensor) -> Stats:
@@ -50,7 +54,7 @@ def _generator_step(state: TrainState, config: TrainConfig, real: Tensor) -> Sta
 
 def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
 

@@ -1,0 +1,58 @@
+# Every target makes its own .venv from nothing. GENERATOR, PORT and PYTHON may be given: make serve PORT=8080
+PYTHON ?= python3
+GENERATOR ?= fashion
+PORT ?= 3000
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+export BENTOML_DO_NOT_TRACK ?= True
+
+.PHONY: help serve test test-gpu lint train bench bench-gpu bento clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/serve: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("drawwell needs Python 3.11 or newer, not " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(PIP) --editable '.[cpu,serve]'
+	@touch $@
+
+.venv/all: .venv/serve
+	$(PIP) --editable '.[cpu,serve,train,export,digits,dev]'
+	@touch $@
+
+serve: .venv/serve  ## serve the bundled generator, or GENERATOR=file, at http://127.0.0.1:3000
+	$(BIN)/drawwell serve $(GENERATOR) --port $(PORT)
+
+test: .venv/all  ## run all tests
+	$(BIN)/python -m pytest -m 'not gpu'
+
+test-gpu: .venv/all  ## run the tests that need a CUDA device (install drawwell[gpu] in place of drawwell[cpu] first)
+	$(BIN)/python -m pytest -m gpu
+
+lint: .venv/all  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+train: .venv/all  ## train on 5,000 real digits for a few minutes, export, and draw a sheet
+	$(BIN)/drawwell train digits --steps 3000
+	$(BIN)/drawwell export runs/digits
+	$(BIN)/drawwell generate runs/digits/generator.onnx --seed 7 --count 64 --out runs/digits/sheet.png
+
+bench: .venv/all  ## measure what the README claims; needs a machine with nothing else running
+	$(BIN)/python -m benchmarks.latents
+	$(BIN)/python -m benchmarks.serving
+
+bench-gpu: .venv/all  ## the same on a CUDA device
+	$(BIN)/python -m benchmarks.serving --provider cuda
+
+bento: .venv/serve  ## build a bento with GENERATOR=file in it
+	@test -f '$(GENERATOR)' || { echo "make bento GENERATOR=path/to/generator.onnx"; exit 2; }
+	$(BIN)/drawwell info '$(GENERATOR)'
+	cp '$(GENERATOR)' serve/drawwell_serve/generator.onnx
+	$(BIN)/bentoml build; status=$$?; rm serve/drawwell_serve/generator.onnx; exit $$status
+
+clean:  ## remove .venv and whatever was built; runs/ stays
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,96 @@
+"""The command line. Each command's stage is imported only when it is called."""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from drawwell import __version__
+from drawwell.errors import DrawwellError
+
+_COMMANDS = {
+    "train": ("drawwell_train.main", "TrainConfig", "main", "images -> a run folder with checkpoints", "train"),
+    "export": (
+        "drawwell_export.main",
+        "ExportConfig",
+        "main",
+        "a run -> one generator file, proven equal to torch",
+        "export,cpu",
+    ),
+    "serve": ("drawwell_serve.main", "ServeConfig", "main", "a generator -> HTTP", "serve,cpu"),
+    "generate": (
+        "drawwell.commands",
+        "GenerateConfig",
+        "generate",
+        "a generator -> PNGs, an array or a contact sheet",
+        "cpu",
+    ),
+    "info": ("drawwell.commands", "InfoConfig", "info", "what a generator says of itself", "cpu"),
+}
+"""Name: its module, its options, its function, one line of help, and the extras it needs."""
+
+_USER_ERROR, _INTERRUPTED = 1, 130
+
+
+def main() -> None:
+    """The entry point of `drawwell`. Exit codes: 0 done, 1 could not be done, 2 wrong usage, 130 interrupted."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"drawwell {__version__}")
+        return 0
+    if arguments[0] not in _COMMANDS:
+        print(f"drawwell: there is no command {arguments[0]!r}\n\n{_overview()}", file=sys.stderr)
+        return 2
+    try:
+        _call(arguments[0], arguments[1:])
+    except DrawwellError as error:
+        print(f"drawwell {arguments[0]}: {error}", file=sys.stderr)
+        return _USER_ERROR
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return 0
+
+
+def _call(command: str, arguments: Sequence[str]) -> None:
+    module_name, config_name, function_name, _, extras = _COMMANDS[command]
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("drawwell"):
+            raise
+        raise DrawwellError(f"this command needs {error.name}: pip install 'drawwell[{extras}]'") from error
+    config = _parse(getattr(module, config_name), command, arguments)
+    function: Callable[[object], None] = getattr(module, function_name)
+    function(config)
+
+
+def _parse(kind: type, command: str, arguments: Sequence[str]) -> object:
+    import tyro
+
+    return tyro.cli(kind, prog=f"drawwell {command}", args=list(arguments), config=(tyro.conf.FlagCreatePairsOff,))
+
+
+def _overview() -> str:
+    width = max(map(len, _COMMANDS))
+    lines = [f"  {name:{width}}  {meaning}" for name, (_, _, _, meaning, _) in _COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: drawwell COMMAND [OPTIONS]",
+            "",
+            "A well of images: each has an address (seed and index) and is the same every time it is drawn.",
+            "",
+            *lines,
+            "",
+            "drawwell COMMAND --help lists a command's options. To begin: drawwell generate --count 64 --out sheet.png",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

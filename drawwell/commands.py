@@ -1,0 +1,136 @@
+"""`drawwell generate` and `drawwell info`."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from drawwell.batch import Batch, CheckedIndices, Generator, address, pieces
+from drawwell.card import ModelCard
+from drawwell.engine import Provider
+from drawwell.errors import DrawwellError, RequestError
+from drawwell.generator_file import read_generator
+from drawwell.opening import find_file, is_url, open_generator
+from drawwell.pictures import contact_sheet, to_picture, to_png
+
+_PIECE_IMAGES = 1024
+"""Drawn between two steps of the progress bar."""
+_MAX_SHEET_IMAGES = 4096
+"""64 by 64: nobody looks at more at once."""
+
+
+@dataclass(frozen=True)
+class GenerateConfig:
+    """Draw images from a generator into a folder of PNGs, one .npy array, or one contact sheet."""
+
+    generator: Annotated[str, tyro.conf.Positional] = "fashion"
+    """The name of a bundled generator, a generator file, or the URL of a server."""
+    seed: Annotated[
+        int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: a random one, which is then named)")
+    ] = None
+    """Which stream of images, 0 to 2**63 - 1."""
+    count: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: 64)")] = None
+    """How many images."""
+    start: int = 0
+    """The first index."""
+    indices: Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="INT ...", help_behavior_hint="")] = None
+    """The indices themselves, instead of --start and --count."""
+    out: Path = Path("drawn")
+    """A file that ends in .npy (uint8 [N, H, W, C]), one that ends in .png (a contact sheet), or else a folder for
+    SEED-INDEX.png."""
+    provider: Provider = "auto"
+    """Of a local generator: auto draws on CUDA where it can be had; cuda and cpu insist."""
+
+
+@dataclass(frozen=True)
+class InfoConfig:
+    """Print what a generator says of itself. A file is read and checked, and not run."""
+
+    generator: Annotated[str, tyro.conf.Positional] = "fashion"
+    """The name of a bundled generator, a generator file, or the URL of a server."""
+
+
+def generate(config: GenerateConfig) -> None:
+    """Draw what ``config`` says. Raises ``DrawwellError`` with a sentence; a file that was there is then untouched."""
+    seed = secrets.randbits(63) if config.seed is None else config.seed
+    count = 64 if config.count is None and config.indices is None else config.count
+    seed, indices = address(seed, count, config.start, config.indices)
+    with closing(open_generator(config.generator, provider=config.provider)) as well:
+        try:
+            _write(config.out, well, seed, indices)
+        except OSError as error:
+            raise DrawwellError(f"{config.out}: cannot be written ({error.strerror})") from error
+    Console(stderr=True).print(
+        f"{len(indices):,} images of seed {seed} in {config.out}", highlight=False, soft_wrap=True
+    )
+
+
+def info(config: InfoConfig) -> None:
+    """Print the card. Raises ``DrawwellError`` for what is no generator."""
+    card, digest = _card(config.generator)
+    rows = card.in_words() | {"Digest": digest}
+    width = max(map(len, rows))
+    print("\n".join([card.name, *(f"  {name:{width}}  {fact}" for name, fact in rows.items())]))
+
+
+def _card(target: str) -> tuple[ModelCard, str]:
+    if is_url(target):
+        with closing(open_generator(target)) as client:
+            return client.card, client.digest
+    file = read_generator(find_file(target))
+    return file.card, file.digest
+
+
+def _write(out: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
+    if out.suffix == ".png" and len(indices) > _MAX_SHEET_IMAGES:
+        raise RequestError(
+            f"a contact sheet holds at most {_MAX_SHEET_IMAGES:,} images, not {len(indices):,}: write .npy or a folder"
+        )
+    temporary = out.with_name(f".{out.name}.writing")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if out.suffix == ".npy":
+            _write_npy(temporary, well, seed, indices)
+        elif out.suffix == ".png":
+            images = np.concatenate([batch.images for batch in _drawn(well, seed, indices)])
+            to_picture(contact_sheet(images)).save(temporary, "PNG")
+        else:
+            _write_folder(out, well, seed, indices)
+            return
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_npy(file: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
+    """In bounded memory, however many."""
+    array = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(len(indices), *well.card.image_shape))
+    done = 0
+    for batch in _drawn(well, seed, indices):
+        array[done : done + len(batch)] = batch.images
+        done += len(batch)
+    array.flush()
+
+
+def _write_folder(folder: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
+    folder.mkdir(exist_ok=True)
+    for batch in _drawn(well, seed, indices):
+        for index, image in zip(batch.indices, batch.images, strict=True):
+            (folder / f"{seed}-{index}.png").write_bytes(to_png(image))
+
+
+def _drawn(well: Generator, seed: int, indices: CheckedIndices) -> Iterator[Batch]:
+    columns = (TextColumn("drawing"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("draw", total=len(indices))
+        for piece in pieces(indices, _PIECE_IMAGES):
+            batch = well.generate(seed, indices=piece)
+            yield batch
+            progress.advance(task, len(batch))

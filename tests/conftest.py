@@ -1,0 +1,107 @@
+"""What the tests share: a small generator that was really trained and exported, and a real server."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[1]
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Server:
+    """A `bentoml serve` process and where it listens."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+StartServer = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder: 30 steps on real digits with narrow networks."""
+    run = tmp_path_factory.mktemp("runs") / "tiny"
+    options = ["--steps", "30", "--width", "8", "--batch-size", "16", "--threads", "1", "--save-every", "10"]
+    drawwell("train", "digits", "--out", str(run), "--license", "for tests", *options)
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_generator(tiny_run: Path) -> Path:
+    """The generator file of ``tiny_run``."""
+    drawwell("export", str(tiny_run))
+    return tiny_run / "generator.onnx"
+
+
+@pytest.fixture(scope="session")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
+    """Start servers on free ports of the loopback; each is ended with the session."""
+    started: list[Server] = []
+
+    def start(generator: Path | str, cwd: Path = ROOT, python: str = sys.executable, what: str = ".", **extra: str) -> Server:
+        home = tmp_path_factory.mktemp("bentoml")
+        environment = server_environment(home) | {"DRAWWELL_GENERATOR": str(generator)} | extra
+        port = free_port()
+        command = [python, "-m", "bentoml", "serve", what, "--port", str(port)]
+        log = home / "log"
+        with log.open("wb") as stream:
+            process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=stream, stderr=subprocess.STDOUT)
+        server = Server(f"http://127.0.0.1:{port}", process, log)
+        started.append(server)
+        wait_until_ready(server)
+        return server
+
+    yield start
+    for server in started:
+        server.process.terminate()
+    for server in started:
+        server.process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def server(start_server: StartServer, tiny_generator: Path) -> Server:
+    """One server of the tiny generator, from the project's root as a user would start it."""
+    return start_server(tiny_generator)
+
+
+def server_environment(home: Path) -> dict[str, str]:
+    """Servers that share a BENTOML_HOME spoil each other's metrics, so each has its own."""
+    return os.environ | {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until_ready(server: Server) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            if httpx.get(f"{server.url}/readyz").is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    pytest.fail(f"the server did not get ready:\n{server.log.read_text()}")
+
+
+def drawwell(*arguments: str, code: int = 0, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own and check its exit code."""
+    command = [sys.executable, "-m", "drawwell.cli", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, **options)  # type: ignore[call-overload]
+    assert done.returncode == code, f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr, done.stderr
+    return done

@@ -1,0 +1,170 @@
+"""The engine: the same bytes whatever the batch, and no silent CPU."""
+
+import pickle
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests import graphs
+
+import drawwell
+from drawwell.engine import PIECE_IMAGES, Engine
+from drawwell.errors import GeneratorFileError, ProviderError, RequestError
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_generator: Path) -> Engine:
+    return Engine(tiny_generator)
+
+
+def test_a_batch_names_what_it_holds(engine: Engine) -> None:
+    batch = engine.generate(seed=7, count=3, start=5)
+    assert batch.images.dtype == np.uint8
+    assert batch.images.shape == (3, 28, 28, 1)
+    assert (batch.seed, batch.indices, batch.labels, batch.digest) == (7, range(5, 8), None, engine.digest)
+    assert len(batch) == 3
+    assert not np.array_equal(batch.images[0], batch.images[1])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(seed=st.integers(0, 2**63 - 1), start=st.integers(0, 2**62), cut=st.integers(1, 149))
+def test_an_image_does_not_depend_on_its_batch(engine: Engine, seed: int, start: int, cut: int) -> None:
+    whole = engine.generate(seed, 150, start).images
+    parts = [engine.generate(seed, cut, start).images, engine.generate(seed, 150 - cut, start + cut).images]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    scattered = [start + cut, start, start + 149, start]
+    np.testing.assert_array_equal(engine.generate(seed, indices=scattered).images, whole[[cut, 0, 149, 0]])
+
+
+def test_an_image_does_not_depend_on_threads_processes_or_callers(engine: Engine, tiny_generator: Path) -> None:
+    wanted = engine.generate(3, 2 * PIECE_IMAGES + 5).images
+    np.testing.assert_array_equal(Engine(tiny_generator, threads=1).generate(3, 2 * PIECE_IMAGES + 5).images, wanted)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(engine)).generate(3, 2 * PIECE_IMAGES + 5).images, wanted)
+    drawn: list[np.ndarray] = []
+    callers = [threading.Thread(target=lambda: drawn.append(engine.generate(3, 2 * PIECE_IMAGES + 5).images)) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(drawn) == 4
+    assert all(np.array_equal(images, wanted) for images in drawn)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({}, "say how many images"),
+        ({"count": 0}, "count must be an integer of at least 1"),
+        ({"count": 1.5}, "count must be an integer of at least 1"),
+        ({"count": True}, "count must be an integer of at least 1"),
+        ({"count": 2, "start": 2**63 - 1}, "index must be in"),
+        ({"count": 2, "start": -1}, "index must be in"),
+        ({"count": 2**70}, "index must be in"),
+        ({"count": 2, "indices": [1]}, "not both"),
+        ({"indices": []}, "at least one image"),
+        ({"indices": ["1"]}, "must be an integer"),
+    ],
+)
+def test_a_wrong_call_is_explained(engine: Engine, arguments: dict, sentence: str) -> None:
+    with pytest.raises(RequestError, match=sentence):
+        engine.generate(7, **arguments)
+
+
+def test_a_wrong_seed_is_explained(engine: Engine) -> None:
+    with pytest.raises(RequestError, match="seed must be in"):
+        engine.generate(-1, 1)
+
+
+def test_right_seal_over_wrong_weights_is_caught_by_the_known_answers(tmp_path: Path) -> None:
+    file = graphs.write(tmp_path / "wrong.onnx", graphs.plain_model(level=9))
+    with pytest.raises(ProviderError, match="known answers are off by 2 levels, 0 are allowed"):
+        Engine(file)
+
+
+def test_a_card_of_another_shape_than_the_graph_is_refused(tmp_path: Path) -> None:
+    file = graphs.write(tmp_path / "shape.onnx", graphs.plain_model(), graphs.card(height=3))
+    with pytest.raises(GeneratorFileError, match="not those that its card describes"):
+        Engine(file)
+
+
+def test_a_graph_that_onnx_runtime_cannot_load_is_one_sentence(tmp_path: Path) -> None:
+    model = graphs.plain_model()
+    model.graph.node[0].op_type = "NoSuchOperator"
+    with pytest.raises(GeneratorFileError, match="ONNX Runtime cannot load 'plain'"):
+        Engine(graphs.write(tmp_path / "unknown.onnx", model))
+
+
+def test_labels_come_from_the_address(tmp_path: Path) -> None:
+    from drawwell.card import KnownAnswers
+    from drawwell.latents import labels
+
+    wanted = labels(5, range(100), 3, graphs.DIM)
+    answers = np.full((1, *graphs.SHAPE), labels(0, [0], 3, graphs.DIM)[0], np.uint8)
+    card = graphs.card(class_names=("a", "b", "c"), known_answers=KnownAnswers.of(0, (0,), answers, 0))
+    batch = Engine(graphs.write(tmp_path / "labelled.onnx", graphs.labelled_model(), card)).generate(5, 100)
+    assert batch.labels is not None
+    assert batch.labels.tolist() == wanted.tolist()
+    assert (batch.images == wanted[:, None, None, None]).all()
+
+
+def test_cuda_that_cannot_be_had_is_an_error(tiny_generator: Path) -> None:
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this build has CUDA")
+    with pytest.raises(ProviderError, match="the installed onnxruntime has no CUDA"):
+        Engine(tiny_generator, provider="cuda")
+
+
+def test_a_gpu_build_that_ends_on_the_cpu_says_so(tiny_generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without a device: the provider is listed, and the session comes without it."""
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *args, providers: real(*args, providers=[providers[-1]]))
+    with pytest.warns(RuntimeWarning, match="drawing on the CPU: a build of onnxruntime with CUDA is installed"):
+        assert Engine(tiny_generator).provider == "cpu"
+    with pytest.raises(ProviderError, match="cuda was asked for, and a build"):
+        Engine(tiny_generator, provider="cuda")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Engine(tiny_generator, provider="cpu").provider == "cpu"
+
+
+@pytest.mark.gpu
+def test_cuda_draws_the_cpu_pixels_and_the_same_bytes_in_every_batch(tiny_generator: Path) -> None:
+    cuda, cpu = Engine(tiny_generator, provider="cuda"), Engine(tiny_generator, provider="cpu")
+    assert cuda.provider == "cuda"
+    wanted = cuda.generate(7, 200).images
+    assert np.abs(wanted.astype(int) - cpu.generate(7, 200).images).max() <= 1
+    for count in (1, 7, 63, 64, 65):
+        np.testing.assert_array_equal(cuda.generate(7, count).images, wanted[:count])
+
+
+def test_a_file_that_changed_does_not_travel(tmp_path: Path) -> None:
+    file = graphs.write(tmp_path / "plain.onnx", graphs.plain_model())
+    packed = pickle.dumps(Engine(file))
+    graphs.write(file, graphs.plain_model(), graphs.card(name="other"))
+    with pytest.raises(GeneratorFileError, match="has changed since it was opened"):
+        pickle.loads(packed)
+
+
+def test_open_names_the_bundled_generators() -> None:
+    with pytest.raises(GeneratorFileError, match=r"nothing-such: no such file; bundled generators: .*fashion"):
+        drawwell.open("nothing-such")
+    assert drawwell.open("fashion").card.image_shape == (28, 28, 1)
+
+
+def test_open_takes_no_provider_for_a_url() -> None:
+    with pytest.raises(RequestError, match="the server's to choose"):
+        drawwell.open("http://127.0.0.1:1", threads=2)
+
+
+def test_the_fingerprint_names_versions_provider_and_processor(engine: Engine) -> None:
+    parts = dict(part.split("=", 1) for part in engine.fingerprint.split("; "))
+    assert list(parts) == ["drawwell", "onnxruntime", "numpy", "provider", "processor"]
+    assert parts["onnxruntime"] == onnxruntime.__version__
+    assert parts["provider"] == engine.provider

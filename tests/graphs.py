@@ -1,0 +1,77 @@
+"""Small generator files made by hand, right and wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from drawwell.card import KnownAnswers, ModelCard, Parity, Training
+from drawwell.generator_file import seal
+
+SHAPE = (2, 3, 1)
+DIM = 4
+
+
+def card(**changes: object) -> ModelCard:
+    """A valid card of ``plain_model``; its known answers hold unless changed."""
+    answers = np.full((1, *SHAPE), 7, np.uint8)
+    values: dict[str, object] = {
+        "name": "plain",
+        "prior": "normal",
+        "latent_dim": DIM,
+        "height": SHAPE[0],
+        "width": SHAPE[1],
+        "channels": SHAPE[2],
+        "training": Training("nothing", "none", 0, 0, "0" * 64),
+        "parity": Parity(0, (1,), 0, 0.0),
+        "known_answers": KnownAnswers.of(0, (0,), answers, 0),
+    }
+    return ModelCard(**(values | changes))  # type: ignore[arg-type]
+
+
+def plain_model(level: int = 7, domain: str = "") -> onnx.ModelProto:
+    """Every image is ``level`` everywhere, computed from z so that the batch size follows."""
+    zeros = numpy_helper.from_array(np.zeros((DIM, 6), np.float32), "zeros")
+    bias = numpy_helper.from_array(np.full(6, level, np.float32), "bias")
+    shape = numpy_helper.from_array(np.array([-1, *SHAPE]), "shape")
+    nodes = [
+        helper.make_node("Gemm", ["z", "zeros", "bias"], ["flat"], domain=domain),
+        helper.make_node("Cast", ["flat"], ["bytes"], to=TensorProto.UINT8),
+        helper.make_node("Reshape", ["bytes", "shape"], ["images"]),
+    ]
+    return _model(nodes, [zeros, bias, shape], domain=domain)
+
+
+def labelled_model() -> onnx.ModelProto:
+    """Every image is its label everywhere."""
+    ones = numpy_helper.from_array(np.ones((1, 6), np.int64), "ones")
+    axes = numpy_helper.from_array(np.array([1]), "axes")
+    shape = numpy_helper.from_array(np.array([-1, *SHAPE]), "shape")
+    zero = numpy_helper.from_array(np.zeros(1, np.float32), "zero")
+    nodes = [
+        helper.make_node("Unsqueeze", ["label", "axes"], ["column"]),
+        helper.make_node("Mul", ["column", "ones"], ["flat"]),
+        helper.make_node("ReduceSum", ["z", "axes"], ["sums"]),
+        helper.make_node("Mul", ["sums", "zero"], ["nothing"]),
+        helper.make_node("Cast", ["nothing"], ["nothing64"], to=TensorProto.INT64),
+        helper.make_node("Add", ["flat", "nothing64"], ["sum"]),
+        helper.make_node("Cast", ["sum"], ["bytes"], to=TensorProto.UINT8),
+        helper.make_node("Reshape", ["bytes", "shape"], ["images"]),
+    ]
+    label = helper.make_tensor_value_info("label", TensorProto.INT64, ["N"])
+    return _model(nodes, [ones, axes, shape, zero], [label])
+
+
+def write(path: Path, model: onnx.ModelProto, of: ModelCard | None = None) -> Path:
+    """Seal ``model`` with ``of``, by default the plain card."""
+    path.write_bytes(seal(model, of or card()))
+    return path
+
+
+def _model(nodes: list, tensors: list, inputs: list | None = None, domain: str = "") -> onnx.ModelProto:
+    z = helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", DIM])
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", *SHAPE])
+    graph = helper.make_graph(nodes, "graph", [z, *(inputs or [])], [images], tensors)
+    opsets = [helper.make_opsetid("", 14)] + ([helper.make_opsetid(domain, 1)] if domain else [])
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
