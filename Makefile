@@ -26,7 +26,7 @@ serve: .venv/serve  ## serve the bundled generator, or GENERATOR=file, at http:/
 	$(BIN)/drawwell serve $(GENERATOR) --port $(PORT)
 
 test: .venv/all  ## run all tests
-	$(BIN)/python -m pytest -m 'not gpu'
+	$(BIN)/python -m pytest
 
 test-gpu: .venv/all  ## run the tests that need a CUDA device (install drawwell[gpu] in place of drawwell[cpu] first)
 	$(BIN)/python -m pytest -m gpu

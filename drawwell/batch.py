@@ -70,7 +70,7 @@ def address(seed: int, count: int | None, start: int, indices: Indices | None) -
         if not len(checked):
             raise RequestError("indices must name at least one image")
         return latents.check_seed(seed), checked
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError) as error:
         raise RequestError(str(error)) from None
 
 

@@ -2,10 +2,11 @@
 
 import email.utils
 import functools
+import logging
 import random
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 import msgspec
@@ -24,6 +25,11 @@ from drawwell.errors import (
     UnreachableError,
 )
 from drawwell.latents import Indices
+
+if TYPE_CHECKING:
+    import tenacity
+
+logger = logging.getLogger("drawwell.client")
 
 REQUEST_IMAGES = 4096
 """Images asked for at once: a connection that breaks costs at most these, and a request is under 65,536 indices."""
@@ -47,7 +53,11 @@ class Client:
             self._http = httpx.Client(base_url=url, timeout=timeout)
         except httpx.InvalidURL as error:
             raise RequestError(f"{url}: {error}") from None
-        self._digest, self._card = self._retried(self._model)
+        try:
+            self._digest, self._card = self._retried(self._model)
+        except BaseException:
+            self._http.close()
+            raise
 
     @property
     def card(self) -> ModelCard:
@@ -114,17 +124,32 @@ class Client:
         return answer
 
     def _retried(self, call: Callable[[], Result]) -> Result:
-        import stamina  # so that `import drawwell` stays light
+        """Call until it works, waiting up to 0.2 s, 0.4 s, ... 5 s, chosen at random so that clients do not come back together.
 
-        for attempt in stamina.retry_context(on=self._when_to_retry, attempts=None, timeout=self._retry_for):
-            with attempt:
-                return call()
-        raise AssertionError("stamina raises the last error itself")
+        A ``Retry-After`` is waited for whole, and up to a second more.
+        """
+        import tenacity  # so that `import drawwell` stays light
 
-    def _when_to_retry(self, error: Exception) -> bool | float:
-        if isinstance(error, _BusyError) and error.retry_after is not None:
-            return error.retry_after + random.uniform(0, 1) if error.retry_after < self._retry_for else False
-        return isinstance(error, ServerError)
+        backoff = tenacity.wait_random_exponential(multiplier=0.2, max=5)  # "full jitter"
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            asked = error.retry_after if isinstance(error, _BusyError) else None
+            return backoff(state) if asked is None else asked + random.uniform(0, 1)
+
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(ServerError),
+            wait=wait,
+            stop=tenacity.stop_before_delay(self._retry_for),
+            before_sleep=self._say_once,
+            reraise=True,
+        )(call)
+
+    def _say_once(self, state: "tenacity.RetryCallState") -> None:
+        """A pipeline that waits should say for what, and not say it a hundred times."""
+        level = logging.WARNING if state.attempt_number == 1 else logging.DEBUG
+        error = state.outcome.exception() if state.outcome else None
+        logger.log(level, "%s; trying again for up to %g s", error, self._retry_for)
 
 
 class _Model(msgspec.Struct):
@@ -141,6 +166,7 @@ class _BusyError(UnavailableError):
 def _reopen(url: str, timeout: float, retry_for: float, digest: str) -> Client:
     client = Client(url, timeout, retry_for)
     if client.digest != digest:
+        client.close()
         raise ResponseError(f"{url}: now serves the generator {client.digest}, not {digest}: open it again")
     return client
 

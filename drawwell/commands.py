@@ -19,6 +19,7 @@ from drawwell.errors import DrawwellError, RequestError
 from drawwell.generator_file import read_generator
 from drawwell.opening import find_file, is_url, open_generator
 from drawwell.pictures import contact_sheet, to_picture, to_png
+from drawwell.wire import npy_header
 
 _PIECE_IMAGES = 1024
 """Drawn between two steps of the progress bar."""
@@ -111,12 +112,10 @@ def _write(out: Path, well: Generator, seed: int, indices: CheckedIndices) -> No
 
 def _write_npy(file: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
     """In bounded memory, however many."""
-    array = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(len(indices), *well.card.image_shape))
-    done = 0
-    for batch in _drawn(well, seed, indices):
-        array[done : done + len(batch)] = batch.images
-        done += len(batch)
-    array.flush()
+    with file.open("wb") as stream:
+        stream.write(npy_header((len(indices), *well.card.image_shape)))
+        for batch in _drawn(well, seed, indices):
+            stream.write(batch.images.tobytes())
 
 
 def _write_folder(folder: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:

@@ -58,7 +58,7 @@ def check_seed(seed: int) -> int:
 def check_indices(indices: Indices) -> range | npt.NDArray[np.int64]:
     """Return the indices as a range of step 1 or as int64 ``[n]``, or say what is wrong with them."""
     if isinstance(indices, range) and indices.step == 1:
-        if len(indices):
+        if indices:
             _check_integer("index", indices[0], INDEX_LIMIT)
             _check_integer("index", indices[-1], INDEX_LIMIT)
         return indices

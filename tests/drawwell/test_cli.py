@@ -1,0 +1,92 @@
+"""The command line as a user meets it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import drawwell as library
+from tests.conftest import Server, drawwell
+
+
+def test_help_names_every_command() -> None:
+    for arguments in ([], ["--help"]):
+        text = drawwell(*arguments).stdout
+        assert all(f"  {command}" in text for command in ("train", "export", "serve", "generate", "info"))
+
+
+@pytest.mark.parametrize("command", ["train", "export", "serve", "generate", "info"])
+def test_every_command_explains_itself(command: str) -> None:
+    text = drawwell(command, "--help").stdout
+    assert f"usage: drawwell {command}" in text
+    assert "{None}" not in text
+
+
+def test_wrong_usage_ends_with_2() -> None:
+    assert "there is no command 'draw'" in drawwell("draw", code=2).stderr
+    assert "--seed" in drawwell("generate", "--seed", "x", code=2).stderr
+    assert "at least 1" in drawwell("train", "digits", "--steps", "0", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["generate", "nothing-such"], "nothing-such: no such file; bundled generators: fashion"),
+        (["generate", "--seed", "-1"], "seed must be in"),
+        (["generate", "--count", "0"], "count must be"),
+        (["generate", "--count", "5000", "--out", "sheet.png"], "a contact sheet holds at most 4,096"),
+        (["generate", "--out", "/proc/nowhere/x.npy"], "cannot be written"),
+        (["info", "pyproject.toml"], "is no drawwell generator"),
+        (["export", "nowhere"], "nowhere: is no run folder"),
+        (["train", "nowhere"], "nowhere: no such file or folder"),
+        (["serve", "nothing-such"], "nothing-such: no such file"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_ends_with_1(arguments: list[str], sentence: str) -> None:
+    error = drawwell(*arguments, code=1).stderr
+    assert sentence in error
+    assert error.startswith(f"drawwell {arguments[0]}: ")
+
+
+def test_a_folder_holds_pngs_named_by_address(tmp_path: Path, tiny_generator: Path) -> None:
+    drawwell("generate", str(tiny_generator), "--seed", "7", "--count", "3", "--start", "9", "--out", str(tmp_path / "out"))
+    wanted = library.open(tiny_generator).generate(7, 3, 9).images
+    names = sorted(file.name for file in (tmp_path / "out").iterdir())
+    assert names == ["7-10.png", "7-11.png", "7-9.png"]
+    for index in (9, 10, 11):
+        with Image.open(tmp_path / "out" / f"7-{index}.png") as picture:
+            np.testing.assert_array_equal(np.asarray(picture), wanted[index - 9, ..., 0])
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_an_npy_holds_the_batch(tmp_path: Path, tiny_generator: Path, server: Server, remote: bool) -> None:
+    target, out = server.url if remote else str(tiny_generator), tmp_path / "sub" / "images.npy"
+    drawwell("generate", target, "--seed", "7", "--count", "1500", "--out", str(out))
+    np.testing.assert_array_equal(np.load(out), library.open(tiny_generator).generate(7, 1500).images)
+
+
+def test_indices_are_drawn_in_their_order(tmp_path: Path, tiny_generator: Path) -> None:
+    drawwell("generate", str(tiny_generator), "--seed", "7", "--out", str(tmp_path / "x.npy"), "--indices", "5", "99", "3")
+    wanted = library.open(tiny_generator).generate(7, indices=[5, 99, 3]).images
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), wanted)
+
+
+def test_a_sheet_shows_the_images_and_a_failure_leaves_the_old_one(tmp_path: Path, tiny_generator: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    said = drawwell("generate", str(tiny_generator), "--count", "9", "--out", str(sheet)).stderr
+    assert "9 images of seed " in said
+    with Image.open(sheet) as picture:
+        assert picture.size == (92, 92)
+    before = sheet.read_bytes()
+    drawwell("generate", str(tiny_generator), "--count", "5000", "--out", str(sheet), code=1)
+    assert sheet.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["sheet.png"]
+
+
+def test_info_tells_the_card_of_a_file_and_of_a_server(tiny_generator: Path, server: Server) -> None:
+    of_file, of_server = drawwell("info", str(tiny_generator)).stdout, drawwell("info", server.url).stdout
+    assert of_file == of_server
+    assert "28 x 28 pixels, grey" in of_file
+    assert "480 images seen in 30 steps" in of_file
+    assert library.open(tiny_generator).digest in of_file

@@ -1,0 +1,272 @@
+"""The client against servers that misbehave in every way it must survive or report."""
+
+import hashlib
+import io
+import json
+import pickle
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from tests import graphs
+from tests.conftest import free_port
+
+import drawwell
+from drawwell import wire
+from drawwell.client import REQUEST_IMAGES, Client
+from drawwell.errors import RequestError, ResponseError, UnavailableError, UnreachableError
+
+DIGEST = "ab" * 32
+CARD = graphs.card()
+Reply = Callable[["Handler", dict[str, Any]], None]
+Connect = Callable[..., Client]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers ``/model`` right, and ``/generate`` with the replies of a script, the last one again and again."""
+
+    protocol_version = "HTTP/1.1"
+    server: "Scripted"
+
+    def do_GET(self) -> None:
+        self.reply(200, msgspec.json.encode({"digest": DIGEST, "card": CARD}))
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append((time.monotonic(), asked))
+        script = self.server.script
+        (script.pop(0) if len(script) > 1 else script[0])(self, asked)
+
+    def reply(self, status: int, body: bytes, length: int | None = None, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Scripted(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.script: list[Reply] = [right]
+        self.asked: list[tuple[float, dict[str, Any]]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@contextmanager
+def serving(port: int = 0) -> Iterator[Scripted]:
+    scripted = Scripted(port)
+    thread = threading.Thread(target=scripted.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield scripted
+    finally:
+        scripted.shutdown()
+        scripted.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with serving() as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def connect(server: Scripted) -> Iterator[Connect]:
+    """Open clients of the server, and close them in the end."""
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(closing(Client(server.url, **options)))
+
+
+def pixels(asked: dict[str, Any]) -> np.ndarray:
+    """Every image holds the low byte of its index."""
+    indices = asked.get("indices") or range(asked["start"], asked["start"] + asked["count"])
+    return np.stack([np.full(graphs.SHAPE, index % 256, np.uint8) for index in indices])
+
+
+def body_of(images: np.ndarray) -> bytes:
+    return wire.npy_header(images.shape) + images.tobytes() + wire.footer(hashlib.sha256(images.tobytes()).digest())
+
+
+def headers_of(asked: dict[str, Any], **changes: str) -> dict[str, str]:
+    count = asked.get("count") or len(asked["indices"])
+    return {wire.DIGEST: DIGEST, wire.SEED: str(asked["seed"]), wire.COUNT: str(count)} | changes
+
+
+def right(handler: Handler, asked: dict[str, Any]) -> None:
+    handler.reply(200, body_of(pixels(asked)), **headers_of(asked))
+
+
+def status(code: int, **headers: str) -> Reply:
+    body = json.dumps({"error": {"code": "x", "message": "because"}}).encode()
+    return lambda handler, _: handler.reply(code, body, **headers)
+
+
+def cut_off(handler: Handler, asked: dict[str, Any]) -> None:
+    body = body_of(pixels(asked))
+    handler.reply(200, body[: len(body) // 2], len(body), **headers_of(asked))
+    handler.close_connection = True
+    handler.connection.close()
+
+
+def flipped(handler: Handler, asked: dict[str, Any]) -> None:
+    body = bytearray(body_of(pixels(asked)))
+    body[-wire.FOOTER_BYTES - 1] ^= 1
+    handler.reply(200, bytes(body), **headers_of(asked))
+
+
+def short(handler: Handler, asked: dict[str, Any]) -> None:
+    handler.reply(200, body_of(pixels(asked)[:-1]), **headers_of(asked))
+
+
+def floats(handler: Handler, asked: dict[str, Any]) -> None:
+    stream = io.BytesIO()
+    np.save(stream, pixels(asked).astype(np.float32))
+    handler.reply(200, stream.getvalue() + wire.footer(b"0" * 32), **headers_of(asked))
+
+
+def html(handler: Handler, _: dict[str, Any]) -> None:
+    handler.reply(200, b"<html>a proxy's page</html>", **{wire.DIGEST: DIGEST})
+
+
+def test_ranges_and_indices_arrive_as_asked(server: Scripted, connect: Connect) -> None:
+    client = connect()
+    assert client.card == CARD
+    assert client.digest == DIGEST
+    batch = client.generate(7, 5, start=300)
+    assert batch.images[:, 0, 0, 0].tolist() == [44, 45, 46, 47, 48]
+    assert batch.indices == range(300, 305)
+    assert client.generate(7, indices=[9, 2, 9]).images[:, 0, 0, 0].tolist() == [9, 2, 9]
+
+
+def test_a_large_count_is_asked_for_in_pieces(server: Scripted, connect: Connect) -> None:
+    batch = connect().generate(7, 2 * REQUEST_IMAGES + 1, start=1)
+    assert [asked["count"] for _, asked in server.asked] == [REQUEST_IMAGES, REQUEST_IMAGES, 1]
+    np.testing.assert_array_equal(batch.images[:, 0, 0, 0], (np.arange(1, 2 * REQUEST_IMAGES + 2) % 256).astype(np.uint8))
+
+
+@pytest.mark.parametrize("failure", [status(429), status(502), status(503), status(504), cut_off, flipped, short, floats, html])
+def test_what_passes_is_retried_and_never_returned(server: Scripted, connect: Connect, failure: Reply) -> None:
+    client = connect()
+    server.script = [failure, failure, right]
+    assert client.generate(7, 3).images[:, 0, 0, 0].tolist() == [0, 1, 2]
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("failure", "error", "sentence"),
+    [
+        (status(503), UnavailableError, "answered 503: because"),
+        (status(429), UnavailableError, "answered 429: because"),
+        (cut_off, UnreachableError, "127.0.0.1"),
+        (flipped, ResponseError, "do not have the checksum"),
+        (short, ResponseError, r"no npy array of uint8 \[3, 2, 3, 1\]"),
+        (html, ResponseError, "another address"),
+        (status(500), ResponseError, "answered 500: because"),
+    ],
+)
+def test_what_does_not_pass_is_reported(server: Scripted, connect: Connect, failure: Reply, error: type[Exception], sentence: str) -> None:
+    client = connect(retry_for=1)
+    server.script = [failure]
+    with pytest.raises(error, match=sentence):
+        client.generate(7, 3)
+    assert len(server.asked) > 1
+
+
+@pytest.mark.parametrize("code", [400, 401, 404, 413, 422])
+def test_a_mistake_of_the_caller_is_not_retried(server: Scripted, connect: Connect, code: int) -> None:
+    client = connect()
+    server.script = [status(code)]
+    with pytest.raises(RequestError, match="because"):
+        client.generate(7, 3)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("value", ["2", lambda: formatdate(time.time() + 3, usegmt=True)])
+def test_retry_after_is_honoured(server: Scripted, connect: Connect, value: str | Callable[[], str]) -> None:
+    client = connect()
+    server.script = [status(503, Retry_After=value if isinstance(value, str) else value()), right]
+    client.generate(7, 1)
+    (first, _), (second, _) = server.asked
+    assert second - first > 1.9, "it came back before the server asked it to"
+
+
+def test_a_retry_after_beyond_the_budget_gives_up_at_once(server: Scripted, connect: Connect) -> None:
+    client = connect(retry_for=5)
+    server.script = [status(429, Retry_After="3600")]
+    with pytest.raises(UnavailableError):
+        client.generate(7, 1)
+    assert len(server.asked) == 1
+
+
+def test_retries_are_spread(server: Scripted, connect: Connect) -> None:
+    client = connect()
+    waits = []
+    for _ in range(4):
+        server.asked.clear()
+        server.script = [status(503), right]
+        client.generate(7, 1)
+        waits.append(server.asked[1][0] - server.asked[0][0])
+    assert max(waits) - min(waits) > 0.02, "all clients would come back together"
+
+
+def test_another_generator_behind_the_same_url_is_refused(server: Scripted, connect: Connect) -> None:
+    client = connect(retry_for=0.5)
+    server.script = [lambda handler, asked: handler.reply(200, body_of(pixels(asked)), **headers_of(asked, **{wire.DIGEST: "cd" * 32}))]
+    with pytest.raises(ResponseError, match=r"now serves the generator cdcd.*open it again"):
+        client.generate(7, 1)
+
+
+def test_nobody_there_is_an_unreachable_error_and_the_wait_is_explained_once(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(UnreachableError, match="refused"):
+        Client(f"http://127.0.0.1:{free_port()}", retry_for=0.5)
+    assert [record.getMessage().endswith("refused; trying again for up to 0.5 s") for record in caplog.records] == [True]
+
+
+def test_a_server_that_comes_back_is_found_again() -> None:
+    with ExitStack() as stack:
+        with serving() as first:
+            client = stack.enter_context(closing(Client(first.url)))
+            client.generate(7, 1)
+        timer = threading.Timer(0.7, lambda: stack.enter_context(serving(first.server_address[1])))
+        timer.start()
+        assert client.generate(7, 2).images[:, 0, 0, 0].tolist() == [0, 1]
+        timer.join()
+
+
+def test_a_client_travels_as_its_url(connect: Connect) -> None:
+    with closing(pickle.loads(pickle.dumps(connect(retry_for=9)))) as travelled:
+        assert travelled.generate(7, 2).images[:, 0, 0, 0].tolist() == [0, 1]
+
+
+def test_what_is_no_drawwell_server_is_named(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Handler, "do_GET", lambda handler: handler.reply(200, b"<html></html>"))
+    with pytest.raises(ResponseError, match="is no drawwell server"):
+        connect(retry_for=0.2)
+
+
+def test_the_errors_are_a_tree() -> None:
+    assert issubclass(drawwell.UnavailableError, drawwell.ServerError)
+    assert issubclass(drawwell.UnreachableError, drawwell.ServerError)
+    assert issubclass(drawwell.ResponseError, drawwell.ServerError)
+    assert issubclass(drawwell.RequestError, ValueError)
+    for name in drawwell.__all__:
+        if name.endswith("Error"):
+            assert issubclass(getattr(drawwell, name), drawwell.DrawwellError)

@@ -1,0 +1,89 @@
+"""A torch dataset over generated images."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+import drawwell
+from drawwell.batch import Batch
+from drawwell.datasets import TorchDataset
+from drawwell.engine import Engine
+from drawwell.errors import RequestError
+from tests.conftest import Server
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_generator: Path) -> Engine:
+    return Engine(tiny_generator)
+
+
+class Counting:
+    """A generator that counts its calls."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.calls: list[int] = []
+
+    def generate(self, seed: int, count: int | None = None, start: int = 0, *, indices: Any = None) -> Batch:
+        self.calls.append(len(indices))
+        return self._engine.generate(seed, count, start, indices=indices)
+
+
+def test_an_item_is_the_image_of_its_address(engine: Engine) -> None:
+    dataset = drawwell.datasets.TorchDataset(engine, seed=7, size=100, start=40)
+    assert len(dataset) == 100
+    image, label = dataset[3]
+    assert (image.dtype, tuple(image.shape), label) == (torch.uint8, (1, 28, 28), -1)
+    wanted = engine.generate(7, 1, start=43).images[0].transpose(2, 0, 1)
+    np.testing.assert_array_equal(image.numpy(), wanted)
+    assert torch.equal(dataset[-1][0], dataset[99][0])
+
+
+def test_a_position_out_of_range_is_an_index_error(engine: Engine) -> None:
+    with pytest.raises(IndexError):
+        TorchDataset(engine, seed=7, size=10)[10]
+
+
+@pytest.mark.parametrize(("seed", "size", "start"), [(-1, 10, 0), (0, 0, 0), (0, 2, 2**63 - 1)])
+def test_a_wrong_range_is_found_at_once(engine: Engine, seed: int, size: int, start: int) -> None:
+    with pytest.raises(RequestError):
+        TorchDataset(engine, seed, size, start)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_batch_is_one_request(engine: Engine, shuffle: bool) -> None:
+    counting = Counting(engine)
+    dataset = TorchDataset(counting, seed=7, size=100)  # type: ignore[arg-type]
+    counting.calls.clear()
+    loaded = [images for images, _ in DataLoader(dataset, batch_size=32, shuffle=shuffle)]  # type: ignore[var-annotated,arg-type]
+    assert counting.calls == [32, 32, 32, 4]
+    assert torch.cat(loaded).sum() == torch.from_numpy(engine.generate(7, 100).images).sum()
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_workers_draw_the_same_images(engine: Engine, context: str) -> None:
+    """The engine has already drawn here, so a forked session would hang on threads that did not survive."""
+    wanted = torch.from_numpy(engine.generate(7, 48).images).permute(0, 3, 1, 2)
+    dataset = TorchDataset(engine, seed=7, size=48)
+    loader = DataLoader(dataset, batch_size=16, num_workers=2, multiprocessing_context=context, timeout=60)  # type: ignore[var-annotated,arg-type]
+    assert torch.equal(torch.cat([images for images, _ in loader]), wanted)
+
+
+def test_workers_draw_from_a_server(server: Server, engine: Engine) -> None:
+    client = drawwell.open(server.url)
+    dataset = TorchDataset(client, seed=7, size=48)
+    loader = DataLoader(dataset, batch_size=16, num_workers=2, multiprocessing_context="fork", timeout=60)  # type: ignore[var-annotated,arg-type]
+    drawn = torch.cat([images for images, _ in loader])
+    client.close()
+    np.testing.assert_array_equal(drawn.permute(0, 2, 3, 1).numpy(), engine.generate(7, 48).images)
+
+
+def test_a_transform_makes_the_item(engine: Engine) -> None:
+    dataset = TorchDataset(engine, seed=7, size=8, transform=lambda image: image.float() / 255)
+    images, _ = next(iter(DataLoader(dataset, batch_size=8)))  # type: ignore[var-annotated,arg-type]
+    assert images.dtype == torch.float32
+    assert images.max() <= 1

@@ -1,0 +1,71 @@
+"""Who imports whom, seen in fresh processes on what is really imported."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import drawwell
+
+STAGES = {"drawwell_train", "drawwell_export", "drawwell_serve"}
+HEAVY = {"torch", "onnx", "onnxruntime", "bentoml", "PIL", "tyro", "tenacity", "mlxtend", "starlette"}
+
+
+def imported_by(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+
+
+def test_import_drawwell_is_light() -> None:
+    assert not imported_by("import drawwell; drawwell.open; drawwell.datasets") & (HEAVY | STAGES)
+    bare = imported_by("import sys; before = set(sys.modules); import drawwell; sys.modules = {k: 0 for k in set(sys.modules) - before}")
+    assert bare - set(sys.stdlib_module_names) <= {"drawwell", "numpy", "httpx", "httpcore", "anyio", "certifi", "idna", "h11", "sniffio"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "allowed"),
+    [
+        ("import drawwell.client, drawwell.datasets, drawwell.cli", set()),
+        ("import drawwell.engine", set()),
+        ("import drawwell.commands", {"tyro"}),
+        ("import drawwell_train.main", {"torch", "tyro", "PIL", "drawwell_train"}),
+        ("import drawwell_export.main", {"torch", "onnx", "onnxruntime", "tyro", "PIL", "drawwell_train", "drawwell_export"}),
+        ("import drawwell_serve.main", {"tyro", "drawwell_serve"}),
+        ("import drawwell_serve.service", {"bentoml", "starlette", "drawwell_serve"}),
+    ],
+)
+def test_a_module_brings_no_more_than_the_map_allows(statement: str, allowed: set[str]) -> None:
+    assert imported_by(statement) & (HEAVY | STAGES) <= allowed
+
+
+def test_serving_never_brings_torch() -> None:
+    draw = "import drawwell_serve.service as s, os; from drawwell_serve.settings import Settings; from drawwell_serve.well import Well"
+    assert "torch" not in imported_by(f"{draw}; w = Well(Settings.from_environment({{}})); w.engine.generate(1, 2); w.close()")
+
+
+def test_the_command_line_imports_a_stage_only_when_called() -> None:
+    assert not imported_by("from drawwell.cli import run; run(['--help'])") & (HEAVY | STAGES)
+
+
+def test_the_public_names_are_these() -> None:
+    assert drawwell.__all__ == [
+        "Batch",
+        "DrawwellError",
+        "Generator",
+        "GeneratorFileError",
+        "ModelCard",
+        "ProviderError",
+        "RequestError",
+        "ResponseError",
+        "ServerError",
+        "UnavailableError",
+        "UnreachableError",
+        "datasets",
+        "open",
+    ]
+    for name in drawwell.__all__:
+        assert getattr(drawwell, name) is not None
+    with pytest.raises(AttributeError):
+        drawwell.nothing  # noqa: B018
