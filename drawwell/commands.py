@@ -9,7 +9,6 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from drawwell.batch import Batch, CheckedIndices, Generator, address, pieces
@@ -19,6 +18,7 @@ from drawwell.errors import DrawwellError, RequestError
 from drawwell.generator_file import read_generator
 from drawwell.opening import find_file, is_url, open_generator
 from drawwell.pictures import contact_sheet, to_picture, to_png
+from drawwell.terminal import console
 from drawwell.wire import npy_header
 
 _PIECE_IMAGES = 1024
@@ -68,9 +68,7 @@ def generate(config: GenerateConfig) -> None:
             _write(config.out, well, seed, indices)
         except OSError as error:
             raise DrawwellError(f"{config.out}: cannot be written ({error.strerror})") from error
-    Console(stderr=True).print(
-        f"{len(indices):,} images of seed {seed} in {config.out}", highlight=False, soft_wrap=True
-    )
+    console().print(f"{len(indices):,} images of seed {seed} in {config.out}")
 
 
 def info(config: InfoConfig) -> None:
@@ -127,7 +125,7 @@ def _write_folder(folder: Path, well: Generator, seed: int, indices: CheckedIndi
 
 def _drawn(well: Generator, seed: int, indices: CheckedIndices) -> Iterator[Batch]:
     columns = (TextColumn("drawing"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console(), transient=True) as progress:
         task = progress.add_task("draw", total=len(indices))
         for piece in pieces(indices, _PIECE_IMAGES):
             batch = well.generate(seed, indices=piece)

@@ -49,7 +49,9 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
     """Start servers on free ports of the loopback; each is ended with the session."""
     started: list[Server] = []
 
-    def start(generator: Path | str, cwd: Path = ROOT, python: str = sys.executable, what: str = ".", **extra: str) -> Server:
+    def start(
+        generator: Path | str, cwd: Path = ROOT, python: str = sys.executable, what: str = ".", **extra: str
+    ) -> Server:
         home = tmp_path_factory.mktemp("bentoml")
         environment = server_environment(home) | {"DRAWWELL_GENERATOR": str(generator)} | extra
         port = free_port()

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
+from drawwell import terminal
 from drawwell.card import ModelCard, Training
 from drawwell.engine import Engine
 from drawwell.errors import DrawwellError
@@ -32,10 +32,10 @@ class ExportConfig:
 
 def main(config: ExportConfig) -> None:
     """Export what ``config`` says. Raises ``DrawwellError`` with a sentence where that cannot be done."""
-    console = Console(stderr=True)
+    console = terminal.console()
     checkpoint, damaged = find(config.run, config.step)
     for sentence in damaged:
-        console.print(f"[bold red]damaged checkpoint passed over:[/] {sentence}", highlight=False)
+        console.print(f"damaged checkpoint passed over: {sentence}", style="bold red")
     out = config.out or config.run / "generator.onnx"
     engine = export(checkpoint, out)
     report = engine.card.parity
@@ -44,8 +44,6 @@ def main(config: ExportConfig) -> None:
         f"parity with torch over {report.addresses:,} addresses in batches of {', '.join(map(str, report.batch_sizes))}: "
         f"at most {report.max_levels} level, {report.differing_share:.4%} of the pixels differ\n"
         f"next: drawwell serve {out}",
-        highlight=False,
-        soft_wrap=True,
     )
 
 

@@ -50,7 +50,9 @@ def test_a_mistake_is_one_sentence_and_ends_with_1(arguments: list[str], sentenc
 
 
 def test_a_folder_holds_pngs_named_by_address(tmp_path: Path, tiny_generator: Path) -> None:
-    drawwell("generate", str(tiny_generator), "--seed", "7", "--count", "3", "--start", "9", "--out", str(tmp_path / "out"))
+    drawwell(
+        "generate", str(tiny_generator), "--seed", "7", "--count", "3", "--start", "9", "--out", str(tmp_path / "out")
+    )
     wanted = library.open(tiny_generator).generate(7, 3, 9).images
     names = sorted(file.name for file in (tmp_path / "out").iterdir())
     assert names == ["7-10.png", "7-11.png", "7-9.png"]
@@ -67,7 +69,9 @@ def test_an_npy_holds_the_batch(tmp_path: Path, tiny_generator: Path, server: Se
 
 
 def test_indices_are_drawn_in_their_order(tmp_path: Path, tiny_generator: Path) -> None:
-    drawwell("generate", str(tiny_generator), "--seed", "7", "--out", str(tmp_path / "x.npy"), "--indices", "5", "99", "3")
+    drawwell(
+        "generate", str(tiny_generator), "--seed", "7", "--out", str(tmp_path / "x.npy"), "--indices", "5", "99", "3"
+    )
     wanted = library.open(tiny_generator).generate(7, indices=[5, 99, 3]).images
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), wanted)
 

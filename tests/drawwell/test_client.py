@@ -15,13 +15,13 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from tests import graphs
-from tests.conftest import free_port
 
 import drawwell
 from drawwell import wire
 from drawwell.client import REQUEST_IMAGES, Client
 from drawwell.errors import RequestError, ResponseError, UnavailableError, UnreachableError
+from tests import graphs
+from tests.conftest import free_port
 
 DIGEST = "ab" * 32
 CARD = graphs.card()
@@ -146,7 +146,7 @@ def html(handler: Handler, _: dict[str, Any]) -> None:
     handler.reply(200, b"<html>a proxy's page</html>", **{wire.DIGEST: DIGEST})
 
 
-def test_ranges_and_indices_arrive_as_asked(server: Scripted, connect: Connect) -> None:
+def test_ranges_and_indices_arrive_as_asked(connect: Connect) -> None:
     client = connect()
     assert client.card == CARD
     assert client.digest == DIGEST
@@ -159,10 +159,14 @@ def test_ranges_and_indices_arrive_as_asked(server: Scripted, connect: Connect) 
 def test_a_large_count_is_asked_for_in_pieces(server: Scripted, connect: Connect) -> None:
     batch = connect().generate(7, 2 * REQUEST_IMAGES + 1, start=1)
     assert [asked["count"] for _, asked in server.asked] == [REQUEST_IMAGES, REQUEST_IMAGES, 1]
-    np.testing.assert_array_equal(batch.images[:, 0, 0, 0], (np.arange(1, 2 * REQUEST_IMAGES + 2) % 256).astype(np.uint8))
+    np.testing.assert_array_equal(
+        batch.images[:, 0, 0, 0], (np.arange(1, 2 * REQUEST_IMAGES + 2) % 256).astype(np.uint8)
+    )
 
 
-@pytest.mark.parametrize("failure", [status(429), status(502), status(503), status(504), cut_off, flipped, short, floats, html])
+@pytest.mark.parametrize(
+    "failure", [status(429), status(502), status(503), status(504), cut_off, flipped, short, floats, html]
+)
 def test_what_passes_is_retried_and_never_returned(server: Scripted, connect: Connect, failure: Reply) -> None:
     client = connect()
     server.script = [failure, failure, right]
@@ -182,7 +186,9 @@ def test_what_passes_is_retried_and_never_returned(server: Scripted, connect: Co
         (status(500), ResponseError, "answered 500: because"),
     ],
 )
-def test_what_does_not_pass_is_reported(server: Scripted, connect: Connect, failure: Reply, error: type[Exception], sentence: str) -> None:
+def test_what_does_not_pass_is_reported(
+    server: Scripted, connect: Connect, failure: Reply, error: type[Exception], sentence: str
+) -> None:
     client = connect(retry_for=1)
     server.script = [failure]
     with pytest.raises(error, match=sentence):
@@ -229,7 +235,11 @@ def test_retries_are_spread(server: Scripted, connect: Connect) -> None:
 
 def test_another_generator_behind_the_same_url_is_refused(server: Scripted, connect: Connect) -> None:
     client = connect(retry_for=0.5)
-    server.script = [lambda handler, asked: handler.reply(200, body_of(pixels(asked)), **headers_of(asked, **{wire.DIGEST: "cd" * 32}))]
+    server.script = [
+        lambda handler, asked: handler.reply(
+            200, body_of(pixels(asked)), **headers_of(asked, **{wire.DIGEST: "cd" * 32})
+        )
+    ]
     with pytest.raises(ResponseError, match=r"now serves the generator cdcd.*open it again"):
         client.generate(7, 1)
 
@@ -237,7 +247,9 @@ def test_another_generator_behind_the_same_url_is_refused(server: Scripted, conn
 def test_nobody_there_is_an_unreachable_error_and_the_wait_is_explained_once(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(UnreachableError, match="refused"):
         Client(f"http://127.0.0.1:{free_port()}", retry_for=0.5)
-    assert [record.getMessage().endswith("refused; trying again for up to 0.5 s") for record in caplog.records] == [True]
+    assert [record.getMessage().endswith("refused; trying again for up to 0.5 s") for record in caplog.records] == [
+        True
+    ]
 
 
 def test_a_server_that_comes_back_is_found_again() -> None:

@@ -10,11 +10,11 @@ import onnxruntime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests import graphs
 
 import drawwell
 from drawwell.engine import PIECE_IMAGES, Engine
 from drawwell.errors import GeneratorFileError, ProviderError, RequestError
+from tests import graphs
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,9 @@ def test_an_image_does_not_depend_on_threads_processes_or_callers(engine: Engine
     np.testing.assert_array_equal(Engine(tiny_generator, threads=1).generate(3, 2 * PIECE_IMAGES + 5).images, wanted)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(engine)).generate(3, 2 * PIECE_IMAGES + 5).images, wanted)
     drawn: list[np.ndarray] = []
-    callers = [threading.Thread(target=lambda: drawn.append(engine.generate(3, 2 * PIECE_IMAGES + 5).images)) for _ in range(4)]
+    callers = [
+        threading.Thread(target=lambda: drawn.append(engine.generate(3, 2 * PIECE_IMAGES + 5).images)) for _ in range(4)
+    ]
     for caller in callers:
         caller.start()
     for caller in callers:
@@ -122,9 +124,13 @@ def test_cuda_that_cannot_be_had_is_an_error(tiny_generator: Path) -> None:
 def test_a_gpu_build_that_ends_on_the_cpu_says_so(tiny_generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine without a device: the provider is listed, and the session comes without it."""
     real = onnxruntime.InferenceSession
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
-    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *args, providers: real(*args, providers=[providers[-1]]))
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda *args, providers: real(*args, providers=[providers[-1]])
+    )
     with pytest.warns(RuntimeWarning, match="drawing on the CPU: a build of onnxruntime with CUDA is installed"):
         assert Engine(tiny_generator).provider == "cpu"
     with pytest.raises(ProviderError, match="cuda was asked for, and a build"):

@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from tests import graphs
 
 from drawwell.card import KnownAnswers, ModelCard
 from drawwell.errors import GeneratorFileError
 from drawwell.generator_file import FILE_LIMIT_BYTES, read_generator, seal
+from tests import graphs
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_every_flip_and_cut_is_caught_by_the_seal(tmp_path: Path, tiny_generator
         flipped = bytearray(whole)
         flipped[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
         damaged.write_bytes(flipped)
-        with pytest.raises(GeneratorFileError, match="is damaged|does not end with a seal"):
+        with pytest.raises(GeneratorFileError, match=r"is damaged|does not end with a seal"):
             read_generator(damaged)
     for _ in range(50):
         damaged.write_bytes(whole[: chance.randrange(len(whole))])

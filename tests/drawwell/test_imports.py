@@ -20,8 +20,20 @@ def imported_by(statement: str) -> set[str]:
 
 def test_import_drawwell_is_light() -> None:
     assert not imported_by("import drawwell; drawwell.open; drawwell.datasets") & (HEAVY | STAGES)
-    bare = imported_by("import sys; before = set(sys.modules); import drawwell; sys.modules = {k: 0 for k in set(sys.modules) - before}")
-    assert bare - set(sys.stdlib_module_names) <= {"drawwell", "numpy", "httpx", "httpcore", "anyio", "certifi", "idna", "h11", "sniffio"}
+    bare = imported_by(
+        "import sys; before = set(sys.modules); import drawwell; sys.modules = {k: 0 for k in set(sys.modules) - before}"
+    )
+    assert bare - set(sys.stdlib_module_names) <= {
+        "drawwell",
+        "numpy",
+        "httpx",
+        "httpcore",
+        "anyio",
+        "certifi",
+        "idna",
+        "h11",
+        "sniffio",
+    }
 
 
 @pytest.mark.parametrize(
@@ -31,7 +43,10 @@ def test_import_drawwell_is_light() -> None:
         ("import drawwell.engine", set()),
         ("import drawwell.commands", {"tyro"}),
         ("import drawwell_train.main", {"torch", "tyro", "PIL", "drawwell_train"}),
-        ("import drawwell_export.main", {"torch", "onnx", "onnxruntime", "tyro", "PIL", "drawwell_train", "drawwell_export"}),
+        (
+            "import drawwell_export.main",
+            {"torch", "onnx", "onnxruntime", "tyro", "PIL", "drawwell_train", "drawwell_export"},
+        ),
         ("import drawwell_serve.main", {"tyro", "drawwell_serve"}),
         ("import drawwell_serve.service", {"bentoml", "starlette", "drawwell_serve"}),
     ],
@@ -42,7 +57,9 @@ def test_a_module_brings_no_more_than_the_map_allows(statement: str, allowed: se
 
 def test_serving_never_brings_torch() -> None:
     draw = "import drawwell_serve.service as s, os; from drawwell_serve.settings import Settings; from drawwell_serve.well import Well"
-    assert "torch" not in imported_by(f"{draw}; w = Well(Settings.from_environment({{}})); w.engine.generate(1, 2); w.close()")
+    assert "torch" not in imported_by(
+        f"{draw}; w = Well(Settings.from_environment({{}})); w.engine.generate(1, 2); w.close()"
+    )
 
 
 def test_the_command_line_imports_a_stage_only_when_called() -> None:

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,17 @@ def test_known_addresses_never_change(vector: dict) -> None:
 
 def test_the_oldest_numpy_gives_the_known_addresses(tmp_path: Path) -> None:
     oldest = "2.0.0" if sys.version_info < (3, 13) else "2.1.0" if sys.version_info < (3, 14) else "2.3.2"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path), f"numpy=={oldest}"]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        str(tmp_path),
+        f"numpy=={oldest}",
+    ]
     subprocess.run(install, check=True)
     code = f"""
 import sys, json; sys.path.insert(0, {str(tmp_path)!r})
@@ -64,10 +75,12 @@ def test_rows_follow_the_written_recipe(seed: int, index: int, dim: int, prior: 
     dim=st.integers(1, 120),
     prior=st.sampled_from(PRIORS),
 )
-def test_any_split_of_a_range_gives_the_same_rows(seed: int, start: int, cuts: list[int], dim: int, prior: Prior) -> None:
+def test_any_split_of_a_range_gives_the_same_rows(
+    seed: int, start: int, cuts: list[int], dim: int, prior: Prior
+) -> None:
     whole = latents(seed, range(start, start + 150), dim, prior)
     edges = [0, *sorted(cuts), 150]
-    parts = [latents(seed, range(start + a, start + b), dim, prior) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [latents(seed, range(start + a, start + b), dim, prior) for a, b in pairwise(edges)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
@@ -122,7 +135,9 @@ def test_an_index_out_of_range_is_refused(indices: list[int]) -> None:
         latents(0, indices, 4)
 
 
-@pytest.mark.parametrize(("seed", "indices"), [("7", [0]), (7.0, [0]), (True, [0]), (7, ["0"]), (7, [0.0]), (7, np.array([0.5]))])
+@pytest.mark.parametrize(
+    ("seed", "indices"), [("7", [0]), (7.0, [0]), (True, [0]), (7, ["0"]), (7, [0.0]), (7, np.array([0.5]))]
+)
 def test_what_is_no_integer_is_refused(seed: object, indices: object) -> None:
     with pytest.raises(TypeError, match="integer"):
         latents(seed, indices, 4)  # type: ignore[arg-type]

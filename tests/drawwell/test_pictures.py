@@ -16,7 +16,9 @@ def test_a_png_holds_the_pixels(channels: int) -> None:
         np.testing.assert_array_equal(np.asarray(picture).reshape(image.shape), image)
 
 
-@pytest.mark.parametrize(("count", "columns", "shape"), [(1, None, (8, 10)), (5, None, (14, 26)), (5, 5, (8, 42)), (3, 9, (8, 26))])
+@pytest.mark.parametrize(
+    ("count", "columns", "shape"), [(1, None, (8, 10)), (5, None, (14, 26)), (5, 5, (8, 42)), (3, 9, (8, 26))]
+)
 def test_a_sheet_has_every_image_in_reading_order(count: int, columns: int | None, shape: tuple[int, int]) -> None:
     images = np.stack([np.full((4, 6, 1), level, np.uint8) for level in range(count)])
     sheet = contact_sheet(images, columns)

@@ -1,6 +1,7 @@
 """Images to train on, from whatever holds them, as one uint8 array in memory."""
 
 import gzip
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -139,9 +140,10 @@ def _read_cifar(path: Path) -> ImageData:
 def _read_numpy(path: Path) -> ImageData:
     """The one uint8 array of 3 or 4 dimensions is the images; ``labels`` (or ``y``) and ``classes`` are taken where there are some."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = {"images": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
-    except (ValueError, OSError, EOFError) as error:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            arrays = {"images": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: is no readable .npy or .npz ({error})") from error
     found = [array for array in arrays.values() if array.dtype == np.uint8 and array.ndim in (3, 4)]
     if len(found) != 1:

@@ -64,7 +64,7 @@ def train(config: TrainConfig, data: ImageData, run: Run, report: Report, say: S
 def _resume(state: TrainState, run: Run, say: Say) -> None:
     found, damaged = checkpoint.load_latest(run.checkpoints)
     for sentence in damaged:
-        say(f"[bold red]damaged checkpoint passed over:[/] {sentence}")
+        say(f"damaged checkpoint passed over: {sentence}")
     step = found.step if found else 0
     if found:
         states.restore(state, found.tensors, step)

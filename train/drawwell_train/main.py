@@ -9,9 +9,9 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from drawwell import terminal
 from drawwell.errors import DrawwellError
 from drawwell_train import data, state
-from drawwell_train.checkpoint import load_latest
 from drawwell_train.config import TrainConfig
 from drawwell_train.loop import train
 from drawwell_train.run import Run
@@ -19,12 +19,12 @@ from drawwell_train.run import Run
 
 def main(config: TrainConfig) -> None:
     """Train what ``config`` says. Raises ``DrawwellError`` with a sentence for whatever is the user's to mend."""
-    console = Console(stderr=True)
+    console = terminal.console()
     images = data.load(config.data, config.size, config.channels)
     config = resolve(config, images)
     for sentence in images.skipped:
-        console.print(f"[yellow]skipped[/] {sentence}", highlight=False)
-    console.print(describe(config, images), highlight=False)
+        console.print(f"skipped {sentence}")
+    console.print(describe(config, images))
     if config.dry_run:
         return
     assert config.out is not None and config.threads is not None, "the configuration is resolved"
@@ -33,9 +33,9 @@ def main(config: TrainConfig) -> None:
     with run.locked():
         run.begin(config)
         with _Progress(config, console) as progress:
-            finished = train(config, images, run, progress.show, lambda text: console.print(text, highlight=False))
-    console.print(f"done: {finished.step:,} steps; weights {state.digest(state.to_tensors(finished))}", highlight=False)
-    console.print(f"see {run.path}/samples; next: drawwell export {run.path}", highlight=False)
+            finished = train(config, images, run, progress.show, console.print)
+    console.print(f"done: {finished.step:,} steps; weights {state.digest(state.to_tensors(finished))}")
+    console.print(f"see {run.path}/samples; next: drawwell export {run.path}")
 
 
 def resolve(config: TrainConfig, images: data.ImageData) -> TrainConfig:
@@ -88,17 +88,9 @@ class _Progress:
     """A live line on a terminal, one line a tick elsewhere."""
 
     def __init__(self, config: TrainConfig, console: Console) -> None:
-        self._console, self._config = console, config
-        columns = (
-            BarColumn(20),
-            MofNCompleteColumn(),
-            TextColumn("steps"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[words]}"),
-        )
+        self._console, self._steps = console, config.steps
+        columns = (BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
         self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
-        done = load_latest(Run(config.out or Path()).checkpoints)[0] if config.out else None
-        self._task = self._progress.add_task("train", total=config.steps, completed=done.step if done else 0, words="")
 
     def __enter__(self) -> "_Progress":
         self._progress.start()
@@ -108,12 +100,13 @@ class _Progress:
         self._progress.stop()
 
     def show(self, record: dict[str, float | int]) -> None:
+        step = int(record["step"])
         words = (
-            f"{record['images']:,} images  {record['images_per_second']:,.0f}/s  loss D {record['loss_d']:.3f} G {record['loss_g']:.3f}  "
-            f"D(x) {record['d_real']:.2f}  D(G(z)) {record['d_fake']:.2f}"
+            f"{record['images']:,} images  {record['images_per_second']:,.0f}/s  "
+            f"loss D {record['loss_d']:.3f} G {record['loss_g']:.3f}  D(x) {record['d_real']:.2f}  D(G(z)) {record['d_fake']:.2f}"
         )
-        self._progress.update(self._task, completed=int(record["step"]), words=words)
+        if not self._progress.tasks:  # only now it is known where a continued run began
+            self._progress.add_task(words, total=self._steps, completed=step)
+        self._progress.update(self._progress.task_ids[0], completed=step, description=words)
         if not self._console.is_terminal:
-            self._console.print(
-                f"step {record['step']:,}/{self._config.steps:,}  {words}", highlight=False, soft_wrap=True
-            )
+            self._console.print(f"step {step:,}/{self._steps:,}  {words}")

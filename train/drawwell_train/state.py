@@ -82,7 +82,9 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, T
     for name, tensor in tensors.items():
         position, key = name.split(".")
         like = parameters[int(position)]  # a fused step wants the moments laid out as their parameter is
-        moments[int(position)][key] = torch.empty_like(like).copy_(tensor) if tensor.shape == like.shape else tensor
+        moments[int(position)][key] = (
+            torch.empty_like(like) if tensor.shape == like.shape else torch.empty_like(tensor)
+        ).copy_(tensor)
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

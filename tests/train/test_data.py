@@ -1,0 +1,207 @@
+"""Everything that can be trained on, and everything that cannot."""
+
+import gzip
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from drawwell_train.data import DataError, load
+
+Noise = Callable[..., np.ndarray]
+
+
+@pytest.fixture
+def noise() -> Noise:
+    generator = np.random.default_rng(0)
+    return lambda *shape: generator.integers(0, 256, shape).astype(np.uint8)
+
+
+def save(path: Path, pixels: np.ndarray, **options: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def idx(path: Path, array: np.ndarray) -> Path:
+    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}i", *array.shape)
+    path.write_bytes(gzip.compress(header + array.tobytes()))
+    return path
+
+
+def test_the_digits_are_real_and_balanced() -> None:
+    data = load("digits")
+    assert data.images.shape == (5000, 28, 28, 1)
+    assert data.labels is not None
+    assert np.bincount(data.labels).tolist() == [500] * 10
+    assert data.images.max() == 255
+
+
+def test_a_folder_of_all_formats_becomes_square_colour(tmp_path: Path, noise: Noise) -> None:
+    for name in ("a.png", "b.jpg", "c.JPEG", "d.webp", "e.bmp"):
+        save(tmp_path / name, noise(40, 60, 3))
+    (tmp_path / "readme.txt").write_text("not an image, and not meant as one")
+    data = load(str(tmp_path), 32)
+    assert data.images.shape == (5, 32, 32, 3)
+    assert data.labels is None
+    assert load(str(tmp_path)).images.shape == (5, 64, 64, 3)
+    assert load(str(tmp_path), 28, 1).images.shape == (5, 28, 28, 1)
+
+
+def test_sub_folders_are_classes(tmp_path: Path, noise: Noise) -> None:
+    for name in ("cats/1.png", "cats/deeper/2.png", "dogs/1.png"):
+        save(tmp_path / name, noise(28, 28, 3))
+    data = load(str(tmp_path), 28)
+    assert data.class_names == ("cats", "dogs")
+    assert data.labels is not None
+    assert data.labels.tolist() == [0, 0, 1]
+
+
+def test_the_centre_is_kept_and_the_aspect_too(tmp_path: Path) -> None:
+    wide = np.zeros((32, 96, 3), np.uint8)
+    wide[:, 32:64] = 255
+    save(tmp_path / "wide.png", wide)
+    assert (load(str(tmp_path), 32).images > 250).mean() > 0.9
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "1", "I;16", "CMYK"])
+def test_every_mode_of_a_picture_is_read(tmp_path: Path, mode: str) -> None:
+    grey = Image.fromarray(np.full((32, 32), 200, np.uint8))
+    deep = Image.fromarray(np.full((32, 32), 200 * 256, np.uint16))
+    picture = deep if mode == "I;16" else grey.convert("RGB").convert(mode)
+    picture.save(tmp_path / ("x.jpg" if mode == "CMYK" else "x.png"))
+    images = load(str(tmp_path), 32).images
+    assert abs(int(images.mean()) - 200) < 30
+
+
+def test_transparency_becomes_white(tmp_path: Path) -> None:
+    save(tmp_path / "clear.png", np.zeros((32, 32, 4), np.uint8))
+    assert (load(str(tmp_path), 32).images == 255).all()
+
+
+def test_bad_files_are_counted_named_and_skipped(tmp_path: Path, noise: Noise) -> None:
+    for number in range(198):
+        save(tmp_path / f"{number}.png", noise(28, 28, 3))
+    (tmp_path / "text.png").write_text("hello")
+    whole = save(tmp_path / "cut.jpg", noise(28, 28, 3)).read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[:100])
+    data = load(str(tmp_path), 28)
+    assert len(data.images) == 198
+    assert [any(name in sentence for sentence in data.skipped) for name in ("text.png", "cut.jpg")] == [True, True]
+
+
+def test_more_than_one_per_cent_bad_is_an_error(tmp_path: Path, noise: Noise) -> None:
+    for number in range(50):
+        save(tmp_path / f"{number}.png", noise(28, 28, 3))
+    (tmp_path / "bad\nname.png").write_text("hello")
+    with pytest.raises(DataError, match=r"1 of 51 images cannot be read, which is more than 1 %:\n  .*bad\\nname.png"):
+        load(str(tmp_path), 28)
+
+
+def test_labels_follow_the_images_that_were_kept(tmp_path: Path, noise: Noise) -> None:
+    for number in range(120):
+        save(tmp_path / f"{'ab'[number % 2]}" / f"{number:03}.png", noise(28, 28, 3))
+    (tmp_path / "a" / "000.png").write_text("bad")
+    data = load(str(tmp_path), 28)
+    assert data.labels is not None
+    assert np.bincount(data.labels).tolist() == [59, 60]
+
+
+def test_links_that_lead_in_circles_are_not_followed(tmp_path: Path, noise: Noise) -> None:
+    save(tmp_path / "a" / "1.png", noise(28, 28, 3))
+    (tmp_path / "a" / "again").symlink_to(tmp_path)
+    assert len(load(str(tmp_path), 28).images) == 1
+
+
+def test_idx_files_are_read_with_their_labels(tmp_path: Path, noise: Noise) -> None:
+    images, labels = noise(20, 28, 28), np.arange(20, dtype=np.uint8) % 10
+    file = idx(tmp_path / "train-images-idx3-ubyte.gz", images)
+    idx(tmp_path / "train-labels-idx1-ubyte.gz", labels)
+    for source in (file, tmp_path):
+        data = load(str(source))
+        np.testing.assert_array_equal(data.images[..., 0], images)
+        assert data.labels is not None
+        assert data.labels.tolist() == labels.tolist()
+
+
+def test_cifar_batches_are_read_zipped_or_not(tmp_path: Path, noise: Noise) -> None:
+    images, labels = noise(6, 32, 32, 3), np.arange(6, dtype=np.uint8)
+    records = np.concatenate([labels[:, None], images.transpose(0, 3, 1, 2).reshape(6, -1)], axis=1).tobytes()
+    (tmp_path / "data_batch_1.bin").write_bytes(records)
+    (tmp_path / "data_batch_2.bin.gz").write_bytes(gzip.compress(records))
+    for name in ("data_batch_1.bin", "data_batch_2.bin.gz"):
+        data = load(str(tmp_path / name))
+        np.testing.assert_array_equal(data.images, images)
+        assert data.class_names[3] == "cat"
+    assert load(str(tmp_path)).images.shape == (12, 32, 32, 3)
+
+
+def test_numpy_files_are_read(tmp_path: Path, noise: Noise) -> None:
+    images = noise(5, 64, 64, 3)
+    np.save(tmp_path / "x.npy", images)
+    np.testing.assert_array_equal(load(str(tmp_path / "x.npy")).images, images)
+    np.savez(tmp_path / "x.npz", x=images, y=np.array([0, 1, 0, 1, 1]), classes=np.array(["a", "b"]))
+    data = load(str(tmp_path / "x.npz"))
+    assert data.class_names == ("a", "b")
+    np.save(tmp_path / "odd.npy", noise(3, 30, 40))
+    assert load(str(tmp_path / "odd.npy"), 32).images.shape == (3, 32, 32, 1)
+
+
+def test_the_images_can_be_written_to_and_lie_in_order(tmp_path: Path, noise: Noise) -> None:
+    data = load(str(idx(tmp_path / "x-images-idx3-ubyte.gz", noise(3, 28, 28))))
+    assert data.images.flags.writeable
+    assert data.images.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("x.gz", b"no gzip", "is no whole gzip file"),
+        ("x.gz", gzip.compress(b"abcdefgh" * 9)[:-9], "is no whole gzip file"),
+        ("x.gz", gzip.compress(b"abcdefgh"), "is no IDX file"),
+        ("x.gz", gzip.compress(b"\0\0\x08\x03" + struct.pack(">3i", 5, 28, 28) + b"short"), "5 bytes follow"),
+        ("x.bin", b"12345", "no whole number of CIFAR-10 records"),
+        ("x.bin", bytes([200]) * 3073, "a label of 200"),
+        ("x.npy", b"\x93NUMPY", "is no readable"),
+        ("x.npz", b"PK\x03\x04", "is no readable"),
+        ("x.zip", b"PK", "for pictures name their folder"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name}: .*{sentence}"):
+        load(str(tmp_path / name))
+
+
+def test_pickles_in_numpy_files_are_not_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([object()]), allow_pickle=True)
+    with pytest.raises(DataError, match="is no readable"):
+        load(str(tmp_path / "x.npy"))
+
+
+def test_floats_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((5, 28, 28)))
+    with pytest.raises(DataError, match="exactly one uint8 array"):
+        load(str(tmp_path / "x.npy"))
+
+
+def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no PNG, JPEG, WebP or BMP"):
+        load(str(tmp_path))
+    with pytest.raises(DataError, match="no such file or folder"):
+        load(str(tmp_path / "absent"))
+
+
+def test_more_than_memory_is_an_error_that_says_how_much(
+    tmp_path: Path, noise: Noise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        save(tmp_path / f"{number}.png", noise(28, 28, 3))
+    memory = psutil.virtual_memory()._replace(available=2**17)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    with pytest.raises(DataError, match=r"20 images of 128x128x3 need 0.0 GiB of memory; 0.0 GiB are free"):
+        load(str(tmp_path), 128)

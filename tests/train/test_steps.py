@@ -1,0 +1,133 @@
+"""One step does what algorithm 1 says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from drawwell_train import state as states
+from drawwell_train.config import TrainConfig
+from drawwell_train.state import TrainState
+from drawwell_train.steps import train_step
+
+CONFIG = TrainConfig(
+    "digits", out=Path("x"), size=28, channels=1, width=4, batch_size=8, device="cpu", precision="float32"
+)
+
+
+def batch() -> Tensor:
+    return torch.rand(8, 1, 28, 28) * 2 - 1
+
+
+def fresh(config: TrainConfig = CONFIG) -> TrainState:
+    return states.build(config, torch.device("cpu"))
+
+
+def test_a_step_moves_both_networks_and_counts() -> None:
+    state = fresh()
+    before = {name: [p.clone() for p in network.parameters()] for name, network in state.networks().items()}
+    stats = train_step(state, CONFIG, batch)
+    assert state.step == 1
+    assert set(stats) == {"loss_d", "d_real", "d_fake", "loss_g"}
+    for name, network in state.networks().items():
+        assert all(not torch.equal(a, b) for a, b in zip(before[name], network.parameters(), strict=True)), name
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_d_makes_k_steps_on_fresh_data(k: int) -> None:
+    drawn: list[Tensor] = []
+
+    def counted() -> Tensor:
+        drawn.append(batch())
+        return drawn[-1]
+
+    state = fresh()
+    train_step(state, replace(CONFIG, d_steps=k), counted)
+    assert len(drawn) == k
+    assert {int(moments["step"]) for moments in state.optimizer_d.state_dict()["state"].values()} == {k}
+    assert {int(moments["step"]) for moments in state.optimizer_g.state_dict()["state"].values()} == {1}
+
+
+def test_the_losses_are_those_of_the_paper() -> None:
+    """With D's outputs known, loss D is -log D(x) - log(1 - D(G(z))) and loss G is -log D(G(z)), the non-saturating one."""
+    state = fresh()
+
+    class Constant(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.logit = torch.nn.Parameter(torch.tensor(0.7))
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.logit + 0 * images.flatten(1).sum(1)
+
+    state.discriminator = Constant()  # type: ignore[assignment]
+    state.optimizer_d = torch.optim.SGD(state.discriminator.parameters(), lr=0.0)
+    stats = train_step(state, CONFIG, batch)
+    probability = torch.sigmoid(torch.tensor(0.7))
+    assert stats["loss_d"] == pytest.approx(float(-probability.log() - (1 - probability).log()))
+    assert stats["loss_g"] == pytest.approx(float(-probability.log()))
+    assert stats["d_real"] == pytest.approx(float(probability))
+
+
+def test_d_learns_to_tell_noise_from_constants() -> None:
+    config = replace(CONFIG, learning_rate=2e-3)
+    state = fresh(config)
+    for _ in range(60):
+        stats = train_step(state, config, lambda: torch.ones(8, 1, 28, 28))
+    assert stats["d_real"] > 0.8 > 0.3 > stats["d_fake"]
+
+
+def test_the_average_follows_with_its_half_life() -> None:
+    """After the ramp, a weight that jumps by 1 has come half the way after ``ema_halflife_images``."""
+    config = replace(CONFIG, ema_halflife_images=80, learning_rate=1e-12)
+    state = fresh(config)
+    state.step = 1000
+    for parameter in state.averaged.parameters():
+        parameter.zero_()
+    goal = [parameter.clone() for parameter in state.generator.parameters()]
+    for _ in range(10):
+        train_step(state, config, batch)
+    for averaged, wanted in zip(state.averaged.parameters(), goal, strict=True):
+        assert torch.allclose(averaged, wanted / 2, atol=1e-4)
+
+
+def test_the_average_has_batch_norm_statistics_of_its_own() -> None:
+    state = fresh()
+    for _ in range(3):
+        train_step(state, CONFIG, batch)
+    statistics = {name: buffer for name, buffer in state.averaged.named_buffers() if "running_var" in name}
+    assert statistics
+    assert all(not torch.equal(buffer, torch.ones_like(buffer)) for buffer in statistics.values())
+    assert not state.averaged.training
+
+
+@pytest.mark.parametrize("prior", ["normal", "uniform"])
+def test_both_priors_train(prior: str) -> None:
+    config = replace(CONFIG, prior=prior)  # type: ignore[arg-type]
+    assert all(value.isfinite() for value in train_step(fresh(config), config, batch).values())
+
+
+@pytest.mark.parametrize(("size", "channels"), [(28, 1), (32, 3), (64, 3), (128, 1)])
+def test_every_size_trains_in_bfloat16(size: int, channels: int) -> None:
+    config = replace(CONFIG, size=size, channels=channels, precision="bfloat16")  # type: ignore[arg-type]
+    stats = train_step(fresh(config), config, lambda: torch.rand(8, channels, size, size) * 2 - 1)
+    assert all(value.isfinite() for value in stats.values())
+    assert all(p.dtype == torch.float32 for p in fresh(config).generator.parameters())
+
+
+def test_the_state_survives_the_way_to_tensors_and_back() -> None:
+    state = fresh()
+    for _ in range(3):
+        train_step(state, CONFIG, batch)
+    tensors = states.to_tensors(state)
+    again = fresh(replace(CONFIG, seed=9))
+    states.restore(again, tensors, state.step)
+    assert states.digest(states.to_tensors(again)) == states.digest(tensors)
+    real = batch()
+    torch.set_rng_state(tensors["random.cpu"])
+    train_step(state, CONFIG, lambda: real)
+    torch.set_rng_state(tensors["random.cpu"])
+    train_step(again, CONFIG, lambda: real)
+    assert states.digest(states.to_tensors(again)) == states.digest(states.to_tensors(state))
