@@ -1,0 +1,42 @@
+"""Content negotiation."""
+
+import pytest
+
+from drawwell_serve.accept import choose
+from drawwell_serve.errors import ApiError
+
+OFFERED = ["application/json", "image/png", "application/x-npy"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        (None, "application/json"),
+        ("", "application/json"),
+        ("*/*", "application/json"),
+        ("image/png", "image/png"),
+        ("IMAGE/PNG", "image/png"),
+        ("image/*", "image/png"),
+        ("application/*", "application/json"),
+        ("application/x-npy, application/json;q=0.5", "application/x-npy"),
+        ("application/json;q=0.5, image/png;q=0.9", "image/png"),
+        ("text/html, */*;q=0.1", "application/json"),
+        ("*/*, application/json;q=0", "image/png"),
+        ("text/html,application/xhtml+xml,image/webp,*/*;q=0.8", "application/json"),
+    ],
+)
+def test_the_best_liked_form_is_chosen(accept: str | None, chosen: str) -> None:
+    assert choose(accept, OFFERED) == chosen
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "image/webp, text/*"])
+def test_nothing_acceptable_lists_what_there_is(accept: str) -> None:
+    with pytest.raises(ApiError, match="application/json, image/png, application/x-npy") as error:
+        choose(accept, OFFERED)
+    assert error.value.status == 406
+
+
+def test_a_malformed_quality_is_a_400() -> None:
+    with pytest.raises(ApiError) as error:
+        choose("image/png;q=high", OFFERED)
+    assert error.value.status == 400

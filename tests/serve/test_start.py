@@ -1,0 +1,95 @@
+"""Starting, and refusing to."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+import drawwell as library
+from tests.conftest import ROOT, START_SECONDS, Server, StartServer, free_port, server_environment, wait_until_ready
+
+
+def refused(tmp_path: Path, **variables: str) -> str:
+    """Start a server that cannot start, and return what it said."""
+    command = [sys.executable, "-m", "bentoml", "serve", "--port", str(free_port())]
+    environment = server_environment(tmp_path / "home") | variables
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=START_SECONDS)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_missing_generator_ends_the_start_with_one_line(tmp_path: Path) -> None:
+    said = refused(tmp_path, DRAWWELL_GENERATOR="/nowhere/x.onnx").strip()
+    assert said == "drawwell: /nowhere/x.onnx: no such file; bundled generators: fashion"
+
+
+def test_a_broken_generator_ends_the_start_with_one_line(tmp_path: Path, tiny_generator: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    content = bytearray(tiny_generator.read_bytes())
+    content[1000] ^= 1
+    broken.write_bytes(content)
+    said = refused(tmp_path, DRAWWELL_GENERATOR=str(broken)).strip()
+    assert said == f"drawwell: {broken}: is damaged: its bytes are not those that were sealed"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("DRAWWELL_PROVIDER", "gpu", "DRAWWELL_PROVIDER must be one of auto, cuda, cpu, not 'gpu'"),
+        ("DRAWWELL_THREADS", "0", "DRAWWELL_THREADS must be an integer of at least 1, not '0'"),
+        ("DRAWWELL_MAX_COUNT", "many", "DRAWWELL_MAX_COUNT must be an integer of at least 1, not 'many'"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_ends_the_start(tmp_path: Path, name: str, value: str, sentence: str) -> None:
+    assert sentence in refused(tmp_path, **{name: value})
+
+
+def test_it_listens_to_this_machine_only(server: Server) -> None:
+    port = int(server.url.rpartition(":")[2])
+    listening = subprocess.run(["cat", "/proc/net/tcp", "/proc/net/tcp6"], capture_output=True, text=True, check=False).stdout
+    addresses = [line.split()[1] for line in listening.splitlines() if line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A"]
+    assert addresses == [f"0100007F:{port:04X}"]
+
+
+def test_drawwell_serve_is_the_same_server(tmp_path: Path, tiny_generator: Path) -> None:
+    """From a folder of the user's, with files whose names must not get in the way."""
+    for name in ("serve.py", "train.py", "service.py", "drawwell_serve.py"):
+        (tmp_path / name).write_text("raise SystemExit('the wrong module')")
+    shutil.copy(tiny_generator, tmp_path / "mine.onnx")
+    port, log = free_port(), tmp_path / "log"
+    command = [Path(sys.executable).parent / "drawwell", "serve", "mine.onnx", "--port", str(port), "--threads", "1"]
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, cwd=tmp_path, env=server_environment(tmp_path), stdout=stream, stderr=stream)
+    server = Server(f"http://127.0.0.1:{port}", process, log)
+    try:
+        wait_until_ready(server)
+        client = library.open(server.url)
+        assert client.digest == library.open(tiny_generator).digest
+        client.close()
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+def test_the_most_images_of_one_reply_can_be_set(start_server: StartServer, tiny_generator: Path) -> None:
+    server = start_server(tiny_generator, DRAWWELL_MAX_COUNT="10")
+    answer = httpx.post(f"{server.url}/generate", json={"count": 11})
+    assert answer.status_code == 422
+    assert "at most 10 images" in answer.json()["error"]["message"]
+    assert httpx.post(f"{server.url}/generate", json={"count": 10}).is_success
+
+
+def test_a_port_that_is_taken_is_an_error(tiny_generator: Path, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        command = [sys.executable, "-m", "drawwell.cli", "serve", str(tiny_generator), "--port", str(taken.getsockname()[1])]
+        done = subprocess.run(command, env=server_environment(tmp_path), capture_output=True, text=True, timeout=START_SECONDS)
+    assert done.returncode != 0
+    assert "in use" in done.stderr.lower() + done.stdout.lower()
