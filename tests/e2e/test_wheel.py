@@ -1,0 +1,72 @@
+"""The wheel, alone in an empty environment."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drawwell.engine import Engine
+from tests.conftest import ROOT, Server, free_port, server_environment, wait_until_ready
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, ROOT], check=True, capture_output=True)
+    return next(out.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the programs of an environment with nothing but the wheel and its extras."""
+    venv = tmp_path_factory.mktemp("installed") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    pip = [venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt"]
+    subprocess.run([*pip, f"{wheel}[cpu,serve]"], check=True)
+    return venv / "bin"
+
+
+def test_it_holds_nothing_but_drawwell(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert {name.partition("/")[0].split("-")[0] for name in names} == {
+        "drawwell",
+        "drawwell_train",
+        "drawwell_export",
+        "drawwell_serve",
+    }
+    for needed in ("drawwell/models/fashion.onnx", "drawwell/py.typed", "drawwell_serve/page.html"):
+        assert needed in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert not any("test" in name or name.endswith("generator.onnx") for name in names)
+
+
+def test_it_brings_no_torch(installed: Path) -> None:
+    listed = subprocess.run([installed / "pip", "list"], capture_output=True, text=True, check=True).stdout
+    assert "onnxruntime" in listed
+    assert "torch" not in listed
+
+
+def test_the_commands_are_there_and_draw_the_same_bytes(installed: Path, tmp_path: Path) -> None:
+    program = installed / "drawwell"
+    subprocess.run([program, "generate", "--seed", "7", "--count", "5", "--out", "x.npy"], cwd=tmp_path, check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), Engine(ROOT / "drawwell/models/fashion.onnx").generate(7, 5).images)
+    done = subprocess.run([program, "train", "digits"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "this command needs" in done.stderr
+    assert "pip install 'drawwell[train]'" in done.stderr
+
+
+def test_it_serves(installed: Path, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    with log.open("wb") as stream:
+        command = [installed / "drawwell", "serve", "--port", str(port)]
+        process = subprocess.Popen(command, cwd=tmp_path, env=server_environment(tmp_path), stdout=stream, stderr=stream)
+    try:
+        wait_until_ready(Server(f"http://127.0.0.1:{port}", process, log))
+    finally:
+        process.terminate()
+        process.wait(30)
