@@ -15,7 +15,11 @@ from tests.conftest import ROOT, Server, free_port, server_environment, wait_unt
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("dist")
-    subprocess.run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, ROOT], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, ROOT],
+        check=True,
+        capture_output=True,
+    )
     return next(out.glob("*.whl"))
 
 
@@ -53,7 +57,9 @@ def test_it_brings_no_torch(installed: Path) -> None:
 def test_the_commands_are_there_and_draw_the_same_bytes(installed: Path, tmp_path: Path) -> None:
     program = installed / "drawwell"
     subprocess.run([program, "generate", "--seed", "7", "--count", "5", "--out", "x.npy"], cwd=tmp_path, check=True)
-    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), Engine(ROOT / "drawwell/models/fashion.onnx").generate(7, 5).images)
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "x.npy"), Engine(ROOT / "drawwell/models/fashion.onnx").generate(7, 5).images
+    )
     done = subprocess.run([program, "train", "digits"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "this command needs" in done.stderr
@@ -64,7 +70,9 @@ def test_it_serves(installed: Path, tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
     with log.open("wb") as stream:
         command = [installed / "drawwell", "serve", "--port", str(port)]
-        process = subprocess.Popen(command, cwd=tmp_path, env=server_environment(tmp_path), stdout=stream, stderr=stream)
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=server_environment(tmp_path), stdout=stream, stderr=stream
+        )
     try:
         wait_until_ready(Server(f"http://127.0.0.1:{port}", process, log))
     finally:

@@ -80,7 +80,9 @@ def test_an_earlier_step_can_be_exported(tiny_run: Path, tiny_generator: Path, t
     assert read_generator(tmp_path / "earlier.onnx").digest != read_generator(tiny_generator).digest
 
 
-@pytest.mark.parametrize(("size", "channels", "prior"), [(28, 3, "uniform"), (32, 1, "normal"), (64, 3, "normal"), (128, 1, "uniform")])
+@pytest.mark.parametrize(
+    ("size", "channels", "prior"), [(28, 3, "uniform"), (32, 1, "normal"), (64, 3, "normal"), (128, 1, "uniform")]
+)
 def test_every_size_and_colour_is_exported(tmp_path: Path, size: int, channels: int, prior: str) -> None:
     config = TrainConfig("noise", out=tmp_path, size=size, channels=channels, width=4, prior=prior, latent_dim=12)  # type: ignore[arg-type]
     built = state.build(config, torch.device("cpu"))
@@ -98,7 +100,9 @@ def test_a_graph_that_draws_other_pixels_is_refused() -> None:
         parity.measure(generator, graph.export(other, 12), 12, "normal")
 
 
-def test_a_file_that_fails_leaves_nothing_behind(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_fails_leaves_nothing_behind(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(parity, "TOLERANCE_LEVELS", -1)
     with pytest.raises(ParityError):
         export(checkpoint.find(tiny_run, None)[0], tmp_path / "generator.onnx")

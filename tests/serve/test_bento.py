@@ -67,6 +67,8 @@ def test_the_bento_asks_for_the_gpu_build_and_for_what_the_wheel_asks() -> None:
     assert any(package.startswith("onnxruntime-gpu[cuda,cudnn]") for package in asked)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    needed = {requirement.partition(";")[0] for requirement in [*project["dependencies"], *extras["serve"], *extras["gpu"]]}
+    needed = {
+        requirement.partition(";")[0] for requirement in [*project["dependencies"], *extras["serve"], *extras["gpu"]]
+    }
     command_line_only = {"rich>=13.9", "tyro>=0.9.2"}
     assert set(asked) == needed - command_line_only

@@ -90,7 +90,10 @@ def test_indices_are_drawn_in_their_order(http: httpx.Client, engine: Engine) ->
     answer = http.post("/generate", json={"seed": 7, "indices": [5, 99, 3, 5]}, headers=NPY)
     np.testing.assert_array_equal(np.load(io.BytesIO(answer.content)), engine.generate(7, indices=[5, 99, 3, 5]).images)
     assert "x-drawwell-start" not in answer.headers
-    assert [image["index"] for image in http.post("/generate", json={"indices": [9, 2**63 - 1]}).json()["images"]] == [9, 2**63 - 1]
+    assert [image["index"] for image in http.post("/generate", json={"indices": [9, 2**63 - 1]}).json()["images"]] == [
+        9,
+        2**63 - 1,
+    ]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
@@ -188,7 +191,10 @@ def test_too_many_for_a_picture_names_the_form_that_holds_them(http: httpx.Clien
         assert "application/x-npy" in answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "application/jsonx"])
+@pytest.mark.parametrize(
+    "kind",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "application/jsonx"],
+)
 def test_a_wrong_content_type_is_a_415(http: httpx.Client, kind: str) -> None:
     answer = http.post("/generate", content=b"{}", headers={"Content-Type": kind})
     assert answer.status_code == 415

@@ -52,8 +52,14 @@ def test_a_setting_that_makes_no_sense_ends_the_start(tmp_path: Path, name: str,
 
 def test_it_listens_to_this_machine_only(server: Server) -> None:
     port = int(server.url.rpartition(":")[2])
-    listening = subprocess.run(["cat", "/proc/net/tcp", "/proc/net/tcp6"], capture_output=True, text=True, check=False).stdout
-    addresses = [line.split()[1] for line in listening.splitlines() if line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A"]
+    listening = subprocess.run(
+        ["cat", "/proc/net/tcp", "/proc/net/tcp6"], capture_output=True, text=True, check=False
+    ).stdout
+    addresses = [
+        line.split()[1]
+        for line in listening.splitlines()
+        if line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A"
+    ]
     assert addresses == [f"0100007F:{port:04X}"]
 
 
@@ -65,7 +71,9 @@ def test_drawwell_serve_is_the_same_server(tmp_path: Path, tiny_generator: Path)
     port, log = free_port(), tmp_path / "log"
     command = [Path(sys.executable).parent / "drawwell", "serve", "mine.onnx", "--port", str(port), "--threads", "1"]
     with log.open("wb") as stream:
-        process = subprocess.Popen(command, cwd=tmp_path, env=server_environment(tmp_path), stdout=stream, stderr=stream)
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=server_environment(tmp_path), stdout=stream, stderr=stream
+        )
     server = Server(f"http://127.0.0.1:{port}", process, log)
     try:
         wait_until_ready(server)
@@ -89,7 +97,17 @@ def test_a_port_that_is_taken_is_an_error(tiny_generator: Path, tmp_path: Path) 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        command = [sys.executable, "-m", "drawwell.cli", "serve", str(tiny_generator), "--port", str(taken.getsockname()[1])]
-        done = subprocess.run(command, env=server_environment(tmp_path), capture_output=True, text=True, timeout=START_SECONDS)
+        command = [
+            sys.executable,
+            "-m",
+            "drawwell.cli",
+            "serve",
+            str(tiny_generator),
+            "--port",
+            str(taken.getsockname()[1]),
+        ]
+        done = subprocess.run(
+            command, env=server_environment(tmp_path), capture_output=True, text=True, timeout=START_SECONDS
+        )
     assert done.returncode != 0
     assert "in use" in done.stderr.lower() + done.stdout.lower()

@@ -1,0 +1,95 @@
+"""What the README tells a user to type works as it stands there.
+
+Ports are changed to free ones and trainings are shortened. `make` is asked what it would do, since this very test
+runs inside one of its targets; `.ci/run` runs the targets on a clean clone.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Server, free_port, server_environment, wait_until_ready
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("desk")
+
+
+@pytest.fixture(scope="module")
+def environment(desk: Path) -> dict[str, str]:
+    return server_environment(desk / "bentoml") | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+@pytest.fixture(scope="module")
+def port(desk: Path, environment: dict[str, str]) -> Iterator[int]:
+    """What `make serve` leaves running for the commands after it: the bundled generator."""
+    with background(["drawwell", "serve", "--port", str(port := free_port())], desk, environment, port):
+        yield port
+
+
+class background:  # noqa: N801 - a context manager
+    def __init__(self, command: list[str], cwd: Path, environment: dict[str, str], port: int) -> None:
+        self._log = cwd / f"log-{port}"
+        with self._log.open("wb") as stream:
+            self._process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=stream, stderr=stream)
+        self._server = Server(f"http://127.0.0.1:{port}", self._process, self._log)
+
+    def __enter__(self) -> None:
+        wait_until_ready(self._server)
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+
+
+def test_the_readme_has_commands_for_every_stage() -> None:
+    text = "\n".join(block for _, block in BLOCKS)
+    for words in (
+        "make serve",
+        "make test",
+        "drawwell train",
+        "drawwell export",
+        "drawwell serve",
+        "curl",
+        "drawwell generate",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize(("language", "block"), BLOCKS, ids=[block.split("\n")[0][:50] for _, block in BLOCKS])
+def test_a_block_works_as_it_stands(
+    language: str, block: str, desk: Path, environment: dict[str, str], port: int
+) -> None:
+    block = block.replace("127.0.0.1:3000", f"127.0.0.1:{port}").replace("--steps 3000", "--steps 20 --width 8")
+    if language == "python":
+        run([sys.executable, "-W", "error::DeprecationWarning", "-c", block], desk, environment)
+        return
+    for line in block.splitlines():
+        command = shlex.split(line, comments=True)
+        if command[0] == "make":
+            run([*command, "--dry-run"], ROOT, environment | {"GENERATOR": str(desk / "runs/digits/generator.onnx")})
+        elif command[:2] in (["drawwell", "serve"], ["bentoml", "serve"]):
+            free = free_port()
+            with background(
+                [*command, "--port", str(free)], ROOT if command[0] == "bentoml" else desk, environment, free
+            ):
+                pass
+        else:
+            run(command, ROOT if command[0] == "bentoml" else desk, environment)
+
+
+def run(command: list[str], cwd: Path, environment: dict[str, str]) -> None:
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
+    if command[0] == "curl":
+        assert '"error"' not in done.stdout
