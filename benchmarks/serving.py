@@ -84,8 +84,12 @@ def over_http(port: int, clients: int) -> Callable[[], None]:
         body = answer.read()
         assert answer.status == 200, body
 
+    def ask_all(connection: http.client.HTTPConnection) -> None:
+        for seed in range(REQUESTS // clients):
+            ask(connection, seed)
+
     def run() -> None:
-        shares = [pool.submit(lambda c: [ask(c, seed) for seed in range(REQUESTS // clients)], c) for c in connections]
+        shares = [pool.submit(ask_all, connection) for connection in connections]
         for share in shares:
             share.result()
 

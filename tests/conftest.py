@@ -100,10 +100,10 @@ def wait_until_ready(server: Server) -> None:
     pytest.fail(f"the server did not get ready:\n{server.log.read_text()}")
 
 
-def drawwell(*arguments: str, code: int = 0, **options: object) -> subprocess.CompletedProcess[str]:
+def drawwell(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own and check its exit code."""
     command = [sys.executable, "-m", "drawwell.cli", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, **options)  # type: ignore[call-overload]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == code, f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr, done.stderr
     return done

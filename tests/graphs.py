@@ -1,6 +1,7 @@
 """Small generator files made by hand, right and wrong."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -69,7 +70,7 @@ def write(path: Path, model: onnx.ModelProto, of: ModelCard | None = None) -> Pa
     return path
 
 
-def _model(nodes: list, tensors: list, inputs: list | None = None, domain: str = "") -> onnx.ModelProto:
+def _model(nodes: list[Any], tensors: list[Any], inputs: list[Any] | None = None, domain: str = "") -> onnx.ModelProto:
     z = helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", DIM])
     images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", *SHAPE])
     graph = helper.make_graph(nodes, "graph", [z, *(inputs or [])], [images], tensors)

@@ -6,7 +6,7 @@ import json
 import pickle
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,10 +44,12 @@ class Handler(BaseHTTPRequestHandler):
         script = self.server.script
         (script.pop(0) if len(script) > 1 else script[0])(self, asked)
 
-    def reply(self, status: int, body: bytes, length: int | None = None, **headers: str) -> None:
+    def reply(
+        self, status: int, body: bytes, headers: Mapping[str, str] | None = None, length: int | None = None
+    ) -> None:
         self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
         self.wfile.write(body)
@@ -105,23 +107,23 @@ def body_of(images: np.ndarray) -> bytes:
     return wire.npy_header(images.shape) + images.tobytes() + wire.footer(hashlib.sha256(images.tobytes()).digest())
 
 
-def headers_of(asked: dict[str, Any], **changes: str) -> dict[str, str]:
+def headers_of(asked: dict[str, Any], digest: str = DIGEST) -> dict[str, str]:
     count = asked.get("count") or len(asked["indices"])
-    return {wire.DIGEST: DIGEST, wire.SEED: str(asked["seed"]), wire.COUNT: str(count)} | changes
+    return {wire.DIGEST: digest, wire.SEED: str(asked["seed"]), wire.COUNT: str(count)}
 
 
 def right(handler: Handler, asked: dict[str, Any]) -> None:
-    handler.reply(200, body_of(pixels(asked)), **headers_of(asked))
+    handler.reply(200, body_of(pixels(asked)), headers_of(asked))
 
 
-def status(code: int, **headers: str) -> Reply:
+def status(code: int, headers: Mapping[str, str] | None = None) -> Reply:
     body = json.dumps({"error": {"code": "x", "message": "because"}}).encode()
-    return lambda handler, _: handler.reply(code, body, **headers)
+    return lambda handler, _: handler.reply(code, body, headers)
 
 
 def cut_off(handler: Handler, asked: dict[str, Any]) -> None:
     body = body_of(pixels(asked))
-    handler.reply(200, body[: len(body) // 2], len(body), **headers_of(asked))
+    handler.reply(200, body[: len(body) // 2], headers_of(asked), len(body))
     handler.close_connection = True
     handler.connection.close()
 
@@ -129,21 +131,21 @@ def cut_off(handler: Handler, asked: dict[str, Any]) -> None:
 def flipped(handler: Handler, asked: dict[str, Any]) -> None:
     body = bytearray(body_of(pixels(asked)))
     body[-wire.FOOTER_BYTES - 1] ^= 1
-    handler.reply(200, bytes(body), **headers_of(asked))
+    handler.reply(200, bytes(body), headers_of(asked))
 
 
 def short(handler: Handler, asked: dict[str, Any]) -> None:
-    handler.reply(200, body_of(pixels(asked)[:-1]), **headers_of(asked))
+    handler.reply(200, body_of(pixels(asked)[:-1]), headers_of(asked))
 
 
 def floats(handler: Handler, asked: dict[str, Any]) -> None:
     stream = io.BytesIO()
     np.save(stream, pixels(asked).astype(np.float32))
-    handler.reply(200, stream.getvalue() + wire.footer(b"0" * 32), **headers_of(asked))
+    handler.reply(200, stream.getvalue() + wire.footer(b"0" * 32), headers_of(asked))
 
 
 def html(handler: Handler, _: dict[str, Any]) -> None:
-    handler.reply(200, b"<html>a proxy's page</html>", **{wire.DIGEST: DIGEST})
+    handler.reply(200, b"<html>a proxy's page</html>", {wire.DIGEST: DIGEST})
 
 
 def test_ranges_and_indices_arrive_as_asked(connect: Connect) -> None:
@@ -208,7 +210,7 @@ def test_a_mistake_of_the_caller_is_not_retried(server: Scripted, connect: Conne
 @pytest.mark.parametrize("value", ["2", lambda: formatdate(time.time() + 3, usegmt=True)])
 def test_retry_after_is_honoured(server: Scripted, connect: Connect, value: str | Callable[[], str]) -> None:
     client = connect()
-    server.script = [status(503, Retry_After=value if isinstance(value, str) else value()), right]
+    server.script = [status(503, {"Retry-After": value if isinstance(value, str) else value()}), right]
     client.generate(7, 1)
     (first, _), (second, _) = server.asked
     assert second - first > 1.9, "it came back before the server asked it to"
@@ -216,7 +218,7 @@ def test_retry_after_is_honoured(server: Scripted, connect: Connect, value: str 
 
 def test_a_retry_after_beyond_the_budget_gives_up_at_once(server: Scripted, connect: Connect) -> None:
     client = connect(retry_for=5)
-    server.script = [status(429, Retry_After="3600")]
+    server.script = [status(429, {"Retry-After": "3600"})]
     with pytest.raises(UnavailableError):
         client.generate(7, 1)
     assert len(server.asked) == 1
@@ -235,11 +237,7 @@ def test_retries_are_spread(server: Scripted, connect: Connect) -> None:
 
 def test_another_generator_behind_the_same_url_is_refused(server: Scripted, connect: Connect) -> None:
     client = connect(retry_for=0.5)
-    server.script = [
-        lambda handler, asked: handler.reply(
-            200, body_of(pixels(asked)), **headers_of(asked, **{wire.DIGEST: "cd" * 32})
-        )
-    ]
+    server.script = [lambda handler, asked: handler.reply(200, body_of(pixels(asked)), headers_of(asked, "cd" * 32))]
     with pytest.raises(ResponseError, match=r"now serves the generator cdcd.*open it again"):
         client.generate(7, 1)
 

@@ -59,7 +59,7 @@ def test_a_batch_is_one_request(engine: Engine, shuffle: bool) -> None:
     counting = Counting(engine)
     dataset = TorchDataset(counting, seed=7, size=100)  # type: ignore[arg-type]
     counting.calls.clear()
-    loaded = [images for images, _ in DataLoader(dataset, batch_size=32, shuffle=shuffle)]  # type: ignore[var-annotated,arg-type]
+    loaded = [images for images, _ in DataLoader(dataset, batch_size=32, shuffle=shuffle)]  # type: ignore[arg-type]
     assert counting.calls == [32, 32, 32, 4]
     assert torch.cat(loaded).sum() == torch.from_numpy(engine.generate(7, 100).images).sum()
 
@@ -84,6 +84,6 @@ def test_workers_draw_from_a_server(server: Server, engine: Engine) -> None:
 
 def test_a_transform_makes_the_item(engine: Engine) -> None:
     dataset = TorchDataset(engine, seed=7, size=8, transform=lambda image: image.float() / 255)
-    images, _ = next(iter(DataLoader(dataset, batch_size=8)))  # type: ignore[var-annotated,arg-type]
+    images, _ = next(iter(DataLoader(dataset, batch_size=8)))  # type: ignore[arg-type]
     assert images.dtype == torch.float32
     assert images.max() <= 1

@@ -4,6 +4,7 @@ import pickle
 import threading
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -72,7 +73,7 @@ def test_an_image_does_not_depend_on_threads_processes_or_callers(engine: Engine
         ({"indices": ["1"]}, "must be an integer"),
     ],
 )
-def test_a_wrong_call_is_explained(engine: Engine, arguments: dict, sentence: str) -> None:
+def test_a_wrong_call_is_explained(engine: Engine, arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(RequestError, match=sentence):
         engine.generate(7, **arguments)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ INTEGER63 = st.integers(0, 2**63 - 1)
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: f"{vector['seed']}-{vector['index']}-{vector['prior']}")
-def test_known_addresses_never_change(vector: dict) -> None:
+def test_known_addresses_never_change(vector: dict[str, Any]) -> None:
     seed, index = int(vector["seed"]), int(vector["index"])
     drawn = latents(seed, [index], vector["dim"], vector["prior"])
     assert drawn.dtype == np.float32

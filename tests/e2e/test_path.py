@@ -37,7 +37,7 @@ def test_a_restart_and_another_worker_draw_the_same(tiny_generator: Path, start_
         client.close()
         server.process.terminate()
         assert server.process.wait(30) == 0
-    np.testing.assert_array_equal(*drawn)
+    np.testing.assert_array_equal(drawn[0], drawn[1])
 
 
 def test_the_client_outlives_a_server_that_is_killed(tiny_generator: Path, start_server: StartServer) -> None:

@@ -28,7 +28,15 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the programs of an environment with nothing but the wheel and its extras."""
     venv = tmp_path_factory.mktemp("installed") / "venv"
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-    pip = [venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt"]
+    pip = [
+        str(venv / "bin" / "python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--constraint",
+        str(ROOT / "constraints.txt"),
+    ]
     subprocess.run([*pip, f"{wheel}[cpu,serve]"], check=True)
     return venv / "bin"
 
@@ -69,7 +77,7 @@ def test_the_commands_are_there_and_draw_the_same_bytes(installed: Path, tmp_pat
 def test_it_serves(installed: Path, tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
     with log.open("wb") as stream:
-        command = [installed / "drawwell", "serve", "--port", str(port)]
+        command = [str(installed / "drawwell"), "serve", "--port", str(port)]
         process = subprocess.Popen(
             command, cwd=tmp_path, env=server_environment(tmp_path), stdout=stream, stderr=stream
         )

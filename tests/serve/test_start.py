@@ -69,7 +69,15 @@ def test_drawwell_serve_is_the_same_server(tmp_path: Path, tiny_generator: Path)
         (tmp_path / name).write_text("raise SystemExit('the wrong module')")
     shutil.copy(tiny_generator, tmp_path / "mine.onnx")
     port, log = free_port(), tmp_path / "log"
-    command = [Path(sys.executable).parent / "drawwell", "serve", "mine.onnx", "--port", str(port), "--threads", "1"]
+    command = [
+        str(Path(sys.executable).parent / "drawwell"),
+        "serve",
+        "mine.onnx",
+        "--port",
+        str(port),
+        "--threads",
+        "1",
+    ]
     with log.open("wb") as stream:
         process = subprocess.Popen(
             command, cwd=tmp_path, env=server_environment(tmp_path), stdout=stream, stderr=stream

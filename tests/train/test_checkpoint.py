@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import random
 import shutil
 from pathlib import Path
@@ -91,7 +92,7 @@ def test_a_disk_that_is_full_keeps_what_was_there(folder: Path, monkeypatch: pyt
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CheckpointError, match=r"step-00000003: [\d,]+ bytes could not be written \(No space left"):
         checkpoint.save(folder, of_step(3), keep=1)
     assert names(folder) == ["step-00000001", "step-00000002"]

@@ -21,9 +21,9 @@ def noise() -> Noise:
     return lambda *shape: generator.integers(0, 256, shape).astype(np.uint8)
 
 
-def save(path: Path, pixels: np.ndarray, **options: object) -> Path:
+def save(path: Path, pixels: np.ndarray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, **options)
+    Image.fromarray(pixels).save(path)
     return path
 
 
