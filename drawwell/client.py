@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import httpx
 import msgspec
@@ -54,7 +54,7 @@ class Client:
         except httpx.InvalidURL as error:
             raise RequestError(f"{url}: {error}") from None
         try:
-            self._digest, self._card = self._retried(self._model)
+            self._digest, self._card, self._max_count = self._retried(self._model)
         except BaseException:
             self._http.close()
             raise
@@ -76,9 +76,10 @@ class Client:
         """
         seed, chosen = address(seed, count, start, indices)
         images = np.empty((len(chosen), *self._card.image_shape), np.uint8)
-        for first in range(0, len(chosen), REQUEST_IMAGES):
-            piece = chosen[first : first + REQUEST_IMAGES]
-            images[first : first + REQUEST_IMAGES] = self._retried(functools.partial(self._draw, seed, piece))
+        size = min(REQUEST_IMAGES, self._max_count)
+        for first in range(0, len(chosen), size):
+            piece = chosen[first : first + size]
+            images[first : first + size] = self._retried(functools.partial(self._draw, seed, piece))
         return Batch(images, labels_of(self._card, seed, chosen), seed, chosen, self._digest)
 
     def close(self) -> None:
@@ -88,11 +89,11 @@ class Client:
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self._url, self._timeout, self._retry_for, self._digest)
 
-    def _model(self) -> tuple[str, ModelCard]:
+    def _model(self) -> tuple[str, ModelCard, int]:
         answer = self._send("GET", "model")
         try:
             model = msgspec.json.decode(answer.content, type=_Model)
-            return model.digest, card_from_json(model.card)
+            return model.digest, card_from_json(model.card), model.max_count
         except (msgspec.MsgspecError, GeneratorFileError) as error:
             raise ResponseError(f"{self._url}: is no drawwell server, or one of another version ({error})") from error
 
@@ -155,6 +156,7 @@ class Client:
 class _Model(msgspec.Struct):
     digest: str
     card: msgspec.Raw
+    max_count: Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _BusyError(UnavailableError):

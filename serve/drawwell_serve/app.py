@@ -26,7 +26,7 @@ async def generate(request: Request) -> Response:
 
 
 async def model(request: Request) -> Response:
-    """``GET /model``: the card and the digest."""
+    """``GET /model``: the card, the digest, and how many images one reply holds."""
     return Response(_model_json(request.app.state.well), media_type="application/json")
 
 
@@ -50,7 +50,7 @@ async def other(request: Request) -> Response:
 
 @functools.cache
 def _model_json(well: Well) -> bytes:
-    return msgspec.json.encode({"digest": well.engine.digest, "card": well.engine.card})
+    return msgspec.json.encode({"digest": well.engine.digest, "card": well.engine.card, "max_count": well.max_count})
 
 
 def create_app() -> Starlette:

@@ -42,11 +42,8 @@ def document() -> dict[str, Any]:
         [GenerateRequest, ModelCard], ref_template="#/components/schemas/{name}"
     )
     components["Error"] = _error_schema()
-    model = {
-        "type": "object",
-        "required": ["digest", "card"],
-        "properties": {"digest": {"type": "string"}, "card": card},
-    }
+    about = {"digest": {"type": "string"}, "card": card, "max_count": {"type": "integer"}}
+    model = {"type": "object", "required": list(about), "properties": about}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -56,7 +53,9 @@ def document() -> dict[str, Any]:
         },
         "paths": {
             "/generate": {"post": _generate(request)},
-            "/model": {"get": _get("The card and the digest.", "application/json", model)},
+            "/model": {
+                "get": _get("The card, the digest, and how many images one reply holds.", "application/json", model)
+            },
             "/": {"get": _get("What is served here, for people.", "text/html", {"type": "string"})},
             "/docs.json": {"get": _get("This document.", "application/json", {"type": "object"})},
             **{path: {"get": _get(meaning, "text/plain", {"type": "string"})} for path, meaning in _PROBES.items()},

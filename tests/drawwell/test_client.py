@@ -36,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
     server: "Scripted"
 
     def do_GET(self) -> None:
-        self.reply(200, msgspec.json.encode({"digest": DIGEST, "card": CARD}))
+        self.reply(200, msgspec.json.encode({"digest": DIGEST, "card": CARD, "max_count": 1_000_000}))
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -99,6 +99,9 @@ def test_the_most_images_of_one_reply_can_be_set(start_server: StartServer, tiny
     assert answer.status_code == 422
     assert "at most 10 images" in answer.json()["error"]["message"]
     assert httpx.post(f"{server.url}/generate", json={"count": 10}).is_success
+    client = library.open(server.url)
+    assert len(client.generate(7, 25)) == 25, "the client does not keep to what the server allows"
+    client.close()
 
 
 def test_a_port_that_is_taken_is_an_error(tiny_generator: Path, tmp_path: Path) -> None:
