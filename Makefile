@@ -51,8 +51,10 @@ bench-gpu: .venv/all  ## the same on a CUDA device
 bento: .venv/serve  ## build a bento with GENERATOR=file in it
 	@test -f '$(GENERATOR)' || { echo "make bento GENERATOR=path/to/generator.onnx"; exit 2; }
 	$(BIN)/drawwell info '$(GENERATOR)'
-	cp '$(GENERATOR)' serve/drawwell_serve/generator.onnx
-	$(BIN)/bentoml build; status=$$?; rm serve/drawwell_serve/generator.onnx; exit $$status
+	directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT INT TERM \
+	&& cp -R bentofile.yaml README.md drawwell serve "$$directory" \
+	&& cp '$(GENERATOR)' "$$directory/serve/drawwell_serve/generator.onnx" \
+	&& cd "$$directory" && $(abspath $(BIN))/bentoml build
 
 clean:  ## remove .venv and whatever was built; runs/ stays
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

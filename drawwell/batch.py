@@ -1,5 +1,6 @@
 """What every source of images answers, local or remote: the calls and the batch."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,9 +11,7 @@ import numpy.typing as npt
 from drawwell import latents
 from drawwell.card import ModelCard
 from drawwell.errors import RequestError
-from drawwell.latents import Indices
-
-CheckedIndices = range | npt.NDArray[np.int64]
+from drawwell.latents import CheckedIndices, Indices
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +71,17 @@ def address(seed: int, count: int | None, start: int, indices: Indices | None) -
         return latents.check_seed(seed), checked
     except (TypeError, ValueError) as error:
         raise RequestError(str(error)) from None
+
+
+def allocate(count: int, card: ModelCard) -> npt.NDArray[np.uint8]:
+    """Room for a batch, uint8 ``[count, H, W, C]``. Raises ``RequestError`` where memory does not hold it."""
+    try:
+        return np.empty((count, *card.image_shape), np.uint8)
+    except (MemoryError, ValueError):
+        gibibytes = count * math.prod(card.image_shape) / 2**30
+        raise RequestError(
+            f"{count:,} images in one batch need {gibibytes:,.0f} GiB of memory: draw them in several calls"
+        ) from None
 
 
 def pieces(indices: CheckedIndices, size: int) -> Iterator[CheckedIndices]:

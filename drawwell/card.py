@@ -3,7 +3,7 @@
 import base64
 import zlib
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
@@ -15,7 +15,7 @@ from drawwell.latents import Prior
 FORMAT_VERSION = 1
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
@@ -45,7 +45,7 @@ class KnownAnswers:
     """Pixels that the file must draw: of each index's image, flattened, every ``pixel_step``-th value, uint8, zlib, base64."""
 
     seed: Count
-    indices: tuple[Count, ...]
+    indices: Annotated[tuple[Count, ...], msgspec.Meta(min_length=1)]
     pixel_step: Positive
     tolerance_levels: Count
     pixels: str
@@ -82,7 +82,7 @@ class ModelCard:
     latent_dim: Positive
     height: Positive
     width: Positive
-    channels: Annotated[int, msgspec.Meta(ge=1, le=3)]
+    channels: Literal[1, 3]
     training: Training
     parity: Parity
     known_answers: KnownAnswers
@@ -111,6 +111,8 @@ class ModelCard:
 
 def card_from_json(text: str | bytes) -> ModelCard:
     """Read a card. Raises ``GeneratorFileError`` where it is none, or one of another format version."""
+    if not text:
+        raise GeneratorFileError("has no card")
     try:
         raw = msgspec.json.decode(text)
         if isinstance(raw, dict) and raw.get("format_version") != FORMAT_VERSION:

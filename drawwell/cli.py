@@ -1,11 +1,12 @@
 """The command line. Each command's stage is imported only when it is called."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from drawwell import __version__
-from drawwell.errors import DrawwellError
+from drawwell.errors import DrawwellError, StoppedError
 
 _COMMANDS = {
     "train": ("drawwell_train.main", "TrainConfig", "main", "images -> a run folder with checkpoints", "train"),
@@ -28,7 +29,7 @@ _COMMANDS = {
 }
 """Name: its module, its options, its function, one line of help, and the extras it needs."""
 
-_USER_ERROR, _INTERRUPTED = 1, 130
+_FAILED, _INTERRUPTED, _NOBODY_READS = 1, 130, 141
 
 
 def main() -> None:
@@ -49,11 +50,15 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     try:
         _call(arguments[0], arguments[1:])
+        sys.stdout.flush()
     except DrawwellError as error:
         print(f"drawwell {arguments[0]}: {error}", file=sys.stderr)
-        return _USER_ERROR
+        return _INTERRUPTED if isinstance(error, StoppedError) else _FAILED
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except BrokenPipeError:  # as in `drawwell info | head -1`; Python would complain once more when it flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOBODY_READS
     return 0
 
 

@@ -14,17 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from drawwell import wire
-from drawwell.batch import Batch, CheckedIndices, address, labels_of
+from drawwell.batch import Batch, address, allocate, labels_of
 from drawwell.card import ModelCard, card_from_json
 from drawwell.errors import (
     GeneratorFileError,
     RequestError,
     ResponseError,
-    ServerError,
     UnavailableError,
     UnreachableError,
 )
-from drawwell.latents import Indices
+from drawwell.latents import CheckedIndices, Indices
 
 if TYPE_CHECKING:
     import tenacity
@@ -75,7 +74,7 @@ class Client:
         Raises ``RequestError`` for a seed or an index outside [0, 2**63), or a count below 1; a ``ServerError`` after all retries.
         """
         seed, chosen = address(seed, count, start, indices)
-        images = np.empty((len(chosen), *self._card.image_shape), np.uint8)
+        images = allocate(len(chosen), self._card)
         size = min(REQUEST_IMAGES, self._max_count)
         for first in range(0, len(chosen), size):
             piece = chosen[first : first + size]
@@ -100,21 +99,26 @@ class Client:
     def _draw(self, seed: int, piece: CheckedIndices) -> npt.NDArray[np.uint8]:
         what = {"start": piece.start, "count": len(piece)} if isinstance(piece, range) else {"indices": piece.tolist()}
         answer = self._send("POST", "generate", json={"seed": seed, **what}, headers={"Accept": wire.NPY_TYPE})
-        if answer.headers.get(wire.DIGEST) != self._digest:
-            raise ResponseError(
-                f"{self._url}: now serves the generator {answer.headers.get(wire.DIGEST)}, not {self._digest}: open it again"
-            )
-        if answer.headers.get(wire.SEED) != str(seed) or answer.headers.get(wire.COUNT) != str(len(piece)):
-            raise ResponseError(f"{self._url}: answered for another address than the one asked for")
+        self._check_digest(answer)
+        asked = wire.about(seed, piece)
+        if wrong := {name: answer.headers.get(name) for name in asked if answer.headers.get(name) != asked[name]}:
+            raise _DamagedError(f"{self._url}: answered for another address than the one asked for ({wrong})")
         try:
             return wire.parse_npy(answer.content, (len(piece), *self._card.image_shape))
         except ValueError as error:
-            raise ResponseError(f"{self._url}: {error}") from error
+            raise _DamagedError(f"{self._url}: {error}") from error
+
+    def _check_digest(self, answer: httpx.Response) -> None:
+        digest = answer.headers.get(wire.DIGEST)
+        if digest is None:
+            raise _DamagedError(f"{self._url}: answered without naming a generator: does something stand in between?")
+        if digest != self._digest:
+            raise ResponseError(f"{self._url}: now serves the generator {digest}, not {self._digest}: open it again")
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
             answer = self._http.request(method, path, **request)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise UnreachableError(f"{self._url}: {error or type(error).__name__}") from error
         if answer.status_code in _BUSY:
             raise _BusyError(f"{self._url}: answered {answer.status_code}: {_message(answer)}", _retry_after(answer))
@@ -139,7 +143,7 @@ class Client:
             return backoff(state) if asked is None else asked + random.uniform(0, 1)
 
         return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(ServerError),
+            retry=tenacity.retry_if_exception_type((UnreachableError, UnavailableError, _DamagedError)),
             wait=wait,
             stop=tenacity.stop_before_delay(self._retry_for),
             before_sleep=self._say_once,
@@ -157,6 +161,10 @@ class _Model(msgspec.Struct):
     digest: str
     card: msgspec.Raw
     max_count: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _DamagedError(ResponseError):
+    """A reply that was spoilt on its way: the next one may be whole."""
 
 
 class _BusyError(UnavailableError):

@@ -1,7 +1,7 @@
 """`drawwell generate` and `drawwell info`."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +11,18 @@ import numpy as np
 import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from drawwell.batch import Batch, CheckedIndices, Generator, address, pieces
+from drawwell.batch import Batch, Generator, address, pieces
 from drawwell.card import ModelCard
-from drawwell.engine import Provider
 from drawwell.errors import DrawwellError, RequestError
 from drawwell.generator_file import read_generator
+from drawwell.latents import CheckedIndices
 from drawwell.opening import find_file, is_url, open_generator
 from drawwell.pictures import contact_sheet, to_picture, to_png
+from drawwell.session import Provider
 from drawwell.terminal import console
 from drawwell.wire import npy_header
+
+WriteForm = Callable[[Path, Generator, int, CheckedIndices], None]
 
 _PIECE_IMAGES = 1024
 """Drawn between two steps of the progress bar."""
@@ -59,7 +62,7 @@ class InfoConfig:
 
 
 def generate(config: GenerateConfig) -> None:
-    """Draw what ``config`` says. Raises ``DrawwellError`` with a sentence; a file that was there is then untouched."""
+    """Draw what ``config`` says. Raises ``DrawwellError`` with a sentence; a .npy or .png that was there is then untouched."""
     seed = secrets.randbits(63) if config.seed is None else config.seed
     count = 64 if config.count is None and config.indices is None else config.count
     seed, indices = address(seed, count, config.start, config.indices)
@@ -88,24 +91,34 @@ def _card(target: str) -> tuple[ModelCard, str]:
 
 
 def _write(out: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
-    if out.suffix == ".png" and len(indices) > _MAX_SHEET_IMAGES:
+    kind = out.suffix.lower()
+    if kind in _OTHER_FORMS:
+        raise RequestError(
+            f"{out}: images are written as .npy, as a .png contact sheet, or into a folder, not as {kind}"
+        )
+    if kind == ".png" and len(indices) > _MAX_SHEET_IMAGES:
         raise RequestError(
             f"a contact sheet holds at most {_MAX_SHEET_IMAGES:,} images, not {len(indices):,}: write .npy or a folder"
         )
-    temporary = out.with_name(f".{out.name}.writing")
     out.parent.mkdir(parents=True, exist_ok=True)
+    if kind in _FORMS and not out.is_dir():
+        _write_file(out, _FORMS[kind], well, seed, indices)
+    else:
+        _write_folder(out, well, seed, indices)
+
+
+def _write_file(out: Path, form: WriteForm, well: Generator, seed: int, indices: CheckedIndices) -> None:
+    temporary = out.with_name(f".{out.name}.writing")
     try:
-        if out.suffix == ".npy":
-            _write_npy(temporary, well, seed, indices)
-        elif out.suffix == ".png":
-            images = np.concatenate([batch.images for batch in _drawn(well, seed, indices)])
-            to_picture(contact_sheet(images)).save(temporary, "PNG")
-        else:
-            _write_folder(out, well, seed, indices)
-            return
+        form(temporary, well, seed, indices)
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _write_sheet(file: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
+    images = np.concatenate([batch.images for batch in _drawn(well, seed, indices)])
+    to_picture(contact_sheet(images)).save(file, "PNG")
 
 
 def _write_npy(file: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
@@ -131,3 +144,8 @@ def _drawn(well: Generator, seed: int, indices: CheckedIndices) -> Iterator[Batc
             batch = well.generate(seed, indices=piece)
             yield batch
             progress.advance(task, len(batch))
+
+
+_FORMS: dict[str, WriteForm] = {".npy": _write_npy, ".png": _write_sheet}
+_OTHER_FORMS = {".npz", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".zip", ".tar"}
+"""What a user may mean as a file, and would not like to find as a folder."""

@@ -1,29 +1,21 @@
 """A generator file on ONNX Runtime: addresses in, uint8 images out."""
 
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from drawwell.batch import Batch, address, labels_of
+from drawwell.batch import Batch, address, allocate, labels_of
 from drawwell.card import ModelCard
-from drawwell.errors import DrawwellError, GeneratorFileError, ProviderError
+from drawwell.errors import GeneratorFileError, ProviderError, RequestError
 from drawwell.fingerprint import fingerprint
-from drawwell.generator_file import GeneratorFile, read_generator
+from drawwell.generator_file import read_generator
 from drawwell.latents import Indices, latents
-
-if TYPE_CHECKING:
-    import onnxruntime
-
-Provider = Literal["auto", "cuda", "cpu"]
-"""Where to run: ``auto`` is CUDA where it can be had, else the CPU."""
+from drawwell.session import Provider, open_session, provider_of
 
 PIECE_IMAGES = 64
 """Images in one run of the session: throughput gains nothing beyond, and a piece takes some milliseconds."""
-
-_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
 class Engine:
@@ -41,9 +33,9 @@ class Engine:
         """
         file = read_generator(Path(path))
         self._path, self._asked, self._card, self._digest = Path(path).resolve(), provider, file.card, file.digest
-        self._session = _session(file, provider, threads)
-        self._provider = "cuda" if self._session.get_providers()[0] == _CUDA else "cpu"
-        _check_interface(self._session, file.card, self._path)
+        self._threads = threads
+        self._session: Any = open_session(file, provider, threads)
+        self._provider = provider_of(self._session)
         self._check_known_answers()
 
     @property
@@ -62,6 +54,11 @@ class Engine:
         return self._provider
 
     @property
+    def threads(self) -> int | None:
+        """The most threads that one run may use; None is one a core."""
+        return self._threads
+
+    @property
     def fingerprint(self) -> str:
         """The render fingerprint: what the bytes may depend on besides the digest and the address."""
         return fingerprint(self._provider)
@@ -69,39 +66,37 @@ class Engine:
     def generate(self, seed: int, count: int | None = None, start: int = 0, *, indices: Indices | None = None) -> Batch:
         """Draw the images of indices ``start`` to ``start + count - 1`` of ``seed``, or those of ``indices``, in their order.
 
-        Raises ``RequestError`` for a seed or an index outside [0, 2**63), or a count below 1.
+        Raises ``RequestError`` for a seed or an index outside [0, 2**63), a count below 1, or more than memory holds.
         """
         seed, chosen = address(seed, count, start, indices)
-        images = np.empty((len(chosen), *self._card.image_shape), np.uint8)
+        images = allocate(len(chosen), self._card)
         for first in range(0, len(chosen), PIECE_IMAGES):
             images[first : first + PIECE_IMAGES] = self.draw(seed, chosen[first : first + PIECE_IMAGES])
         return Batch(images, labels_of(self._card, seed, chosen), seed, chosen, self._digest)
 
     def draw(self, seed: int, piece: Indices) -> npt.NDArray[np.uint8]:
         """Draw one piece of at most ``PIECE_IMAGES`` indices: uint8 ``[n, H, W, C]``."""
-        return self.run(
-            latents(seed, piece, self._card.latent_dim, self._card.prior), labels_of(self._card, seed, piece)
-        )
-
-    def run(self, z: npt.NDArray[np.float32], labels: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.uint8]:
-        """Run the session on latents float32 ``[n, D]`` (and labels int64 ``[n]``) of any batch size: uint8 ``[n, H, W, C]``."""
-        feeds: dict[str, npt.NDArray[Any]] = {"z": z} if labels is None else {"z": z, "label": labels}
-        if (
-            self._provider == "cuda" and len(z) < PIECE_IMAGES
-        ):  # cuDNN picks its algorithms by shape, so there is one shape only
-            feeds = {
-                name: np.concatenate([rows, np.zeros_like(rows, shape=(PIECE_IMAGES - len(z), *rows.shape[1:]))])
-                for name, rows in feeds.items()
-            }
-        images: npt.NDArray[np.uint8] = self._session.run(["images"], feeds)[0][: len(z)]
-        return images
+        z = latents(seed, piece, self._card.latent_dim, self._card.prior)
+        return self._run(z, labels_of(self._card, seed, piece))
 
     def close(self) -> None:
         """Free the session. The engine draws no more."""
-        del self._session
+        self._session = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self._path, self._asked, self._digest)
+
+    def _run(self, z: npt.NDArray[np.float32], labels: npt.NDArray[np.int64] | None) -> npt.NDArray[np.uint8]:
+        if self._session is None:
+            raise RequestError("this generator is closed")
+        feeds: dict[str, npt.NDArray[Any]] = {"z": z} if labels is None else {"z": z, "label": labels}
+        if self._provider == "cuda":  # cuDNN picks its algorithms by shape, so there is one shape only
+            feeds = {name: _padded(rows) for name, rows in feeds.items()}
+        try:
+            images: npt.NDArray[np.uint8] = self._session.run(["images"], feeds)[0][: len(z)]
+        except Exception as error:  # onnxruntime's exceptions have no common base but this one
+            raise ProviderError(f"drawing failed on {self._provider} ({str(error).splitlines()[0]})") from error
+        return images
 
     def _check_known_answers(self) -> None:
         known = self._card.known_answers
@@ -114,62 +109,14 @@ class Engine:
             )
 
 
+def _padded(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    padded = np.zeros_like(rows, shape=(PIECE_IMAGES, *rows.shape[1:]))
+    padded[: len(rows)] = rows
+    return padded
+
+
 def _reopen(path: Path, provider: Provider, digest: str) -> Engine:
     engine = Engine(path, provider, threads=1)
     if engine.digest != digest:
         raise GeneratorFileError(f"{path}: has changed since it was opened")
     return engine
-
-
-def _session(file: GeneratorFile, provider: Provider, threads: int | None) -> "onnxruntime.InferenceSession":
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise DrawwellError(
-            "drawing needs ONNX Runtime: pip install 'drawwell[cpu]', or 'drawwell[gpu]' for CUDA"
-        ) from error
-    can_cuda = _CUDA in onnxruntime.get_available_providers()
-    if provider == "cuda" and not can_cuda:
-        raise ProviderError(
-            "cuda was asked for, but the installed onnxruntime has no CUDA: pip install 'drawwell[gpu]' in place of 'drawwell[cpu]'"
-        )
-    wanted: list[Any] = [_CPU]
-    if provider != "cpu" and can_cuda:
-        onnxruntime.preload_dlls()  # finds the CUDA and cuDNN that pip installed
-        wanted = [(_CUDA, {"use_tf32": "0"}), _CPU]  # TF32 keeps 10 bits: pixels would be levels away from the CPU's
-    session = _load(file, wanted, threads)
-    if wanted[0] != _CPU and session.get_providers()[0] != _CUDA:
-        reason = (
-            "a build of onnxruntime with CUDA is installed, but CUDA cannot be used here: "
-            "there is no device, or its libraries (CUDA 13, cuDNN 9) are missing"
-        )
-        if provider == "cuda":
-            raise ProviderError(f"cuda was asked for, and {reason}")
-        warnings.warn(f"drawing on the CPU: {reason}", RuntimeWarning, stacklevel=4)
-    return session
-
-
-def _load(file: GeneratorFile, providers: list[Any], threads: int | None) -> "onnxruntime.InferenceSession":
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors come as exceptions, and the provider is looked at
-    options.intra_op_num_threads = threads or 0
-    try:
-        return onnxruntime.InferenceSession(file.content, options, providers=providers)
-    except Exception as error:  # onnxruntime's exceptions have no common base but this one
-        raise GeneratorFileError(
-            f"ONNX Runtime cannot load {file.card.name!r} ({str(error).splitlines()[0]})"
-        ) from error
-
-
-def _check_interface(session: "onnxruntime.InferenceSession", card: ModelCard, path: Path) -> None:
-    inputs = {item.name: (item.type, item.shape[1:]) for item in session.get_inputs()}
-    outputs = {item.name: (item.type, item.shape[1:]) for item in session.get_outputs()}
-    wanted: dict[str, Any] = {"z": ("tensor(float)", [card.latent_dim])}
-    if card.class_names:
-        wanted["label"] = ("tensor(int64)", [])
-    if inputs != wanted or outputs != {"images": ("tensor(uint8)", list(card.image_shape))}:
-        raise GeneratorFileError(
-            f"{path}: its inputs {inputs} and outputs {outputs} are not those that its card describes"
-        )

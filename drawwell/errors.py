@@ -5,6 +5,7 @@
     DrawwellError
     +-- GeneratorFileError      a file that is no whole, valid drawwell generator
     +-- ProviderError           the execution provider asked for cannot be had, or draws wrong pixels
+    +-- StoppedError            the user stopped it; what was done so far is kept
     +-- RequestError            the call itself is wrong; trying again will not help   (also a ValueError)
     +-- ServerError             the server cannot be used
         +-- UnreachableError    no connection, or it broke, or it took too long
@@ -23,6 +24,10 @@ class GeneratorFileError(DrawwellError):
 
 class ProviderError(DrawwellError):
     """The execution provider that was asked for cannot be had, or does not draw the card's known answers."""
+
+
+class StoppedError(DrawwellError):
+    """A signal asked to stop; what was done so far is kept, and the message says where."""
 
 
 class RequestError(DrawwellError, ValueError):

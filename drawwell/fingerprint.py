@@ -1,14 +1,19 @@
 """What the bytes of an image may depend on besides its address and the model digest."""
 
+import ctypes
+import os
 import platform
 from pathlib import Path
 
 import numpy as np
 
 import drawwell
+from drawwell.errors import ProviderError
 
 _KERNEL_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
 """The processor's features by which ONNX Runtime and numpy choose their kernels."""
+
+_CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CUdevice_attribute, the same in every version of CUDA
 
 
 def fingerprint(provider: str) -> str:
@@ -24,9 +29,26 @@ def fingerprint(provider: str) -> str:
         "onnxruntime": onnxruntime.__version__,
         "numpy": np.__version__,
         "provider": provider,
-        "processor": _processor(),
+        "processor": _cuda_device() if provider == "cuda" else _processor(),
     }
     return "; ".join(f"{name}={value}" for name, value in parts.items()).encode("ascii", "replace").decode()
+
+
+def _cuda_device() -> str:
+    """Name, compute capability and driver of the first visible device, asked of the CUDA driver that the session uses."""
+    driver = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    name, values = ctypes.create_string_buffer(256), [ctypes.c_int() for _ in range(3)]
+    major, minor, version = values
+    calls = (
+        driver.cuInit(0),
+        driver.cuDeviceGetName(name, len(name), 0),
+        driver.cuDeviceGetAttribute(ctypes.byref(major), _CAPABILITY_MAJOR, 0),
+        driver.cuDeviceGetAttribute(ctypes.byref(minor), _CAPABILITY_MINOR, 0),
+        driver.cuDriverGetVersion(ctypes.byref(version)),
+    )
+    if any(calls):
+        raise ProviderError(f"the CUDA driver does not say what device it has (errors {calls})")
+    return f"{name.value.decode()} sm_{major.value}{minor.value} driver {version.value}"
 
 
 def _processor() -> str:

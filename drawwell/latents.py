@@ -25,6 +25,7 @@ Prior = Literal["normal", "uniform"]
 """The distribution of one latent: N(0, 1), or uniform on [-1, 1) as in Radford et al. 2015."""
 
 Indices = range | Sequence[int] | npt.NDArray[np.integer]
+CheckedIndices = range | npt.NDArray[np.int64]
 
 SEED_LIMIT = 2**63
 INDEX_LIMIT = 2**63
@@ -55,7 +56,7 @@ def check_seed(seed: int) -> int:
     return _check_integer("seed", seed, SEED_LIMIT)
 
 
-def check_indices(indices: Indices) -> range | npt.NDArray[np.int64]:
+def check_indices(indices: Indices) -> CheckedIndices:
     """Return the indices as a range of step 1 or as int64 ``[n]``, or say what is wrong with them."""
     if isinstance(indices, range) and indices.step == 1:
         if indices:
@@ -65,7 +66,10 @@ def check_indices(indices: Indices) -> range | npt.NDArray[np.int64]:
     if isinstance(indices, np.ndarray):
         if indices.ndim != 1 or not np.issubdtype(indices.dtype, np.integer):
             raise TypeError(f"indices must be integers in one dimension, not {indices.dtype} in {indices.ndim}")
-        indices = indices.tolist()
+        if len(indices):
+            _check_integer("index", indices.min(), INDEX_LIMIT)
+            _check_integer("index", indices.max(), INDEX_LIMIT)
+        return indices.astype(np.int64)
     return np.array([_check_integer("index", index, INDEX_LIMIT) for index in indices], dtype=np.int64)
 
 
@@ -100,7 +104,7 @@ def _words(seed: int, indices: Indices, dim: int, prior: Prior) -> npt.NDArray[n
     return raw.reshape(-1, blocks * _WORDS_PER_BLOCK)
 
 
-def _contiguous(indices: range | npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def _contiguous(indices: CheckedIndices) -> Iterator[tuple[int, int]]:
     """Yield ``(first, count)`` of each stretch of indices that follow one another."""
     if isinstance(indices, range):
         yield indices.start, len(indices)

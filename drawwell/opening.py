@@ -8,7 +8,7 @@ from drawwell.errors import GeneratorFileError, RequestError
 
 if TYPE_CHECKING:
     from drawwell.batch import Generator
-    from drawwell.engine import Provider
+    from drawwell.session import Provider
 
 _MODELS = Path(__file__).with_name("models")
 

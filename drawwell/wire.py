@@ -6,9 +6,12 @@ bytes and the SHA-256 of the pixels. ``np.load`` of a buffer ignores what follow
 
 import hashlib
 import io
+import math
 
 import numpy as np
 import numpy.typing as npt
+
+from drawwell.latents import CheckedIndices
 
 NPY_TYPE = "application/x-npy"
 FOOTER_MAGIC = b"\x93DRAWSUM"
@@ -17,6 +20,7 @@ FOOTER_BYTES = len(FOOTER_MAGIC) + 32
 DIGEST = "X-Drawwell-Digest"
 SEED = "X-Drawwell-Seed"
 START = "X-Drawwell-Start"
+INDICES = "X-Drawwell-Indices"
 COUNT = "X-Drawwell-Count"
 PROVIDER = "X-Drawwell-Provider"
 FINGERPRINT = "X-Drawwell-Fingerprint"
@@ -36,10 +40,24 @@ def footer(pixels_sha256: bytes) -> bytes:
 
 def parse_npy(body: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     """The pixels of a whole reply, read-only. Raises ``ValueError`` unless it is a uint8 array of ``shape`` with the right checksum."""
-    header = npy_header(shape)
-    pixels = memoryview(body)[len(header) : -FOOTER_BYTES]
-    if not body.startswith(header) or len(pixels) != np.prod(shape):
-        raise ValueError(f"{len(body):,} bytes came that are no npy array of uint8 {list(shape)} with a checksum")
+    stream = io.BytesIO(body)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("what came is no npy array of version 1.0")
+    came, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    pixels = memoryview(body)[stream.tell() : -FOOTER_BYTES]
+    if (came, fortran, dtype) != (shape, False, np.dtype(np.uint8)) or len(pixels) != math.prod(shape):
+        raise ValueError(
+            f"what came is {dtype} {list(came)} in {len(pixels):,} bytes, asked for was uint8 {list(shape)}"
+        )
     if body[-FOOTER_BYTES:] != footer(hashlib.sha256(pixels).digest()):
         raise ValueError("the pixels do not have the checksum that was sent with them")
     return np.frombuffer(pixels, np.uint8).reshape(shape)
+
+
+def about(seed: int, indices: CheckedIndices) -> dict[str, str]:
+    """The headers that say which images a reply holds; the client compares them with what it asked for."""
+    if isinstance(indices, range):
+        which = {START: str(indices.start)}
+    else:
+        which = {INDICES: hashlib.sha256(indices.astype("<i8").tobytes()).hexdigest()}
+    return {SEED: str(seed), COUNT: str(len(indices)), **which}

@@ -14,7 +14,7 @@ from drawwell.errors import DrawwellError
 from drawwell.generator_file import seal
 from drawwell_export import graph, parity
 from drawwell_train.checkpoint import Checkpoint, find
-from drawwell_train.config import digest
+from drawwell_train.config import digest, images_per_step
 from drawwell_train.state import load_averaged
 
 
@@ -63,7 +63,7 @@ def export(checkpoint: Checkpoint, out: Path) -> Engine:
         training=Training(
             dataset=Path(config.data).name,
             license=config.license,
-            images=checkpoint.step * config.d_steps * config.batch_size,
+            images=checkpoint.step * images_per_step(config),
             steps=checkpoint.step,
             config_sha256=digest(config),
         ),
@@ -74,6 +74,8 @@ def export(checkpoint: Checkpoint, out: Path) -> Engine:
 
 
 def _write(content: bytes, out: Path) -> Engine:
+    if out.is_dir():
+        raise DrawwellError(f"{out}: is a folder, name the file to write")
     temporary = out.with_name(f".{out.name}.writing")
     try:
         with temporary.open("wb") as file:

@@ -1,5 +1,6 @@
 """The routes of drawwell, a Starlette application that BentoML mounts beside its probes and metrics."""
 
+import asyncio
 import functools
 
 import msgspec
@@ -17,12 +18,22 @@ from .replies import FORMS
 from .requests import read_drawing
 from .well import Well
 
+ANSWER_SECONDS = 45
+"""Below BentoML's 60, after which it would answer in another form and without ``Retry-After``."""
+RETRY_SECONDS = 5
+
 
 async def generate(request: Request) -> Response:
     """``POST /generate``: draw images by address."""
     well: Well = request.app.state.well
-    form = FORMS[choose(request.headers.get("accept"), list(FORMS))]
-    return await form(well, await read_drawing(request, well.max_count))
+    form = FORMS[choose(", ".join(request.headers.getlist("accept")), list(FORMS))]
+    drawing = await read_drawing(request, well.max_count)
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await form(well, drawing)
+    except TimeoutError:
+        message = f"too many others are waiting: no reply began within {ANSWER_SECONDS} seconds"
+        raise ApiError(503, "overloaded", message, headers={"Retry-After": str(RETRY_SECONDS)}) from None
 
 
 async def model(request: Request) -> Response:

@@ -1,7 +1,7 @@
 """Every error reply: ``{"error": {"code", "message", "field"?}}``."""
 
 import logging
-from typing import Any
+from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,21 +13,25 @@ _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 class ApiError(Exception):
-    """A reply with an error status: 400, 406, 413, 415 or 422, each where it is meant."""
+    """A reply with an error status: each where it is meant."""
 
-    def __init__(self, status: int, code: str, message: str, field: str | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, field: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
-        self.status, self.code, self.message, self.field = status, code, message, field
+        self.status, self.code, self.message, self.field, self.headers = status, code, message, field, headers
 
 
-def reply(status: int, code: str, message: str, field: str | None = None, headers: Any = None) -> Response:
+def reply(
+    status: int, code: str, message: str, field: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
     error = {"code": code, "message": message} | ({"field": field} if field else {})
     return JSONResponse({"error": error}, status, headers)
 
 
 def on_api_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return reply(error.status, error.code, error.message, error.field)
+    return reply(error.status, error.code, error.message, error.field, error.headers)
 
 
 def on_http_exception(request: Request, error: Exception) -> Response:

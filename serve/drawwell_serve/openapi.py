@@ -15,14 +15,17 @@ from .requests import GenerateRequest
 _MEANINGS = {
     400: "The body is empty or no JSON, or asks for more pictures than JSON and PNG hold.",
     406: "The request accepts none of the forms.",
+    408: "The body did not come in time.",
     413: "The body is too large.",
     415: "The body is not application/json, or is encoded.",
     422: "A field is unknown, of a wrong type, or out of range.",
+    503: "Too many others are waiting; Retry-After says when to come back.",
 }
 _HEADERS = {
     wire.DIGEST: "SHA-256 of the generator file.",
     wire.SEED: "The seed drawn from.",
     wire.START: "The first index; absent where the request named indices.",
+    wire.INDICES: "Where the request named indices: the SHA-256 of these as little-endian int64.",
     wire.COUNT: "How many images.",
     wire.PROVIDER: "The execution provider: cuda or cpu.",
     wire.FINGERPRINT: "What the bytes may depend on besides digest and address.",

@@ -4,11 +4,12 @@ import base64
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import msgspec
 import numpy as np
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from drawwell import wire
-from drawwell.pictures import contact_sheet, to_png
+from drawwell.pictures import Images, contact_sheet, to_png
 
 from .errors import ApiError
 from .requests import Drawing
@@ -22,14 +23,15 @@ async def as_json(well: Well, drawing: Drawing) -> Response:
     """The images as base64 PNGs with their addresses."""
     _check_few(drawing)
     images = await well.draw(drawing)
-    pngs = await well.on_thread(lambda: [base64.b64encode(to_png(image)).decode() for image in images])
-    body = {
-        "digest": well.engine.digest,
-        "seed": drawing.seed,
-        "count": len(pngs),
-        "images": [{"index": int(index), "png": png} for index, png in zip(drawing.indices, pngs, strict=True)],
-    }
-    return JSONResponse(body, headers=well.headers(drawing))
+
+    def body() -> bytes:
+        pngs = [base64.b64encode(to_png(image)).decode() for image in images]
+        listed = [{"index": int(index), "png": png} for index, png in zip(drawing.indices, pngs, strict=True)]
+        return msgspec.json.encode(
+            {"digest": well.engine.digest, "seed": drawing.seed, "count": len(listed), "images": listed}
+        )
+
+    return Response(await well.on_thread(body), media_type="application/json", headers=well.headers(drawing))
 
 
 async def as_png(well: Well, drawing: Drawing) -> Response:
@@ -45,12 +47,16 @@ async def as_npy(well: Well, drawing: Drawing) -> Response:
     shape = (len(drawing.indices), *well.engine.card.image_shape)
     header = wire.npy_header(shape)
 
+    pixels_sha256 = hashlib.sha256()
+
+    def encode(images: Images) -> bytes:
+        pixels = images.tobytes()
+        pixels_sha256.update(pixels)
+        return pixels
+
     async def body() -> AsyncIterator[bytes]:
-        pixels_sha256 = hashlib.sha256()
         yield header
-        async for images in well.stream(drawing):
-            pixels = images.tobytes()
-            pixels_sha256.update(pixels)
+        async for pixels in well.stream(drawing, encode):
             yield pixels
         yield wire.footer(pixels_sha256.digest())
 

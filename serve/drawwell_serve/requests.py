@@ -1,21 +1,25 @@
 """What a client may ask, read strictly: unknown fields, wrong types and numbers as strings are refused."""
 
+import asyncio
 import re
 import secrets
 from typing import Annotated
 
 import msgspec
+import numpy as np
 from msgspec import UNSET, Meta, UnsetType
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
-from drawwell.batch import CheckedIndices, address
+from drawwell.batch import address
 from drawwell.errors import RequestError
+from drawwell.latents import CheckedIndices
 
 from .errors import ApiError
 
 MAX_BODY_BYTES = 2 * 2**20
 """65,536 indices of 19 digits fit; nothing longer makes sense."""
 MAX_INDICES = 65_536
+BODY_SECONDS = 10
 
 _Integer63 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
@@ -50,21 +54,27 @@ async def read_drawing(request: Request, max_count: int) -> Drawing:
     asked = _decode(await _read_body(request))
     if asked.indices is not UNSET and (asked.count is not UNSET or asked.start is not UNSET):
         raise ApiError(422, "invalid_field", "give start and count, or indices, not both", "indices")
-    count = 1 if asked.count is UNSET else asked.count
+    count = _count(asked)
     if count > max_count:
         raise ApiError(
             422,
             "invalid_field",
-            f"count is {count:,}, at most {max_count:,} images come in one reply: ask again from another start",
-            "count",
+            f"{count:,} images were asked for, at most {max_count:,} come in one reply: ask for the rest in another",
+            "count" if asked.indices is UNSET else "indices",
         )
     seed = secrets.randbits(63) if asked.seed is UNSET else asked.seed
     try:
         if asked.indices is UNSET:
             return Drawing(*address(seed, count, 0 if asked.start is UNSET else asked.start, None))
-        return Drawing(*address(seed, None, 0, asked.indices))
+        return Drawing(*address(seed, None, 0, np.array(asked.indices)))
     except RequestError as error:  # what is left is a range that runs past the last index
         raise ApiError(422, "invalid_field", str(error), "start") from None
+
+
+def _count(asked: GenerateRequest) -> int:
+    if asked.indices is not UNSET:
+        return len(asked.indices)
+    return 1 if asked.count is UNSET else asked.count
 
 
 def _check_content_type(request: Request) -> None:
@@ -82,12 +92,16 @@ def _check_content_type(request: Request) -> None:
 async def _read_body(request: Request) -> bytes:
     """The body, counted while it comes, since a ``Content-Length`` may lie or be absent."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise ApiError(
-                413, "body_too_large", f"the body is larger than the {MAX_BODY_BYTES:,} bytes that a request may have"
-            )
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    raise ApiError(413, "body_too_large", f"the body is larger than {MAX_BODY_BYTES:,} bytes")
+    except TimeoutError:
+        raise ApiError(408, "body_too_slow", f"the body did not come within {BODY_SECONDS} seconds") from None
+    except ClientDisconnect:
+        raise ApiError(400, "body_cut_off", "the connection ended before the body did") from None
     return bytes(body)
 
 

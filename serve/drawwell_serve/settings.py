@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
-from drawwell.engine import Provider
 from drawwell.errors import DrawwellError
 from drawwell.opening import find_file
+from drawwell.session import Provider
 
 PACKED_GENERATOR = Path(__file__).with_name("generator.onnx")
 """Where `make bento GENERATOR=...` puts a user's own generator, so that the bento carries and serves it."""

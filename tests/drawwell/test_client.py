@@ -108,8 +108,15 @@ def body_of(images: np.ndarray) -> bytes:
 
 
 def headers_of(asked: dict[str, Any], digest: str = DIGEST) -> dict[str, str]:
-    count = asked.get("count") or len(asked["indices"])
-    return {wire.DIGEST: digest, wire.SEED: str(asked["seed"]), wire.COUNT: str(count)}
+    indices = (
+        np.array(asked["indices"]) if "indices" in asked else range(asked["start"], asked["start"] + asked["count"])
+    )
+    return {wire.DIGEST: digest} | wire.about(asked["seed"], indices)
+
+
+def of_another(**changes: int) -> Reply:
+    """A whole and right reply to another request."""
+    return lambda handler, asked: right(handler, asked | changes)
 
 
 def right(handler: Handler, asked: dict[str, Any]) -> None:
@@ -148,6 +155,14 @@ def html(handler: Handler, _: dict[str, Any]) -> None:
     handler.reply(200, b"<html>a proxy's page</html>", {wire.DIGEST: DIGEST})
 
 
+def unnamed(handler: Handler, _: dict[str, Any]) -> None:
+    handler.reply(200, b"<html>a proxy's page</html>")
+
+
+def no_gzip(handler: Handler, asked: dict[str, Any]) -> None:
+    handler.reply(200, body_of(pixels(asked)), headers_of(asked) | {"Content-Encoding": "gzip"})
+
+
 def test_ranges_and_indices_arrive_as_asked(connect: Connect) -> None:
     client = connect()
     assert client.card == CARD
@@ -167,7 +182,23 @@ def test_a_large_count_is_asked_for_in_pieces(server: Scripted, connect: Connect
 
 
 @pytest.mark.parametrize(
-    "failure", [status(429), status(502), status(503), status(504), cut_off, flipped, short, floats, html]
+    "failure",
+    [
+        status(429),
+        status(502),
+        status(503),
+        status(504),
+        cut_off,
+        flipped,
+        short,
+        floats,
+        html,
+        unnamed,
+        no_gzip,
+        of_another(seed=8),
+        of_another(start=5),
+        of_another(count=4),
+    ],
 )
 def test_what_passes_is_retried_and_never_returned(server: Scripted, connect: Connect, failure: Reply) -> None:
     client = connect()
@@ -183,9 +214,8 @@ def test_what_passes_is_retried_and_never_returned(server: Scripted, connect: Co
         (status(429), UnavailableError, "answered 429: because"),
         (cut_off, UnreachableError, "127.0.0.1"),
         (flipped, ResponseError, "do not have the checksum"),
-        (short, ResponseError, r"no npy array of uint8 \[3, 2, 3, 1\]"),
+        (short, ResponseError, r"asked for was uint8 \[3, 2, 3, 1\]"),
         (html, ResponseError, "another address"),
-        (status(500), ResponseError, "answered 500: because"),
     ],
 )
 def test_what_does_not_pass_is_reported(
@@ -205,6 +235,23 @@ def test_a_mistake_of_the_caller_is_not_retried(server: Scripted, connect: Conne
     with pytest.raises(RequestError, match="because"):
         client.generate(7, 3)
     assert len(server.asked) == 1
+
+
+def test_what_will_not_pass_ends_at_once(server: Scripted, connect: Connect) -> None:
+    client = connect()
+    for failure in (status(500), status(301), status(501)):
+        server.asked.clear()
+        server.script = [failure]
+        with pytest.raises(ResponseError, match="because"):
+            client.generate(7, 3)
+        assert len(server.asked) == 1
+
+
+def test_other_indices_than_asked_for_are_noticed(server: Scripted, connect: Connect) -> None:
+    client = connect()
+    server.script = [lambda handler, asked: right(handler, asked | {"indices": [3, 2, 1]}), right]
+    assert client.generate(7, indices=[1, 2, 3]).images[:, 0, 0, 0].tolist() == [1, 2, 3]
+    assert len(server.asked) == 2
 
 
 @pytest.mark.parametrize("value", ["2", lambda: formatdate(time.time() + 3, usegmt=True)])
@@ -236,7 +283,7 @@ def test_retries_are_spread(server: Scripted, connect: Connect) -> None:
 
 
 def test_another_generator_behind_the_same_url_is_refused(server: Scripted, connect: Connect) -> None:
-    client = connect(retry_for=0.5)
+    client = connect()
     server.script = [lambda handler, asked: handler.reply(200, body_of(pixels(asked)), headers_of(asked, "cd" * 32))]
     with pytest.raises(ResponseError, match=r"now serves the generator cdcd.*open it again"):
         client.generate(7, 1)

@@ -83,6 +83,44 @@ def test_a_wrong_seed_is_explained(engine: Engine) -> None:
         engine.generate(-1, 1)
 
 
+@pytest.mark.parametrize(
+    ("provider", "threads", "sentence"), [("CUDA", None, "must be one of auto, cuda, cpu"), ("cpu", 0, "at least 1")]
+)
+def test_a_wrong_provider_or_thread_count_is_no_silent_cpu(
+    tiny_generator: Path, provider: Any, threads: int | None, sentence: str
+) -> None:
+    with pytest.raises(RequestError, match=sentence):
+        drawwell.open(tiny_generator, provider=provider, threads=threads)
+
+
+def test_more_than_memory_holds_is_explained(engine: Engine) -> None:
+    with pytest.raises(
+        RequestError, match=r"images in one batch need [\d,]+ GiB of memory: draw them in several calls"
+    ):
+        engine.generate(0, 10**15)
+
+
+def test_a_closed_engine_says_so(tiny_generator: Path) -> None:
+    engine = Engine(tiny_generator)
+    engine.close()
+    with pytest.raises(RequestError, match="is closed"):
+        engine.generate(0, 1)
+
+
+def test_a_travelled_engine_uses_one_thread(engine: Engine) -> None:
+    assert engine.threads is None
+    travelled = pickle.loads(pickle.dumps(engine))
+    assert travelled.threads == 1
+    assert travelled._session.get_session_options().intra_op_num_threads == 1
+
+
+def test_a_graph_with_a_fixed_batch_is_refused(tmp_path: Path) -> None:
+    model = graphs.plain_model()
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    with pytest.raises(GeneratorFileError, match="not those that its card describes"):
+        Engine(graphs.write(tmp_path / "fixed.onnx", model))
+
+
 def test_right_seal_over_wrong_weights_is_caught_by_the_known_answers(tmp_path: Path) -> None:
     file = graphs.write(tmp_path / "wrong.onnx", graphs.plain_model(level=9))
     with pytest.raises(ProviderError, match="known answers are off by 2 levels, 0 are allowed"):

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from drawwell_serve.replies import MAX_PICTURES
+from drawwell_serve.requests import MAX_INDICES
+from drawwell_serve.settings import Settings
 from tests.conftest import ROOT, Server, free_port, server_environment, wait_until_ready
 
 README = (ROOT / "README.md").read_text()
@@ -39,7 +42,7 @@ def port(desk: Path, environment: dict[str, str]) -> Iterator[int]:
 
 class background:  # noqa: N801 - a context manager
     def __init__(self, command: list[str], cwd: Path, environment: dict[str, str], port: int) -> None:
-        self._log = cwd / f"log-{port}"
+        self._log = Path(environment["BENTOML_HOME"]).parent / f"log-{port}"
         with self._log.open("wb") as stream:
             self._process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=stream, stderr=stream)
         self._server = Server(f"http://127.0.0.1:{port}", self._process, self._log)
@@ -89,7 +92,17 @@ def test_a_block_works_as_it_stands(
 
 
 def run(command: list[str], cwd: Path, environment: dict[str, str]) -> None:
+    if command[0] == "curl":
+        command = [*command, "--fail-with-body"]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
-    if command[0] == "curl":
-        assert '"error"' not in done.stdout
+    for name in {"sheet.png", "images.npy"} & set(command):
+        content = (cwd / name).read_bytes()
+        assert content.startswith(b"\x89PNG" if name == "sheet.png" else b"\x93NUMPY"), name
+
+
+def test_the_limits_in_the_readme_are_those_of_the_code() -> None:
+    for limit in (f"at most {Settings.max_count:,}", f"up to {MAX_INDICES:,} indices", f"up to {MAX_PICTURES} images"):
+        assert limit in README
+    for status in (400, 404, 405, 406, 408, 413, 415, 422, 503):
+        assert str(status) in README

@@ -90,6 +90,7 @@ def test_indices_are_drawn_in_their_order(http: httpx.Client, engine: Engine) ->
     answer = http.post("/generate", json={"seed": 7, "indices": [5, 99, 3, 5]}, headers=NPY)
     np.testing.assert_array_equal(np.load(io.BytesIO(answer.content)), engine.generate(7, indices=[5, 99, 3, 5]).images)
     assert "x-drawwell-start" not in answer.headers
+    assert answer.headers["x-drawwell-indices"] == hashlib.sha256(np.array([5, 99, 3, 5], "<i8").tobytes()).hexdigest()
     assert [image["index"] for image in http.post("/generate", json={"indices": [9, 2**63 - 1]}).json()["images"]] == [
         9,
         2**63 - 1,
@@ -118,13 +119,8 @@ def test_many_at_once_do_not_mix(http: httpx.Client, engine: Engine) -> None:
 
 def test_the_loop_answers_while_a_long_request_is_drawn(http: httpx.Client, server: Server) -> None:
     body = json.dumps({"seed": 1, "count": 1_000_000}).encode()
-    host, port = server.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as slow:
-        slow.sendall(
-            b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: application/x-npy\r\n"
-            + f"Content-Length: {len(body)}\r\n\r\n".encode()
-            + body
-        )
+    with connected(server) as slow:
+        slow.sendall(HEAD + b"Accept: application/x-npy\r\n" + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
         assert slow.recv(12) == b"HTTP/1.1 200"
         for _ in range(20):
             assert http.get("/livez", timeout=5).is_success
@@ -210,16 +206,43 @@ def test_an_encoded_body_is_a_415(http: httpx.Client) -> None:
     assert http.post("/generate", content=b"\x1f\x8b", headers=headers).status_code == 415
 
 
-def test_a_chunked_body_is_counted_too(http: httpx.Client) -> None:
-    def endless() -> Iterator[bytes]:
-        for _ in range(100):
-            yield b" " * 65_536
+def connected(server: Server) -> socket.socket:
+    host, port = server.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=30)
 
-    try:
-        answer = http.post("/generate", content=endless(), headers={"Content-Type": "application/json"})
-    except httpx.WriteError:
-        return  # the server had said 413 and closed while we were still sending
-    assert answer.status_code == 413
+
+HEAD = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+def test_a_chunked_body_is_counted_too(server: Server) -> None:
+    with connected(server) as raw:
+        raw.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        for _ in range(33):  # 2 MiB and 64 KiB
+            raw.sendall(b"10000\r\n" + b" " * 65_536 + b"\r\n")
+        assert raw.recv(12) == b"HTTP/1.1 413"
+
+
+def test_a_body_that_stops_coming_is_a_408(server: Server) -> None:
+    with connected(server) as raw:
+        raw.sendall(HEAD + b"Content-Length: 100\r\n\r\n{")
+        answer = raw.recv(65_536)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"body_too_slow" in answer
+
+
+def test_a_client_that_hangs_up_is_no_fault_of_the_servers(server: Server, http: httpx.Client) -> None:
+    before = server.log.read_text()
+    for _ in range(3):
+        with connected(server) as raw:
+            raw.sendall(HEAD + b"Content-Length: 100\r\n\r\n{")
+    assert http.post("/generate", json={}).is_success
+    assert server.log.read_text() == before
+    assert 'http_response_code="500"' not in http.get("/metrics").text
+
+
+def test_two_accept_headers_are_one_list(http: httpx.Client) -> None:
+    answer = http.post("/generate", json={}, headers=[("Accept", "text/html"), ("Accept", "image/png")])
+    assert answer.headers["content-type"] == "image/png"
 
 
 def test_nothing_acceptable_is_a_406(http: httpx.Client) -> None:

@@ -1,5 +1,6 @@
 """Starting, and refusing to."""
 
+import os
 import shutil
 import signal
 import socket
@@ -11,7 +12,18 @@ import httpx
 import pytest
 
 import drawwell as library
-from tests.conftest import ROOT, START_SECONDS, Server, StartServer, free_port, server_environment, wait_until_ready
+from drawwell_serve.main import ServeConfig
+from drawwell_serve.main import main as serve
+from tests.conftest import (
+    ROOT,
+    START_SECONDS,
+    Server,
+    StartServer,
+    drawwell,
+    free_port,
+    server_environment,
+    wait_until_ready,
+)
 
 
 def refused(tmp_path: Path, **variables: str) -> str:
@@ -97,28 +109,50 @@ def test_the_most_images_of_one_reply_can_be_set(start_server: StartServer, tiny
     server = start_server(tiny_generator, DRAWWELL_MAX_COUNT="10")
     answer = httpx.post(f"{server.url}/generate", json={"count": 11})
     assert answer.status_code == 422
-    assert "at most 10 images" in answer.json()["error"]["message"]
+    assert "at most 10 come in one reply" in answer.json()["error"]["message"]
     assert httpx.post(f"{server.url}/generate", json={"count": 10}).is_success
+    assert httpx.post(f"{server.url}/generate", json={"indices": [0] * 11}).status_code == 422
     client = library.open(server.url)
     assert len(client.generate(7, 25)) == 25, "the client does not keep to what the server allows"
     client.close()
 
 
-def test_a_port_that_is_taken_is_an_error(tiny_generator: Path, tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        command = [
-            sys.executable,
-            "-m",
-            "drawwell.cli",
-            "serve",
-            str(tiny_generator),
-            "--port",
-            str(taken.getsockname()[1]),
-        ]
-        done = subprocess.run(
-            command, env=server_environment(tmp_path), capture_output=True, text=True, timeout=START_SECONDS
+def test_a_port_that_cannot_be_had_is_a_sentence(tiny_generator: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert (
+            f"cannot listen to 127.0.0.1:{port}: "
+            in drawwell("serve", str(tiny_generator), "--port", str(port), code=1).stderr
         )
-    assert done.returncode != 0
-    assert "in use" in done.stderr.lower() + done.stdout.lower()
+    assert "must be from 1 to 65535" in drawwell("serve", "--port", "99999", code=1).stderr
+
+
+def test_options_go_over_variables_and_variables_over_defaults(
+    monkeypatch: pytest.MonkeyPatch, tiny_generator: Path
+) -> None:
+    seen: list[dict[str, str]] = []
+    monkeypatch.setattr(os, "execve", lambda _, __, environment: seen.append(environment))
+    monkeypatch.setattr(os, "chdir", lambda _: None)
+    monkeypatch.setenv("DRAWWELL_GENERATOR", str(tiny_generator))
+    monkeypatch.setenv("DRAWWELL_PROVIDER", "cpu")
+    serve(ServeConfig(port=free_port()))
+    serve(ServeConfig("fashion", port=free_port(), provider="auto", threads=3))
+    assert (seen[0]["DRAWWELL_GENERATOR"], seen[0]["DRAWWELL_PROVIDER"]) == (str(tiny_generator), "cpu")
+    assert "DRAWWELL_THREADS" not in seen[0]
+    assert (seen[1]["DRAWWELL_PROVIDER"], seen[1]["DRAWWELL_THREADS"]) == ("auto", "3")
+    assert seen[1]["DRAWWELL_GENERATOR"].endswith("fashion.onnx")
+
+
+def test_a_reader_that_does_not_read_does_not_hold_up_the_end(tiny_generator: Path, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    command = [str(Path(sys.executable).parent / "drawwell"), "serve", str(tiny_generator), "--port", str(port)]
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, env=server_environment(tmp_path), stdout=stream, stderr=stream)
+    wait_until_ready(Server(f"http://127.0.0.1:{port}", process, log))
+    with socket.create_connection(("127.0.0.1", port)) as lazy:
+        body = b'{"count": 1000000}'
+        head = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: application/x-npy\r\n"
+        lazy.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        lazy.recv(100)
+        process.terminate()
+        process.wait(60)

@@ -4,13 +4,15 @@ import gzip
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from drawwell_train.data import DataError, load
+from drawwell_train.data import load
+from drawwell_train.images import DataError
 
 Noise = Callable[..., np.ndarray]
 
@@ -160,6 +162,8 @@ def test_the_images_can_be_written_to_and_lie_in_order(tmp_path: Path, noise: No
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
+        ("x.gz", gzip.compress(b"a" * 999)[:9] + b"garbage" * 9, "is no whole gzip file"),
+        ("x.gz", gzip.compress(b"\0\0\x08\0"), "is no IDX file"),
         ("x.gz", b"no gzip", "is no whole gzip file"),
         ("x.gz", gzip.compress(b"abcdefgh" * 9)[:-9], "is no whole gzip file"),
         ("x.gz", gzip.compress(b"abcdefgh"), "is no IDX file"),
@@ -196,6 +200,46 @@ def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
         load(str(tmp_path / "absent"))
 
 
+def test_labels_that_do_not_fit_are_refused(tmp_path: Path, noise: Noise) -> None:
+    images = noise(3, 28, 28)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"y": np.array(["a", "b", "c"])}, "integer labels"),
+        ({"y": np.array([0, 1])}, "integer labels"),
+        ({"y": np.array([0, -1, 1])}, "labels from -1 to 1"),
+        ({"y": np.array([0, 2, 1]), "classes": np.array(["a", "b"])}, "do not fit 2 classes"),
+    ]
+    for arrays, sentence in wrong:
+        np.savez(tmp_path / "x.npz", x=images, **arrays)
+        with pytest.raises(DataError, match=sentence):
+            load(str(tmp_path / "x.npz"))
+
+
+def test_a_decoder_that_fails_in_its_own_way_spoils_one_file_only(
+    tmp_path: Path, noise: Noise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(120):
+        save(tmp_path / f"{number:03}.png", noise(28, 28, 3))
+    real = ImageOps.exif_transpose
+
+    def fails(picture: Image.Image) -> Image.Image | None:
+        if picture.filename.endswith("007.png"):  # type: ignore[attr-defined]
+            raise struct.error("unpack requires a buffer of 4 bytes")
+        return real(picture)
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", fails)
+    data = load(str(tmp_path), 28)
+    assert len(data.images) == 119
+    assert "007.png" in data.skipped[0]
+
+
+def test_the_digest_of_the_images_follows_pixels_and_shape(tmp_path: Path, noise: Noise) -> None:
+    images = noise(4, 28, 28)
+    np.save(tmp_path / "a.npy", images)
+    np.save(tmp_path / "b.npy", images[::-1])
+    first, again, other = (load(str(tmp_path / name)).sha256() for name in ("a.npy", "a.npy", "b.npy"))
+    assert first == again != other
+
+
 def test_more_than_memory_is_an_error_that_says_how_much(
     tmp_path: Path, noise: Noise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,3 +249,22 @@ def test_more_than_memory_is_an_error_that_says_how_much(
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     with pytest.raises(DataError, match=r"20 images of 128x128x3 need 0.0 GiB of memory; 0.0 GiB are free"):
         load(str(tmp_path), 128)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.bin", "x-images-idx3-ubyte.gz"])
+def test_a_file_that_memory_does_not_hold_is_refused_before_it_is_read(
+    tmp_path: Path, noise: Noise, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    images = noise(200, 28, 28)
+    if name.endswith(".gz"):
+        idx(tmp_path / name, images)
+    elif name == "x.npz":
+        np.savez(tmp_path / name, images)
+    elif name == "x.npy":
+        np.save(tmp_path / name, images)
+    else:
+        (tmp_path / name).write_bytes(bytes(3073 * 60))
+    memory = psutil.virtual_memory()._replace(available=2**17)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    with pytest.raises(DataError, match="GiB are free"):
+        load(str(tmp_path / name))

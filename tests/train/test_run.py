@@ -10,9 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
-from drawwell_train import checkpoint
+from drawwell_train import checkpoint, loop
 from drawwell_train import state as states
+from drawwell_train.config import TrainConfig
+from drawwell_train.run import Run
 from tests.conftest import drawwell
 
 OPTIONS = [
@@ -103,7 +107,7 @@ def test_a_stop_is_saved_and_continued_exactly(straight: Path, tmp_path: Path) -
     wait_for(lambda: (run / "stats.jsonl").exists(), process)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate()
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert "stopped and saved at step" in said
     step = checkpoint.find(run, None)[0].step
     if step < 30:  # else the machine was quicker than the signal, and there is nothing left to compare
@@ -143,15 +147,79 @@ def test_other_options_do_not_continue_a_run(straight: Path) -> None:
     assert "name another folder with --out" in error
 
 
-def test_nan_stops_at_once_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+def test_nan_in_a_loss_stops_at_once(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    error = train(
-        run, "--steps", "1000", "--learning-rate", "1e30", "--save-every", "1", "--precision", "float32", code=1
-    ).stderr
+    options = ["--steps", "1000", "--learning-rate", "1e30", "--precision", "float32"]
+    error = train(run, *options, code=1).stderr
     assert "NaN or infinity at step" in error
     assert "the last good checkpoint is kept" in error
-    loaded, _ = checkpoint.load_latest(run / "checkpoints")
-    assert loaded is None or states.all_finite(loaded.tensors)
+
+
+def test_a_weight_that_is_not_finite_is_never_saved(tmp_path: Path) -> None:
+    config = TrainConfig("digits", out=tmp_path, size=28, channels=1, width=4, threads=1, device="cpu")
+    state, run = states.build(config, torch.device("cpu")), Run(tmp_path)
+    with run.locked():
+        state.step = 10
+        loop._save(state, config, run)
+        before = digest(tmp_path)
+        next(state.averaged.parameters()).fill_(torch.inf)
+        state.step = 20
+        with pytest.raises(loop.DivergedError, match="at step 20"):
+            loop._save(state, config, run)
+    assert checkpoint.find(tmp_path, None)[0].step == 10
+    assert digest(tmp_path) == before
+
+
+def test_a_sheet_shows_fixed_addresses(straight: Path, tmp_path: Path) -> None:
+    """The same weights give the same sheet, whenever it is drawn."""
+    found = checkpoint.find(straight, None)[0]
+    state = states.build(found.config, torch.device("cpu"))
+    states.restore(state, found.tensors, found.step)
+    sheet = loop._sample(state, found.config)
+    state.step += 1000
+    torch.randn(7)
+    np.testing.assert_array_equal(loop._sample(state, found.config), sheet)
+    with Run(tmp_path).locked():
+        written = Run(tmp_path).save_sheet(sheet, 30)
+    assert written.read_bytes() == (straight / "samples" / "step-00000030.png").read_bytes()
+
+
+def test_other_images_do_not_continue_a_run(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "photos.npy", noise.integers(0, 256, (40, 28, 28)).astype(np.uint8))
+    run = ["--out", str(tmp_path / "run"), *OPTIONS]
+    drawwell("train", str(tmp_path / "a" / "photos.npy"), "--steps", "4", *run)
+    error = drawwell("train", str(tmp_path / "b" / "photos.npy"), "--steps", "8", *run, code=1).stderr
+    assert "it was trained on other images" in error
+    (tmp_path / "a" / "photos.npy").rename(tmp_path / "moved.npy")
+    assert "continuing" in drawwell("train", str(tmp_path / "moved.npy"), "--steps", "8", *run).stderr
+
+
+def test_a_last_line_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    lines = "".join(json.dumps({"step": step}) + "\n" for step in (5, 10, 15))
+    (tmp_path / "stats.jsonl").write_text(lines + '{"step": 1')
+    run.truncate_stats(10)
+    assert (tmp_path / "stats.jsonl").read_text() == '{"step": 5}\n{"step": 10}\n'
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_a_run_folder_that_cannot_be_is_a_sentence(tmp_path: Path, out: str) -> None:
+    (tmp_path / "file").write_text("")
+    assert "cannot be written" in train(tmp_path / out, "--steps", "1", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    "options", [["--threads", "-2"], ["--seed", "-1"], ["--batch-size", "1"], ["--beta1", "1"], ["--size", "50"]]
+)
+def test_options_that_make_no_sense_end_with_2(tmp_path: Path, options: list[str]) -> None:
+    train(tmp_path / "run", *options, code=2)
+
+
+def test_a_large_seed_trains(tmp_path: Path) -> None:
+    train(tmp_path / "run", "--steps", "1", "--seed", str(2**63 - 1))
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
@@ -162,16 +230,12 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_cuda_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    import torch
-
     if torch.cuda.is_available():
         pytest.skip("there is one")
     assert "torch finds no CUDA device here" in train(tmp_path / "run", "--device", "cuda", code=1).stderr
 
 
 def test_a_folder_of_pictures_trains_in_colour(tmp_path: Path) -> None:
-    from PIL import Image
-
     noise = np.random.default_rng(0)
     for number in range(20):
         Image.fromarray(noise.integers(0, 256, (40, 40, 3)).astype(np.uint8)).save(tmp_path / f"{number}.png")

@@ -37,6 +37,9 @@ class TrainConfig:
     prior: Prior = "normal"
     """Distribution of z: normal as in the official example, or uniform on [-1, 1) as in the paper."""
 
+    data_sha256: Annotated[str, tyro.conf.Suppress] = ""
+    """Of the images and their shape: a run continues on the data that it began with, wherever that lies."""
+
     steps: int = 25_000
     """Steps of the generator: 25,000 are 27 epochs of 60,000 images at 64 a batch."""
     batch_size: int = 64
@@ -84,10 +87,14 @@ class TrainConfig:
         ):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} must be at least 1, not {getattr(self, field)}")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads must be at least 1, not {self.threads}")
         if self.batch_size < 2:
             raise ValueError("batch_size must be at least 2: batch norm needs a batch")
-        if not self.learning_rate > 0 or not 0 <= self.beta1 < 1 or self.ema_halflife_images < 0 or self.seed < 0:
-            raise ValueError("learning_rate must be above 0, beta1 in [0, 1), ema_halflife_images and seed at least 0")
+        if not self.learning_rate > 0 or not 0 <= self.beta1 < 1 or self.ema_halflife_images < 0:
+            raise ValueError("learning_rate must be above 0, beta1 in [0, 1), ema_halflife_images at least 0")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed must be in [0, 2**63), not {self.seed}")
 
 
 _FREE_TO_CHANGE = {
@@ -105,6 +112,11 @@ _FREE_TO_CHANGE = {
     "dry_run",
 }
 """What a run may be continued with a new value of: none of these is part of what one step computes."""
+
+
+def images_per_step(config: TrainConfig) -> int:
+    """Real images that one step shows to the discriminator: what "images seen" counts everywhere."""
+    return config.d_steps * config.batch_size
 
 
 def to_json(config: TrainConfig) -> str:
@@ -125,8 +137,6 @@ def digest(config: TrainConfig) -> str:
 def differences(old: TrainConfig, new: TrainConfig) -> list[str]:
     """What keeps ``new`` from continuing a run of ``old``, in words."""
     names = [field.name for field in fields(TrainConfig) if field.name not in _FREE_TO_CHANGE]
-    return [
-        f"{name} was {getattr(old, name)}, is {getattr(new, name)}"
-        for name in names
-        if getattr(old, name) != getattr(new, name)
-    ]
+    changed = [name for name in names if getattr(old, name) != getattr(new, name)]
+    words = {"data_sha256": "it was trained on other images"}
+    return [words.get(name, f"{name} was {getattr(old, name)}, is {getattr(new, name)}") for name in changed]

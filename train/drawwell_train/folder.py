@@ -17,8 +17,14 @@ Shape = tuple[int, int, int]
 
 def list_classes(folder: Path) -> list[tuple[Path, str]]:
     """Every picture below ``folder`` with its class, the first sub-folder on its way, in the order of their names."""
+
+    def unreadable(error: OSError) -> None:
+        raise error
+
     found = []
-    for directory, sub_folders, names in os.walk(folder):  # links to folders are not followed: they may lead in circles
+    for directory, sub_folders, names in os.walk(
+        folder, onerror=unreadable
+    ):  # links to folders are not followed: they may lead in circles
         sub_folders.sort()
         parts = Path(directory).relative_to(folder).parts
         found += [
@@ -64,9 +70,6 @@ def _decode(file: Path, shape: Shape) -> npt.NDArray[np.uint8] | str:
             )  # a large JPEG is read scaled down
             return fit(ImageOps.exif_transpose(picture), shape)
     except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        Image.DecompressionBombError,
-    ) as error:  # what Pillow raises on a bad file
+        Exception
+    ) as error:  # a decoder raises anything on a bad file, struct.error for one; it is told, not swallowed
         return f"{str(file)!r}: {error}"

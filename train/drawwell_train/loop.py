@@ -9,16 +9,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from drawwell.errors import DrawwellError
+from drawwell.errors import DrawwellError, StoppedError
 from drawwell.latents import latents
 from drawwell.pictures import Images
 from drawwell_train import checkpoint
 from drawwell_train import state as states
 from drawwell_train.checkpoint import Checkpoint
-from drawwell_train.config import TrainConfig
-from drawwell_train.data import ImageData
+from drawwell_train.config import TrainConfig, differences, images_per_step
+from drawwell_train.images import ImageData
 from drawwell_train.networks import to_pixels
-from drawwell_train.run import Run
+from drawwell_train.run import Run, RunError
 from drawwell_train.state import TrainState
 from drawwell_train.steps import Stats, train_step
 
@@ -33,21 +33,18 @@ class DivergedError(DrawwellError):
     """A loss or a weight became NaN or infinite."""
 
 
-class StoppedError(DrawwellError):
-    """A signal asked the training to stop; its state is saved."""
-
-
 def train(config: TrainConfig, data: ImageData, run: Run, report: Report, say: Say) -> TrainState:
     """Train, or continue, until ``config.steps``. The caller holds the run's lock."""
     device = torch.device(config.device)
     state = states.build(config, device)
-    _resume(state, run, say)
+    _resume(state, config, run, say)
     real = _Batches(data, config, device, state.step * config.d_steps)
     ticks = _Ticks(state.step)
     with _stop_requested() as stop:
         while state.step < config.steps:
             ticks.add(_checked(train_step(state, config, real.next), state, run))
-            last = state.step == config.steps or bool(stop)
+            stopping = bool(stop)  # looked at once: a signal from here on belongs to the next step
+            last = state.step == config.steps or stopping
             if state.step % config.log_every == 0 or last:
                 record = ticks.summary(state.step, config)
                 run.append_stats(record)
@@ -56,13 +53,18 @@ def train(config: TrainConfig, data: ImageData, run: Run, report: Report, say: S
                 run.save_sheet(_sample(state, config), state.step)
             if state.step % config.save_every == 0 or last:
                 _save(state, config, run)
-            if stop:
+            if stopping:
                 raise StoppedError(f"stopped and saved at step {state.step:,}; the same command continues it")
     return state
 
 
-def _resume(state: TrainState, run: Run, say: Say) -> None:
+def _resume(state: TrainState, config: TrainConfig, run: Run, say: Say) -> None:
     found, damaged = checkpoint.load_latest(run.checkpoints)
+    if found and (changed := differences(found.config, config)):
+        raise RunError(
+            f"{run.path}: holds a run with other options ({'; '.join(changed)}): name another folder with --out"
+        )
+    run.write_config(config)
     for sentence in damaged:
         say(f"damaged checkpoint passed over: {sentence}")
     step = found.step if found else 0
@@ -120,7 +122,7 @@ class _Batches:
         while wanted:
             epoch, place = divmod(self._position, len(self._images))
             if epoch != self._epoch:
-                order = torch.Generator().manual_seed(self._config.seed * 1_000_003 + epoch)
+                order = torch.Generator().manual_seed((self._config.seed * 1_000_003 + epoch) % 2**63)
                 self._epoch, self._order = epoch, torch.randperm(len(self._images), generator=order)
             taken = self._order[place : place + wanted]
             self._position += len(taken)
@@ -144,9 +146,13 @@ class _Ticks:
         steps, seconds = step - self._step, time.perf_counter() - self._time
         means = {name: round(float(total) / steps, 5) for name, total in self._sums.items()}
         self._begin(step)
-        images = step * config.d_steps * config.batch_size
-        per_second = steps * config.d_steps * config.batch_size / seconds
-        return {"step": step, "images": images, "images_per_second": round(per_second, 1), **means}
+        per_second = steps * images_per_step(config) / seconds
+        return {
+            "step": step,
+            "images": step * images_per_step(config),
+            "images_per_second": round(per_second, 1),
+            **means,
+        }
 
 
 @contextmanager

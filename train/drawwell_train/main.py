@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from drawwell import terminal
 from drawwell.errors import DrawwellError
 from drawwell_train import data, state
-from drawwell_train.config import TrainConfig
+from drawwell_train.config import TrainConfig, images_per_step
+from drawwell_train.images import ImageData
 from drawwell_train.loop import train
 from drawwell_train.run import Run
 
@@ -24,35 +26,55 @@ def main(config: TrainConfig) -> None:
     config = resolve(config, images)
     for sentence in images.skipped:
         console.print(f"skipped {sentence}")
+    if images.skipped:
+        console.print(f"skipped {len(images.skipped):,} bad files of {len(images.skipped) + len(images.images):,}")
     console.print(describe(config, images))
     if config.dry_run:
         return
     assert config.out is not None and config.threads is not None, "the configuration is resolved"
     torch.set_num_threads(config.threads)
     run = Run(config.out)
-    with run.locked():
-        run.begin(config)
-        with _Progress(config, console) as progress:
-            finished = train(config, images, run, progress.show, console.print)
+    with run.locked(), _Progress(config, console) as progress:
+        finished = train(config, images, run, progress.show, console.print)
     console.print(f"done: {finished.step:,} steps; weights {state.digest(state.to_tensors(finished))}")
     console.print(f"see {run.path}/samples; next: drawwell export {run.path}")
 
 
-def resolve(config: TrainConfig, images: data.ImageData) -> TrainConfig:
+def resolve(config: TrainConfig, images: ImageData) -> TrainConfig:
     """Put numbers in place of every default that depends on the data or on the machine."""
-    size, channels = images.images.shape[1], images.images.shape[3]
-    name = config.name or Path(config.data).expanduser().resolve().name.split(".")[0]
-    device = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DrawwellError("--device cuda: torch finds no CUDA device here; --device cpu trains without one")
-    precision = (
-        config.precision if config.precision != "auto" else "bfloat16" if _multiplies_bfloat16(device) else "float32"
-    )
-    threads = config.threads or len(os.sched_getaffinity(0))
-    out = config.out or Path("runs", name)
+    data_path = config.data if config.data == "digits" else str(Path(config.data).expanduser().resolve())
+    name = config.name or Path(data_path).name.split(".")[0]
     return replace(
-        config, size=size, channels=channels, name=name, device=device, precision=precision, threads=threads, out=out
+        config,
+        data=data_path,
+        data_sha256=images.sha256(),
+        name=name,
+        out=config.out or Path("runs", name),
+        size=images.images.shape[1],
+        channels=images.images.shape[3],
+        device=(device := _device(config)),
+        precision=_precision(config, device),
+        threads=config.threads or _cores(),
     )
+
+
+def _device(config: TrainConfig) -> Literal["cpu", "cuda"]:
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise DrawwellError("--device cuda: torch finds no CUDA device here; --device cpu trains without one")
+    if config.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return config.device
+
+
+def _precision(config: TrainConfig, device: str) -> Literal["float32", "bfloat16"]:
+    if config.precision == "auto":
+        return "bfloat16" if _multiplies_bfloat16(device) else "float32"
+    return config.precision
+
+
+def _cores() -> int:
+    """The cores that this process may use, where the system can say so."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _multiplies_bfloat16(device: str) -> bool:
@@ -62,12 +84,12 @@ def _multiplies_bfloat16(device: str) -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def describe(config: TrainConfig, images: data.ImageData) -> str:
+def describe(config: TrainConfig, images: ImageData) -> str:
     """What is about to happen, in a few lines."""
     networks = state.build(config, torch.device("cpu")).networks()
     sizes = {name: sum(parameter.numel() for parameter in network.parameters()) for name, network in networks.items()}
     count, height, width, channels = images.images.shape
-    epochs = config.steps * config.d_steps * config.batch_size / count
+    epochs = config.steps * images_per_step(config) / count
     lines = [
         f"data      {count:,} images of {height}x{width}x{channels} from {config.data} ({images.images.nbytes / 2**20:,.0f} MiB in memory)",
         f"networks  generator {sizes['generator']:,} parameters, discriminator {sizes['discriminator']:,}",

@@ -11,7 +11,7 @@ from PIL import Image
 
 from drawwell.errors import DrawwellError
 from drawwell.pictures import Images, contact_sheet, to_picture
-from drawwell_train.config import TrainConfig, differences, from_json, to_json
+from drawwell_train.config import TrainConfig, to_json
 
 
 class RunError(DrawwellError):
@@ -28,7 +28,7 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder; raise ``RunError`` where another trainer does, or where nothing can be written."""
+        """Hold the folder; raise ``RunError`` where another trainer does, or where something cannot be written."""
         try:
             (self.path / "samples").mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
@@ -36,18 +36,12 @@ class Run:
                 yield
         except filelock.Timeout as error:
             raise RunError(f"{self.path}: another training is running in this folder") from error
-        except PermissionError as error:
-            raise RunError(f"{self.path}: cannot be written ({error.strerror}: {error.filename})") from error
+        except OSError as error:
+            raise RunError(f"{error.filename or self.path}: cannot be written ({error.strerror})") from error
 
-    def begin(self, config: TrainConfig) -> None:
-        """Write ``config.json``, or refuse options that do not continue what is there."""
-        file = self.path / "config.json"
-        begun = file.exists() and any(self.checkpoints.iterdir())
-        if begun and (changed := differences(from_json(file.read_text()), config)):
-            raise RunError(
-                f"{self.path}: holds a run with other options ({'; '.join(changed)}): name another folder with --out"
-            )
-        _write_atomically(file, to_json(config))
+    def write_config(self, config: TrainConfig) -> None:
+        """Write ``config.json``, for people: a checkpoint carries its own."""
+        _write_atomically(self.path / "config.json", to_json(config))
 
     def truncate_stats(self, step: int) -> None:
         """Drop the lines past ``step``, which the run is about to write anew."""

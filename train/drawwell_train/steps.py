@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from drawwell_train.config import TrainConfig
+from drawwell_train.config import TrainConfig, images_per_step
 from drawwell_train.state import TrainState
 
 Stats = dict[str, Tensor]
@@ -65,9 +65,9 @@ def _average(state: TrainState, config: TrainConfig) -> None:
     The half-life is at most 5 % of the images seen (Karras et al. 2020, "Training GANs with limited data"), so
     that a short run does not export its own beginning.
     """
-    seen = state.step * config.batch_size
-    halflife = max(min(config.ema_halflife_images, 0.05 * seen), 1e-8)
-    weight = 1 - 0.5 ** (config.batch_size / halflife)
+    step_images = images_per_step(config)
+    halflife = max(min(config.ema_halflife_images, 0.05 * state.step * step_images), 1e-8)
+    weight = 1 - 0.5 ** (step_images / halflife)
     fresh = state.generator.state_dict()
     for name, averaged in state.averaged.state_dict().items():
         if averaged.is_floating_point():

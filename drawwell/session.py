@@ -1,0 +1,101 @@
+"""From a generator file to an ONNX Runtime session on the provider that was asked for."""
+
+import warnings
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from drawwell.card import ModelCard
+from drawwell.errors import DrawwellError, GeneratorFileError, ProviderError, RequestError
+from drawwell.generator_file import GeneratorFile
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+Provider = Literal["auto", "cuda", "cpu"]
+"""Where to run: ``auto`` is CUDA where it can be had, else the CPU."""
+
+_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+_CUDA_OPTIONS = {
+    "use_tf32": "0",  # TF32 keeps 10 bits: pixels would be levels away from the CPU's
+    "cudnn_conv_algo_search": "HEURISTIC",  # the default chooses by timing, which may end otherwise after a restart
+}
+
+
+def open_session(file: GeneratorFile, provider: Provider, threads: int | None) -> "onnxruntime.InferenceSession":
+    """Make a session from the very bytes that were checked.
+
+    Raises ``ProviderError`` where ``cuda`` cannot be had; ``auto`` then warns, if a build with CUDA is installed.
+    Raises ``RequestError`` for an unknown provider or fewer than one thread, ``GeneratorFileError`` for a graph that
+    cannot be loaded or is not what the card describes.
+    """
+    if provider not in get_args(Provider):
+        raise RequestError(f"provider must be one of {', '.join(get_args(Provider))}, not {provider!r}")
+    if threads is not None and threads < 1:
+        raise RequestError(f"threads must be at least 1, not {threads}")
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise DrawwellError(
+            "drawing needs ONNX Runtime: pip install 'drawwell[cpu]', or 'drawwell[gpu]' for CUDA"
+        ) from error
+    can_cuda = _CUDA in onnxruntime.get_available_providers()
+    if provider == "cuda" and not can_cuda:
+        raise ProviderError(
+            "cuda was asked for, but the installed onnxruntime has no CUDA: "
+            "pip install 'drawwell[gpu]' in place of 'drawwell[cpu]'"
+        )
+    wants_cuda = provider != "cpu" and can_cuda
+    session = _load(file, wants_cuda, threads)
+    if wants_cuda and provider_of(session) == "cpu":
+        _complain(provider)
+    _check_interface(session, file.card)
+    return session
+
+
+def provider_of(session: "onnxruntime.InferenceSession") -> str:
+    """What the session really runs on: ``cuda`` or ``cpu``."""
+    return "cuda" if session.get_providers()[0] == _CUDA else "cpu"
+
+
+def _complain(provider: Provider) -> None:
+    reason = (
+        "a build of onnxruntime with CUDA is installed, but CUDA cannot be used here: "
+        "there is no device, or its libraries (CUDA 13, cuDNN 9) are missing"
+    )
+    if provider == "cuda":
+        raise ProviderError(f"cuda was asked for, and {reason}")
+    warnings.warn(f"drawing on the CPU: {reason}", RuntimeWarning, stacklevel=5)
+
+
+def _load(file: GeneratorFile, wants_cuda: bool, threads: int | None) -> "onnxruntime.InferenceSession":
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors come as exceptions, and the provider is looked at
+    options.intra_op_num_threads = threads or 0
+    providers: list[Any] = [_CPU]
+    if wants_cuda:
+        onnxruntime.preload_dlls()  # finds the CUDA and cuDNN that pip installed
+        options.use_deterministic_compute = True
+        providers = [(_CUDA, _CUDA_OPTIONS), _CPU]
+    try:
+        return onnxruntime.InferenceSession(file.content, options, providers=providers)
+    except Exception as error:  # onnxruntime's exceptions have no common base but this one
+        raise GeneratorFileError(
+            f"ONNX Runtime cannot load {file.card.name!r} ({str(error).splitlines()[0]})"
+        ) from error
+
+
+def _check_interface(session: "onnxruntime.InferenceSession", card: ModelCard) -> None:
+    def described(items: Any) -> dict[str, Any]:
+        """By name: the type, whether the batch is free, and the other dimensions."""
+        return {item.name: (item.type, isinstance(item.shape[0], str), item.shape[1:]) for item in items}
+
+    inputs: dict[str, Any] = {"z": ("tensor(float)", True, [card.latent_dim])}
+    if card.class_names:
+        inputs["label"] = ("tensor(int64)", True, [])
+    outputs = {"images": ("tensor(uint8)", True, list(card.image_shape))}
+    found = described(session.get_inputs()), described(session.get_outputs())
+    if found != (inputs, outputs):
+        raise GeneratorFileError(
+            f"{card.name!r}: its inputs {found[0]} and outputs {found[1]} are not those that its card describes"
+        )

@@ -1,0 +1,45 @@
+"""Images in memory, and whether memory holds them."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+
+from drawwell.errors import DrawwellError
+
+_SHARE = 0.8
+"""Of the free memory, for images: the networks, their gradients and Adam's moments want the rest."""
+
+
+class DataError(DrawwellError):
+    """The data cannot be trained on; the message says why."""
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """Images uint8 ``[N, H, W, C]``, labels int64 ``[N]`` where the source has them, and one sentence for each file skipped."""
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+    def sha256(self) -> str:
+        """SHA-256 of the shape and the pixels, as 64 hex digits."""
+        total = hashlib.sha256(str(self.images.shape).encode())
+        total.update(np.ascontiguousarray(self.images).data)
+        return total.hexdigest()
+
+
+def memory_limit() -> int:
+    """Bytes that images may take."""
+    return int(_SHARE * psutil.virtual_memory().available)
+
+
+def check_memory(needed: int, what: str) -> None:
+    """Raise ``DataError``, with both figures, where ``needed`` bytes are too many."""
+    if needed > memory_limit():
+        available = psutil.virtual_memory().available
+        raise DataError(f"{what} need {needed / 2**30:,.1f} GiB of memory; {available / 2**30:,.1f} GiB are free")
