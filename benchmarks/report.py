@@ -5,7 +5,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,11 @@ def interleaved(cases: Mapping[str, Callable[[], float]], rounds: int) -> dict[s
     for _ in range(rounds):
         for name, case in cases.items():
             seen[name].append(case())
-    return {
-        name: {"median": statistics.median(values), "min": min(values), "max": max(values), "rounds": rounds}
-        for name, values in seen.items()
-    }
+    return {name: spread(values) for name, values in seen.items()}
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "min": min(values), "max": max(values), "n": len(values)}
 
 
 def seconds(call: Callable[[], Any], repeats: int) -> float:
@@ -40,17 +41,17 @@ def seconds(call: Callable[[], Any], repeats: int) -> float:
     return (time.perf_counter() - begin) / repeats
 
 
-def write(name: str, measured: Mapping[str, Any]) -> None:
+def write(name: str, measured: Mapping[str, Any], provider: str = "cpu") -> None:
     """Print, and write ``results/NAME.json`` with the machine and the versions beside the figures."""
     machine = {
         "processor": _processor_name(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": os.cpu_count(),
         "load_before": os.getloadavg()[0],
         "python": platform.python_version(),
         "numpy": np.__version__,
         "onnxruntime": onnxruntime.__version__,
         "drawwell": drawwell.__version__,
-        "fingerprint": fingerprint("cpu"),
+        "fingerprint": fingerprint(provider),
     }
     text = json.dumps({"machine": machine, **measured}, indent=2)
     RESULTS.mkdir(exist_ok=True)
