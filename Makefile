@@ -22,8 +22,8 @@ help:  ## list the targets
 	$(PIP) --editable '.[cpu,serve,train,export,digits,dev]'
 	@touch $@
 
-serve: .venv/serve  ## serve the bundled generator, or GENERATOR=file, at http://127.0.0.1:3000
-	$(BIN)/drawwell serve $(GENERATOR) --port $(PORT)
+serve: .venv/serve  ## serve the bundled generator, or GENERATOR=file, at http://127.0.0.1:3000 or PORT
+	$(BIN)/drawwell serve '$(GENERATOR)' --port $(PORT)
 
 test: .venv/all  ## run all tests
 	$(BIN)/python -m pytest

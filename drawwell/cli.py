@@ -1,6 +1,7 @@
 """The command line. Each command's stage is imported only when it is called."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -34,6 +35,7 @@ _FAILED, _INTERRUPTED, _NOBODY_READS = 1, 130, 141
 
 def main() -> None:
     """The entry point of `drawwell`. Exit codes: 0 done, 1 could not be done, 2 wrong usage, 130 interrupted."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that half-written files are removed
     sys.exit(run(sys.argv[1:]))
 
 
@@ -55,6 +57,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"drawwell {arguments[0]}: {error}", file=sys.stderr)
         return _INTERRUPTED if isinstance(error, StoppedError) else _FAILED
     except KeyboardInterrupt:
+        print(f"drawwell {arguments[0]}: interrupted", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:  # as in `drawwell info | head -1`; Python would complain once more when it flushes
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -69,7 +72,9 @@ def _call(command: str, arguments: Sequence[str]) -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("drawwell"):
             raise
-        raise DrawwellError(f"this command needs {error.name}: pip install 'drawwell[{extras}]'") from error
+        raise DrawwellError(
+            f"this command needs {error.name}: pip install 'drawwell[{extras}]', or '.[{extras}]' in a clone"
+        ) from error
     config = _parse(getattr(module, config_name), command, arguments)
     function: Callable[[object], None] = getattr(module, function_name)
     function(config)

@@ -1,6 +1,7 @@
 """`drawwell generate` and `drawwell info`."""
 
-import secrets
+import math
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from drawwell.batch import Batch, Generator, address, pieces
 from drawwell.card import ModelCard
 from drawwell.errors import DrawwellError, RequestError
 from drawwell.generator_file import read_generator
-from drawwell.latents import CheckedIndices
+from drawwell.latents import CheckedIndices, random_seed
 from drawwell.opening import find_file, is_url, open_generator
 from drawwell.pictures import contact_sheet, to_picture, to_png
 from drawwell.session import Provider
@@ -34,7 +35,7 @@ _MAX_SHEET_IMAGES = 4096
 class GenerateConfig:
     """Draw images from a generator into a folder of PNGs, one .npy array, or one contact sheet."""
 
-    generator: Annotated[str, tyro.conf.Positional] = "fashion"
+    generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GENERATOR")] = "fashion"
     """The name of a bundled generator, a generator file, or the URL of a server."""
     seed: Annotated[
         int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: a random one, which is then named)")
@@ -57,16 +58,18 @@ class GenerateConfig:
 class InfoConfig:
     """Print what a generator says of itself. A file is read and checked, and not run."""
 
-    generator: Annotated[str, tyro.conf.Positional] = "fashion"
+    generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GENERATOR")] = "fashion"
     """The name of a bundled generator, a generator file, or the URL of a server."""
 
 
 def generate(config: GenerateConfig) -> None:
     """Draw what ``config`` says. Raises ``DrawwellError`` with a sentence; a .npy or .png that was there is then untouched."""
-    seed = secrets.randbits(63) if config.seed is None else config.seed
+    seed = random_seed() if config.seed is None else config.seed
     count = 64 if config.count is None and config.indices is None else config.count
     seed, indices = address(seed, count, config.start, config.indices)
     with closing(open_generator(config.generator, provider=config.provider)) as well:
+        if config.seed is None:
+            console().print(f"seed {seed}")  # before, since a long drawing may be interrupted
         try:
             _write(config.out, well, seed, indices)
         except OSError as error:
@@ -79,7 +82,10 @@ def info(config: InfoConfig) -> None:
     card, digest = _card(config.generator)
     rows = card.in_words() | {"Digest": digest}
     width = max(map(len, rows))
-    print("\n".join([card.name, *(f"  {name:{width}}  {fact}" for name, fact in rows.items())]))
+    lines = [card.name, *(f"  {name:{width}}  {fact}" for name, fact in rows.items())]
+    print(
+        "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines)
+    )  # a card may come from anywhere
 
 
 def _card(target: str) -> tuple[ModelCard, str]:
@@ -123,6 +129,9 @@ def _write_sheet(file: Path, well: Generator, seed: int, indices: CheckedIndices
 
 def _write_npy(file: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
     """In bounded memory, however many."""
+    needed, free = len(indices) * math.prod(well.card.image_shape), shutil.disk_usage(file.parent).free
+    if needed > free:
+        raise DrawwellError(f"{file.parent}: {needed / 2**30:,.1f} GiB are needed, {free / 2**30:,.1f} GiB are free")
     with file.open("wb") as stream:
         stream.write(npy_header((len(indices), *well.card.image_shape)))
         for batch in _drawn(well, seed, indices):
@@ -138,7 +147,8 @@ def _write_folder(folder: Path, well: Generator, seed: int, indices: CheckedIndi
 
 def _drawn(well: Generator, seed: int, indices: CheckedIndices) -> Iterator[Batch]:
     columns = (TextColumn("drawing"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(), transient=True) as progress:
+    screen = console()
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task("draw", total=len(indices))
         for piece in pieces(indices, _PIECE_IMAGES):
             batch = well.generate(seed, indices=piece)

@@ -66,5 +66,10 @@ class TorchDataset:
     def _here(self) -> Generator:
         """The generator, opened anew after a fork: neither the threads of a session nor a connection survive one."""
         if self._process != os.getpid():
+            _inherited.append(self._generator)
             self._generator, self._process = copy.copy(self._generator), os.getpid()
         return self._generator
+
+
+_inherited: list[Generator] = []
+"""What a forked process got from its parent and must not free: a session waits for its threads, which are not there."""

@@ -15,6 +15,7 @@ Bits become numbers by our own arithmetic, because numpy keeps ``random_raw`` st
 - ``uniform`` on [-1, 1): one word gives one number, ``(w >> 40) / 2**23 - 1``, which float32 holds exactly.
 """
 
+import secrets
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -49,6 +50,11 @@ def labels(seed: int, indices: Indices, classes: int, dim: int, prior: Prior = "
     """Return int64 ``[len(indices)]`` in [0, classes), from word 0 of each index's run: ``((w >> 32) * classes) >> 32``."""
     word = _words(seed, indices, dim, prior)[:, 0]
     return ((word >> _HALF) * np.uint64(classes) >> _HALF).astype(np.int64)
+
+
+def random_seed() -> int:
+    """A seed that nobody chose, below 2**53 so that JSON carries it whole into languages whose numbers are float64."""
+    return secrets.randbits(53)
 
 
 def check_seed(seed: int) -> int:

@@ -1,6 +1,7 @@
 """From what a user names to a generator: a URL, a file, or a bundled one."""
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,10 @@ def find_file(target: str | os.PathLike[str]) -> Path:
     names = bundled()
     if str(target) in names:
         return _MODELS / f"{target}.onnx"
-    raise GeneratorFileError(f"{target}: no such file; bundled generators: {', '.join(names)}")
+    if path.is_dir():
+        raise GeneratorFileError(f"{target}: is a folder; name the file in it, for a run what drawwell export wrote")
+    hint = f"; for a server write http://{target}" if re.fullmatch(r"[\w.-]+:\d+(/.*)?", str(target)) else ""
+    raise GeneratorFileError(f"{target}: no such file; bundled generators: {', '.join(names)}{hint}")
 
 
 def bundled() -> list[str]:

@@ -22,7 +22,7 @@ from drawwell_train.state import load_averaged
 class ExportConfig:
     """Export the averaged generator of a training run as one .onnx file, proven to draw the same pixels as torch."""
 
-    run: Annotated[Path, tyro.conf.Positional]
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder that `drawwell train` wrote."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
     """The file to write. By default generator.onnx in the run folder."""
@@ -42,7 +42,7 @@ def main(config: ExportConfig) -> None:
     console.print(
         f"{out}: {out.stat().st_size / 2**20:.1f} MiB, step {checkpoint.step:,}, digest {engine.digest}\n"
         f"parity with torch over {report.addresses:,} addresses in batches of {', '.join(map(str, report.batch_sizes))}: "
-        f"at most {report.max_levels} level, {report.differing_share:.4%} of the pixels differ\n"
+        f"at most {report.max_levels} of 255 levels, {report.differing_share:.4%} of the pixels differ\n"
         f"next: drawwell serve {out}",
     )
 

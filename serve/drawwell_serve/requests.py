@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import secrets
 from typing import Annotated
 
 import msgspec
@@ -12,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from drawwell.batch import address
 from drawwell.errors import RequestError
-from drawwell.latents import CheckedIndices
+from drawwell.latents import CheckedIndices, random_seed
 
 from .errors import ApiError
 
@@ -62,7 +61,7 @@ async def read_drawing(request: Request, max_count: int) -> Drawing:
             f"{count:,} images were asked for, at most {max_count:,} come in one reply: ask for the rest in another",
             "count" if asked.indices is UNSET else "indices",
         )
-    seed = secrets.randbits(63) if asked.seed is UNSET else asked.seed
+    seed = random_seed() if asked.seed is UNSET else asked.seed
     try:
         if asked.indices is UNSET:
             return Drawing(*address(seed, count, 0 if asked.start is UNSET else asked.start, None))

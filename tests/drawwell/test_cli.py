@@ -1,5 +1,9 @@
 """The command line as a user meets it."""
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +37,12 @@ def test_wrong_usage_ends_with_2() -> None:
     ("arguments", "sentence"),
     [
         (["generate", "nothing-such"], "nothing-such: no such file; bundled generators: fashion"),
+        (["generate", "localhost:3000"], "for a server write http://localhost:3000"),
+        (["serve", "tests"], "tests: is a folder; name the file in it"),
+        (["generate", "--out", "x.jpg"], "images are written as .npy"),
+        (["generate", "--count", "1000000000000000", "--out", "x.npy"], "GiB are free"),
+        (["train", ".", "--dry-run", "--size", "28"], "lies in the data"),
+        (["train", "digits", "--width", "1000000", "--out", "/tmp/never"], "not enough memory"),
         (["generate", "--seed", "-1"], "seed must be in"),
         (["generate", "--count", "0"], "count must be"),
         (["generate", "--count", "5000", "--out", "sheet.png"], "a contact sheet holds at most 4,096"),
@@ -46,7 +56,42 @@ def test_wrong_usage_ends_with_2() -> None:
 def test_a_mistake_is_one_sentence_and_ends_with_1(arguments: list[str], sentence: str) -> None:
     error = drawwell(*arguments, code=1).stderr
     assert sentence in error
-    assert error.startswith(f"drawwell {arguments[0]}: ")
+    assert error.splitlines()[-1].startswith(f"drawwell {arguments[0]}: ")
+
+
+def test_an_interrupted_drawing_leaves_no_half_file(tmp_path: Path, tiny_generator: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "drawwell.cli",
+        "generate",
+        str(tiny_generator),
+        "--count",
+        "10000000",
+        "--out",
+        "x.npy",
+    ]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        while not (tmp_path / ".x.npy.writing").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert "interrupted" in process.communicate()[1]
+        assert process.returncode == 130
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_output_that_nobody_reads_is_no_traceback(tiny_generator: Path) -> None:
+    command = f"{sys.executable} -m drawwell.cli info {tiny_generator} | true"
+    assert "Traceback" not in subprocess.run(command, shell=True, capture_output=True, text=True, check=False).stderr
+
+
+def test_a_random_seed_is_named_and_fits_a_float64(tmp_path: Path, tiny_generator: Path) -> None:
+    said = drawwell("generate", str(tiny_generator), "--count", "1", "--out", str(tmp_path / "x.npy")).stderr
+    seed = int(said.split()[1])
+    assert 0 <= seed < 2**53
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), library.open(tiny_generator).generate(seed, 1).images)
 
 
 def test_a_folder_holds_pngs_named_by_address(tmp_path: Path, tiny_generator: Path) -> None:

@@ -1,5 +1,7 @@
 """A torch dataset over generated images."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,21 @@ def test_workers_draw_the_same_images(engine: Engine, context: str) -> None:
     dataset = TorchDataset(engine, seed=7, size=48)
     loader = DataLoader(dataset, batch_size=16, num_workers=2, multiprocessing_context=context, timeout=60)  # type: ignore[var-annotated,arg-type]
     assert torch.equal(torch.cat([images for images, _ in loader]), wanted)
+
+
+def test_forked_workers_do_not_free_what_they_inherited(tiny_generator: Path) -> None:
+    """The data set holds the only reference to a session whose threads are busy: freed in a child, it would wait for them."""
+    code = f"""
+import torch, drawwell
+from torch.utils.data import DataLoader
+dataset = drawwell.datasets.TorchDataset(drawwell.open({str(tiny_generator)!r}), seed=7, size=512)
+loader = DataLoader(dataset, batch_size=64, num_workers=2, multiprocessing_context="fork", timeout=30)
+for epoch in range(4):
+    torch.rand(512, 512) @ torch.rand(512, 512)
+    dataset[0]
+    assert sum(len(images) for images, _ in loader) == 512
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_workers_draw_from_a_server(server: Server, engine: Engine) -> None:

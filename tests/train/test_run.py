@@ -236,11 +236,12 @@ def test_cuda_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_pictures_trains_in_colour(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0)
+    noise, photos = np.random.default_rng(0), tmp_path / "photos"
+    photos.mkdir()
     for number in range(20):
-        Image.fromarray(noise.integers(0, 256, (40, 40, 3)).astype(np.uint8)).save(tmp_path / f"{number}.png")
+        Image.fromarray(noise.integers(0, 256, (40, 40, 3)).astype(np.uint8)).save(photos / f"{number}.png")
     run = tmp_path / "run"
-    drawwell("train", str(tmp_path), "--out", str(run), "--size", "32", "--steps", "4", *OPTIONS)
+    drawwell("train", str(photos), "--out", str(run), "--size", "32", "--steps", "4", *OPTIONS)
     drawwell("export", str(run))
     drawwell("generate", str(run / "generator.onnx"), "--count", "2", "--out", str(tmp_path / "x.npy"))
     assert np.load(tmp_path / "x.npy").shape == (2, 32, 32, 3)

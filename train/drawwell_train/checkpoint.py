@@ -100,6 +100,11 @@ def find(run: Path, step: int | None) -> tuple[Checkpoint, list[str]]:
     folder = run / "checkpoints"
     if not folder.is_dir():
         raise CheckpointError(f"{run}: is no run folder of drawwell train")
+    steps = [number for number, _ in _steps(folder)]
+    if step is not None and step not in steps:
+        raise CheckpointError(
+            f"{run}: has no checkpoint of step {step}; there are {', '.join(map(str, steps)) or 'none'}"
+        )
     if step is not None:
         return load(folder / f"{_PREFIX}{step:08d}"), []
     newest, damaged = load_latest(folder)

@@ -16,7 +16,7 @@ Shape = tuple[int, int, int]
 
 
 def list_classes(folder: Path) -> list[tuple[Path, str]]:
-    """Every picture below ``folder`` with its class, the first sub-folder on its way, in the order of their names."""
+    """Every picture below ``folder`` with its class, the first sub-folder on its way, by name; hidden files are left out."""
 
     def unreadable(error: OSError) -> None:
         raise error
@@ -30,7 +30,7 @@ def list_classes(folder: Path) -> list[tuple[Path, str]]:
         found += [
             (Path(directory, name), parts[0] if parts else "")
             for name in names
-            if Path(name).suffix.lower() in SUFFIXES
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
         ]
     return sorted(found)
 

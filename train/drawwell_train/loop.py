@@ -40,6 +40,8 @@ def train(config: TrainConfig, data: ImageData, run: Run, report: Report, say: S
     _resume(state, config, run, say)
     real = _Batches(data, config, device, state.step * config.d_steps)
     ticks = _Ticks(state.step)
+    if state.step >= config.steps:
+        say(f"there is nothing left to do: {run.path} has {state.step:,} steps, {config.steps:,} were asked for")
     with _stop_requested() as stop:
         while state.step < config.steps:
             ticks.add(_checked(train_step(state, config, real.next), state, run))

@@ -1,14 +1,19 @@
 """`drawwell train`: options in, a finished run folder out."""
 
 import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Column
 
 from drawwell import terminal
 from drawwell.errors import DrawwellError
@@ -24,20 +29,32 @@ def main(config: TrainConfig) -> None:
     console = terminal.console()
     images = data.load(config.data, config.size, config.channels)
     config = resolve(config, images)
+    _check_apart(config)
     for sentence in images.skipped:
         console.print(f"skipped {sentence}")
     if images.skipped:
         console.print(f"skipped {len(images.skipped):,} bad files of {len(images.skipped) + len(images.images):,}")
-    console.print(describe(config, images))
+    with _memory_errors():
+        console.print(describe(config, images))
     if config.dry_run:
         return
     assert config.out is not None and config.threads is not None, "the configuration is resolved"
     torch.set_num_threads(config.threads)
     run = Run(config.out)
-    with run.locked(), _Progress(config, console) as progress:
+    with run.locked(), _memory_errors(), _Progress(config, console) as progress:
         finished = train(config, images, run, progress.show, console.print)
     console.print(f"done: {finished.step:,} steps; weights {state.digest(state.to_tensors(finished))}")
-    console.print(f"see {run.path}/samples; next: drawwell export {run.path}")
+    console.print(f"see {run.path}/samples; next: drawwell export {shlex.quote(str(run.path))}")
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate" not in str(error):
+            raise
+        raise DrawwellError(f"not enough memory, try a smaller --width or --batch-size ({error})") from error
 
 
 def resolve(config: TrainConfig, images: ImageData) -> TrainConfig:
@@ -56,6 +73,13 @@ def resolve(config: TrainConfig, images: ImageData) -> TrainConfig:
         precision=_precision(config, device),
         threads=config.threads or _cores(),
     )
+
+
+def _check_apart(config: TrainConfig) -> None:
+    """A run inside its own data would be read as pictures the next time."""
+    out, data_path = Path(config.out or "").resolve(), Path(config.data)
+    if data_path.is_dir() and out.is_relative_to(data_path):
+        raise DrawwellError(f"the run folder {out} lies in the data {data_path}: name another one with --out")
 
 
 def _device(config: TrainConfig) -> Literal["cpu", "cuda"]:
@@ -102,7 +126,9 @@ def describe(config: TrainConfig, images: ImageData) -> str:
         classes = ", ".join(
             f"{name} {number:,}" for name, number in list(zip(images.class_names, counts, strict=True))[:12]
         )
-        lines.insert(1, f"classes   {len(counts)}: {classes}{', ...' if len(counts) > 12 else ''}")
+        lines.insert(
+            1, f"classes   {len(counts)} (the generator takes no label): {classes}{', ...' if len(counts) > 12 else ''}"
+        )
     return "\n".join(lines)
 
 
@@ -110,8 +136,9 @@ class _Progress:
     """A live line on a terminal, one line a tick elsewhere."""
 
     def __init__(self, config: TrainConfig, console: Console) -> None:
-        self._console, self._steps = console, config.steps
-        columns = (BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+        self._console, self._config = console, config
+        words = TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
+        columns = (BarColumn(10), MofNCompleteColumn(table_column=Column(no_wrap=True)), words)
         self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
 
     def __enter__(self) -> "_Progress":
@@ -124,11 +151,15 @@ class _Progress:
     def show(self, record: dict[str, float | int]) -> None:
         step = int(record["step"])
         words = (
-            f"{record['images']:,} images  {record['images_per_second']:,.0f}/s  "
+            f"{self._left(record)} left  {record['images']:,} images  {record['images_per_second']:,.0f}/s  "
             f"loss D {record['loss_d']:.3f} G {record['loss_g']:.3f}  D(x) {record['d_real']:.2f}  D(G(z)) {record['d_fake']:.2f}"
         )
         if not self._progress.tasks:  # only now it is known where a continued run began
-            self._progress.add_task(words, total=self._steps, completed=step)
+            self._progress.add_task(words, total=self._config.steps, completed=step)
         self._progress.update(self._progress.task_ids[0], completed=step, description=words)
         if not self._console.is_terminal:
-            self._console.print(f"step {step:,}/{self._steps:,}  {words}")
+            self._console.print(f"step {step:,}/{self._config.steps:,}  {words}")
+
+    def _left(self, record: dict[str, float | int]) -> timedelta:
+        images = (self._config.steps - int(record["step"])) * images_per_step(self._config)
+        return timedelta(seconds=round(images / record["images_per_second"]))
