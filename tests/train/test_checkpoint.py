@@ -116,7 +116,7 @@ def test_a_run_is_found_by_step(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "step-00000002", run / "checkpoints" / "step-00000002")
     assert checkpoint.find(run, None)[0].step == 2
     assert checkpoint.find(run, 2)[0].step == 2
-    with pytest.raises(CheckpointError, match="step-00000007"):
+    with pytest.raises(CheckpointError, match="has no checkpoint of step 7; there are 2"):
         checkpoint.find(run, 7)
 
 
