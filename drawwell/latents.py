@@ -98,12 +98,14 @@ def _latent_words(dim: int, prior: Prior) -> int:
 def _words(seed: int, indices: Indices, dim: int, prior: Prior) -> npt.NDArray[np.uint64]:
     """Return the runs of the indices, uint64 ``[n, 4 B]``."""
     blocks = -(-(1 + _latent_words(dim, prior)) // _WORDS_PER_BLOCK)
-    position = -1  # numpy adds 1 to the counter before it makes a block, so this is what stands before block 0
+    chosen = list(_contiguous(check_indices(indices)))
+    position = chosen[0][0] * blocks - 1 if chosen else -1  # numpy adds 1 to the counter before it makes a block
     philox = np.random.Philox(key=check_seed(seed), counter=position % _COUNTER_LIMIT)
     stretches = []
-    for first, count in _contiguous(check_indices(indices)):
+    for first, count in chosen:
         before = first * blocks - 1
-        philox.advance((before - position) % _COUNTER_LIMIT)
+        if before != position:
+            philox.advance((before - position) % _COUNTER_LIMIT)
         stretches.append(philox.random_raw(count * blocks * _WORDS_PER_BLOCK))
         position = before + count * blocks
     raw = stretches[0] if len(stretches) == 1 else np.concatenate([np.empty(0, np.uint64), *stretches])
