@@ -65,8 +65,12 @@ def images_a_second(call: Callable[[], None]) -> Callable[[], float]:
 
 def bare_session(generator: str, provider: str) -> Callable[[], None]:
     """ONNX Runtime as it comes, latents made beforehand, nothing checked, nothing sent."""
-    providers = ["CUDAExecutionProvider"] if provider == "cuda" else ["CPUExecutionProvider"]
-    session = onnxruntime.InferenceSession(find_file(generator), providers=providers)
+    wanted = "CUDAExecutionProvider" if provider == "cuda" else "CPUExecutionProvider"
+    if provider == "cuda":
+        onnxruntime.preload_dlls()
+    session = onnxruntime.InferenceSession(find_file(generator), providers=[wanted])
+    if session.get_providers()[0] != wanted:
+        raise SystemExit(f"{wanted} cannot be had here")
     card = Engine(find_file(generator), "cpu").card
     z = latents(7, range(COUNT), card.latent_dim, card.prior)
 

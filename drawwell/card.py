@@ -56,9 +56,8 @@ class KnownAnswers:
     ) -> "KnownAnswers":
         """Sample images uint8 ``[n, H, W, C]``, some 1,000 values of each, over all rows, columns and channels."""
         pixel_step = max(1, images[0].size // 1024) | 1
-        pixel_step += (
-            2 if images.shape[-1] % 3 == 0 and pixel_step % 3 == 0 else 0
-        )  # else it would see one channel only
+        if images.shape[-1] == 3 and pixel_step % 3 == 0:
+            pixel_step += 2  # a multiple of 3 would see one channel only
         sampled = images.reshape(len(images), -1)[:, ::pixel_step]
         packed = base64.b64encode(zlib.compress(sampled.tobytes(), 9)).decode()
         return cls(seed, indices, pixel_step, tolerance_levels, packed)

@@ -34,7 +34,7 @@ _FAILED, _INTERRUPTED, _NOBODY_READS = 1, 130, 141
 
 
 def main() -> None:
-    """The entry point of `drawwell`. Exit codes: 0 done, 1 could not be done, 2 wrong usage, 130 interrupted."""
+    """The entry point of `drawwell`. Exit codes: 0 done, 1 could not be done, 2 wrong usage, 130 interrupted, 141 output not read."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that half-written files are removed
     sys.exit(run(sys.argv[1:]))
 

@@ -83,9 +83,8 @@ def info(config: InfoConfig) -> None:
     rows = card.in_words() | {"Digest": digest}
     width = max(map(len, rows))
     lines = [card.name, *(f"  {name:{width}}  {fact}" for name, fact in rows.items())]
-    print(
-        "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines)
-    )  # a card may come from anywhere
+    # a card may come from anywhere, and a terminal obeys control characters
+    print("\n".join("".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines))
 
 
 def _card(target: str) -> tuple[ModelCard, str]:

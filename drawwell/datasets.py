@@ -30,9 +30,8 @@ class TorchDataset:
     ) -> None:
         if size < 1:
             raise RequestError(f"size must be at least 1, not {size}")
-        generator.generate(
-            seed, indices=[start, start + size - 1]
-        )  # a wrong seed or range is found here and not in a worker
+        # a wrong seed or range is found here and not in a worker
+        generator.generate(seed, indices=[start, start + size - 1])
         self._generator, self._seed, self._size, self._start, self._transform = generator, seed, size, start, transform
         self._process = os.getpid()
 

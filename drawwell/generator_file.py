@@ -106,7 +106,7 @@ def _parse(content: bytes) -> "onnx.ModelProto":
 
 
 def _check_graph(model: "onnx.ModelProto") -> None:
-    for message in _messages(model):
+    for message in messages(model):
         kind = message.DESCRIPTOR.name
         if kind == "TensorProto" and (message.data_location or message.external_data):
             raise GeneratorFileError(f"its tensor {message.name!r} lies in another file; a generator is self-contained")
@@ -116,10 +116,10 @@ def _check_graph(model: "onnx.ModelProto") -> None:
             )
 
 
-def _messages(message: Any) -> Iterator[Any]:
+def messages(message: Any) -> Iterator[Any]:
     """Every protobuf message below and including this one: whatever can hold a tensor or a node is seen, sub-graphs too."""
     yield message
     for descriptor, value in message.ListFields():
         if descriptor.message_type is not None:
             for part in value if hasattr(value, "__len__") else [value]:
-                yield from _messages(part)
+                yield from messages(part)

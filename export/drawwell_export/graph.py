@@ -3,12 +3,12 @@
 import copy
 import logging
 import warnings
-from typing import Any
 
 import onnx
 import torch
 from torch import Tensor, nn
 
+from drawwell.generator_file import messages
 from drawwell_export.rewrites import REWRITES
 from drawwell_train.networks import Generator, to_pixels
 
@@ -39,9 +39,8 @@ def export(generator: Generator, latent_dim: int) -> onnx.ModelProto:
 
 
 def _trace(module: nn.Module, latent_dim: int) -> onnx.ModelProto:
-    logging.getLogger("torch.onnx").setLevel(
-        logging.ERROR
-    )  # it warns of a missing torchvision, which has no part in this
+    # it warns of a missing torchvision, which has no part in this
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # from within torch's own exporter
         program = torch.onnx.export(
@@ -57,14 +56,11 @@ def _trace(module: nn.Module, latent_dim: int) -> onnx.ModelProto:
     return program.model_proto
 
 
-def _strip(message: Any) -> None:
+def _strip(model: onnx.ModelProto) -> None:
     """Remove what torch notes about its tracing: it names source files of the machine that exported."""
-    for descriptor, value in list(message.ListFields()):
-        if descriptor.name in ("metadata_props", "doc_string"):
-            message.ClearField(descriptor.name)
-        elif descriptor.message_type is not None:
-            for part in value if hasattr(value, "__len__") else [value]:
-                _strip(part)
+    for message in messages(model):
+        for name in {"metadata_props", "doc_string"} & set(message.DESCRIPTOR.fields_by_name):
+            message.ClearField(name)
 
 
 def _lowest_opset(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from drawwell.errors import DrawwellError
-from drawwell_train.config import TrainConfig, from_json, to_json
+from drawwell_train.config import TrainConfig, from_dict, to_dict
 
 _TENSORS, _STATE, _MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 _PREFIX, _TEMPORARY = "step-", ".writing-"
@@ -42,7 +42,7 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{_PREFIX}{checkpoint.step:08d}"
     temporary = folder / f"{_TEMPORARY}{target.name}"
-    state = {"step": checkpoint.step, "config": json.loads(to_json(checkpoint.config)), "torch": torch.__version__}
+    state = {"step": checkpoint.step, "config": to_dict(checkpoint.config), "torch": torch.__version__}
     contents = {
         _TENSORS: safetensors.torch.save(checkpoint.tensors),
         _STATE: json.dumps(state, indent=2).encode(),
@@ -72,9 +72,7 @@ def load(path: Path) -> Checkpoint:
             if _sha256(content) != manifest[name]:
                 raise CheckpointError(f"{path / name}: its SHA-256 is not the manifest's, so it is damaged")
         state = json.loads(contents[_STATE])
-        return Checkpoint(
-            state["step"], from_json(json.dumps(state["config"])), safetensors.torch.load(contents[_TENSORS])
-        )
+        return Checkpoint(state["step"], from_dict(state["config"]), safetensors.torch.load(contents[_TENSORS]))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(f"{path}: is no whole checkpoint ({error})") from error
 

@@ -22,9 +22,8 @@ def list_classes(folder: Path) -> list[tuple[Path, str]]:
         raise error
 
     found = []
-    for directory, sub_folders, names in os.walk(
-        folder, onerror=unreadable
-    ):  # links to folders are not followed: they may lead in circles
+    # links to folders are not followed: they may lead in circles
+    for directory, sub_folders, names in os.walk(folder, onerror=unreadable):
         sub_folders.sort()
         parts = Path(directory).relative_to(folder).parts
         found += [

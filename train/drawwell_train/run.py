@@ -11,7 +11,7 @@ from PIL import Image
 
 from drawwell.errors import DrawwellError
 from drawwell.pictures import Images, contact_sheet, to_picture
-from drawwell_train.config import TrainConfig, to_json
+from drawwell_train.config import TrainConfig, to_dict
 
 
 class RunError(DrawwellError):
@@ -41,7 +41,7 @@ class Run:
 
     def write_config(self, config: TrainConfig) -> None:
         """Write ``config.json``, for people: a checkpoint carries its own."""
-        _write_atomically(self.path / "config.json", to_json(config))
+        _write_atomically(self.path / "config.json", json.dumps(to_dict(config), indent=2) + "\n")
 
     def truncate_stats(self, step: int) -> None:
         """Drop the lines past ``step``, which the run is about to write anew."""
