@@ -12,10 +12,14 @@ import numpy.typing as npt
 from drawwell.errors import GeneratorFileError
 from drawwell.latents import Prior
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+Target = Literal["portable", "cpu", "cpu-int8", "cuda"]
+"""What a file was exported for; every one draws anywhere, each is fastest where it belongs."""
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Level = Annotated[int, msgspec.Meta(ge=0, le=255)]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
@@ -31,13 +35,40 @@ class Training:
 
 
 @dataclass(frozen=True)
+class FeatureDistance:
+    """A Frechet distance to torch's images of as many other addresses: of torch's own (``floor``), and of this file's.
+
+    ``features`` names the network whose features were compared. The difference of the two is what the file's numbers cost.
+    """
+
+    features: str
+    images: Positive
+    floor: float
+    drawn: float
+
+
+@dataclass(frozen=True)
 class Parity:
     """How far the file's pixels are from torch's, in levels of 255, over ``addresses`` drawn at each of ``batch_sizes``."""
 
     addresses: Count
     batch_sizes: tuple[Positive, ...]
-    max_levels: Count
+    mean_levels: Annotated[float, msgspec.Meta(ge=0, le=255)]
+    p99_levels: Level
+    max_levels: Level
     differing_share: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    feature_distance: FeatureDistance | None = None
+    """Measured where the numbers within are rounded, so that pixels alone do not say enough."""
+
+    def in_words(self) -> str:
+        """The distance for people."""
+        text = f"at most {self.max_levels} of 255 levels from torch over {self.addresses:,} images"
+        if self.p99_levels:
+            text += f", {self.mean_levels:.2f} on average, 99 % within {self.p99_levels}"
+        if self.feature_distance is not None:
+            distance = self.feature_distance
+            text += f"; Frechet distance {distance.drawn:.3g} where torch's own is {distance.floor:.3g} ({distance.features})"
+        return text
 
 
 @dataclass(frozen=True)
@@ -47,7 +78,7 @@ class KnownAnswers:
     seed: Count
     indices: Annotated[tuple[Count, ...], msgspec.Meta(min_length=1)]
     pixel_step: Positive
-    tolerance_levels: Count
+    tolerance_levels: Level
     pixels: str
 
     @classmethod
@@ -66,7 +97,9 @@ class KnownAnswers:
         """The largest difference, in levels, of images uint8 ``[n, H, W, C]`` drawn at these indices."""
         sampled = images.reshape(len(images), -1)[:, :: self.pixel_step].astype(np.int16)
         try:
-            known = np.frombuffer(zlib.decompress(base64.b64decode(self.pixels)), np.uint8).reshape(sampled.shape)
+            # no more than is needed: a few bytes of zlib can hold a gigabyte
+            unpacked = zlib.decompressobj().decompress(base64.b64decode(self.pixels), sampled.size + 1)
+            known = np.frombuffer(unpacked, np.uint8).reshape(sampled.shape)
         except (ValueError, zlib.error) as error:
             raise GeneratorFileError(f"its known answers cannot be read ({error})") from error
         return int(np.abs(sampled - known).max())
@@ -82,6 +115,7 @@ class ModelCard:
     height: Positive
     width: Positive
     channels: Literal[1, 3]
+    target: Target
     training: Training
     parity: Parity
     known_answers: KnownAnswers
@@ -103,9 +137,18 @@ class ModelCard:
             "Drawn from": f"{self.latent_dim} latents, {self.prior} prior",
             "Trained on": f"{self.training.dataset}, {self.training.images:,} images seen in {self.training.steps:,} steps",
             "Data licence": self.training.license,
-            "Parity": f"at most {self.parity.max_levels} of 255 levels from torch over {self.parity.addresses:,} images",
+            "Made for": _MADE_FOR[self.target],
+            "Parity": self.parity.in_words(),
             "Quality": ", ".join(f"{name} {value:g}" for name, value in self.quality.items()) or "not measured",
         }
+
+
+_MADE_FOR: dict[Target, str] = {
+    "portable": "any processor and runtime",
+    "cpu": "processors, in float32",
+    "cpu-int8": "processors with VNNI, in 8-bit integers",
+    "cuda": "CUDA devices, in float16",
+}
 
 
 def card_from_json(text: str | bytes) -> ModelCard:

@@ -18,7 +18,7 @@ from drawwell.errors import DrawwellError, RequestError
 from drawwell.generator_file import read_generator
 from drawwell.latents import CheckedIndices, random_seed
 from drawwell.opening import find_file, is_url, open_generator
-from drawwell.pictures import contact_sheet, to_picture, to_png
+from drawwell.pictures import contact_sheet, to_png
 from drawwell.session import Provider
 from drawwell.terminal import console
 from drawwell.wire import npy_header
@@ -123,7 +123,7 @@ def _write_file(out: Path, form: WriteForm, well: Generator, seed: int, indices:
 
 def _write_sheet(file: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
     images = np.concatenate([batch.images for batch in _drawn(well, seed, indices)])
-    to_picture(contact_sheet(images)).save(file, "PNG")
+    file.write_bytes(to_png(contact_sheet(images)))
 
 
 def _write_npy(file: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:

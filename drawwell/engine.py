@@ -1,31 +1,38 @@
 """A generator file on ONNX Runtime: addresses in, uint8 images out."""
 
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from drawwell.batch import Batch, address, allocate, labels_of
+from drawwell.backends import Backend, Feeds, Images, open_backend
+from drawwell.batch import Batch, address, allocate, labels_of, pieces
 from drawwell.card import ModelCard
 from drawwell.errors import GeneratorFileError, ProviderError, RequestError
 from drawwell.fingerprint import fingerprint
 from drawwell.generator_file import read_generator
-from drawwell.latents import Indices, latents
-from drawwell.session import Provider, open_session, provider_of
+from drawwell.latents import CheckedIndices, Indices, check_indices, latents
+from drawwell.session import Provider
 
-PIECE_IMAGES = 64
-"""Images in one run of the session: throughput gains nothing beyond, and a piece takes some milliseconds."""
+Result = TypeVar("Result")
 
 
 class Engine:
     """A local generator. Every image depends on ``(digest, seed, index)`` alone, not on what it is drawn together with.
 
-    ``threads`` is the number of threads that one run may use, by default one a core. Calls from several threads
-    are safe. Pickled, it travels as its path, and draws with one thread where it arrives.
+    ``threads`` is the number of threads that draw, by default one a core; they belong to the engine, and calls from
+    several threads share them. Pickled, it travels as its path, and draws with one thread where it arrives.
+    ``cuda_graph`` records the kernels of a run on CUDA once and replays them, which spares their launches.
     """
 
-    def __init__(self, path: str | Path, provider: Provider = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self, path: str | Path, provider: Provider = "auto", threads: int | None = None, *, cuda_graph: bool = False
+    ) -> None:
         """Load, check and try a generator file.
 
         Raises ``GeneratorFileError`` for a file that is no whole generator, and ``ProviderError`` where the provider
@@ -33,9 +40,11 @@ class Engine:
         """
         file = read_generator(Path(path))
         self._path, self._asked, self._card, self._digest = Path(path).resolve(), provider, file.card, file.digest
-        self._threads = threads
-        self._session: Any = open_session(file, provider, threads)
-        self._provider = provider_of(self._session)
+        self._backend: Backend | None = open_backend(file, provider, threads, cuda_graph)
+        self._provider, self._threads = self._backend.provider, self._backend.threads
+        self._piece_images = self._backend.piece_images
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="draw")
+        self._calls, self._counting = 0, threading.Lock()
         self._check_known_answers()
 
     @property
@@ -54,14 +63,19 @@ class Engine:
         return self._provider
 
     @property
-    def threads(self) -> int | None:
-        """The most threads that one run may use; None is one a core."""
+    def threads(self) -> int:
+        """How many threads draw."""
         return self._threads
+
+    @property
+    def piece_images(self) -> int:
+        """The most images in one run: longer calls are drawn in pieces, so that short ones get between them."""
+        return self._piece_images
 
     @property
     def fingerprint(self) -> str:
         """The render fingerprint: what the bytes may depend on besides the digest and the address."""
-        return fingerprint(self._provider)
+        return fingerprint(self._provider, self._piece_images if self._provider == "cuda" else None)
 
     def generate(self, seed: int, count: int | None = None, start: int = 0, *, indices: Indices | None = None) -> Batch:
         """Draw the images of indices ``start`` to ``start + count - 1`` of ``seed``, or those of ``indices``, in their order.
@@ -70,49 +84,106 @@ class Engine:
         """
         seed, chosen = address(seed, count, start, indices)
         images = allocate(len(chosen), self._card)
-        for first in range(0, len(chosen), PIECE_IMAGES):
-            images[first : first + PIECE_IMAGES] = self.draw(seed, chosen[first : first + PIECE_IMAGES])
+        with self._counted() as alone:
+            # a handful is not worth a change of threads
+            drawn = [self._run(seed, chosen, True)] if alone and self._is_handful(chosen) else self._drawn(seed, chosen)
+            first = 0
+            for piece in drawn:
+                images[first : first + len(piece)] = piece
+                first += len(piece)
         return Batch(images, labels_of(self._card, seed, chosen), seed, chosen, self._digest)
 
-    def draw(self, seed: int, piece: Indices) -> npt.NDArray[np.uint8]:
-        """Draw one piece of at most ``PIECE_IMAGES`` indices: uint8 ``[n, H, W, C]``."""
-        z = latents(seed, piece, self._card.latent_dim, self._card.prior)
-        return self._run(z, labels_of(self._card, seed, piece))
+    def submit(self, seed: int, piece: CheckedIndices, then: Callable[[Images], Result]) -> Future[Result]:
+        """Draw one piece of at most ``piece_images`` on a thread of the engine, and pass it there to ``then``.
+
+        ``then`` gets uint8 ``[n, H, W, C]``; what it returns is the future's result. Raises ``RequestError`` once closed.
+        """
+
+        def draw() -> Result:
+            with self._counted() as alone:
+                images = self._run(seed, piece, alone and self._is_handful(piece))
+            return then(images)
+
+        return self._submitted(draw)
 
     def close(self) -> None:
-        """Free the session. The engine draws no more."""
-        self._session = None
+        """Draw what was asked for, end the threads, and free the sessions. The engine draws no more."""
+        self._pool.shutdown()
+        self._backend = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self._path, self._asked, self._digest)
 
-    def _run(self, z: npt.NDArray[np.float32], labels: npt.NDArray[np.int64] | None) -> npt.NDArray[np.uint8]:
-        if self._session is None:
-            raise RequestError("this generator is closed")
-        feeds: dict[str, npt.NDArray[Any]] = {"z": z} if labels is None else {"z": z, "label": labels}
-        if self._provider == "cuda":  # cuDNN picks its algorithms by shape, so there is one shape only
-            feeds = {name: _padded(rows) for name, rows in feeds.items()}
+    def _drawn(self, seed: int, indices: CheckedIndices) -> Iterator[Images]:
+        """Pieces of equal length on all threads, few at a time, so that other callers' come between."""
+        pieces_needed = -(-len(indices) // self._piece_images)
+        rounds = -(-pieces_needed // self._threads)
+        ahead: deque[Future[Images]] = deque()
         try:
-            images: npt.NDArray[np.uint8] = self._session.run(["images"], feeds)[0][: len(z)]
-        except Exception as error:  # onnxruntime's exceptions have no common base but this one
-            raise ProviderError(f"drawing failed on {self._provider} ({str(error).splitlines()[0]})") from error
-        return images
+            for piece in pieces(indices, -(-len(indices) // (rounds * self._threads))):
+                ahead.append(self._submitted(lambda piece=piece: self._run(seed, piece, False)))  # type: ignore[misc]
+                if len(ahead) > 2 * self._threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+    def _submitted(self, call: Callable[[], Result]) -> Future[Result]:
+        try:
+            return self._pool.submit(call)
+        except RuntimeError as error:  # the pool's way to say that it was shut down
+            raise RequestError("this generator is closed") from error
+
+    def _run(self, seed: int, piece: CheckedIndices, alone: bool) -> Images:
+        backend = self._backend
+        if backend is None:
+            raise RequestError("this generator is closed")
+        feeds: Feeds = {"z": latents(seed, piece, self._card.latent_dim, self._card.prior)}
+        labels = labels_of(self._card, seed, piece)
+        return backend.run(feeds | ({} if labels is None else {"label": labels}), alone)
+
+    def _is_handful(self, indices: CheckedIndices) -> bool:
+        return len(indices) < max(2, self._threads)
+
+    @contextmanager
+    def _counted(self) -> Iterator[bool]:
+        """Whether no other call is being answered when this one begins."""
+        with self._counting:
+            self._calls += 1
+            alone = self._calls == 1
+        try:
+            yield alone
+        finally:
+            with self._counting:
+                self._calls -= 1
 
     def _check_known_answers(self) -> None:
         known = self._card.known_answers
-        distance = known.distance(self.generate(known.seed, indices=known.indices).images)
+        together = self._run(known.seed, check_indices(known.indices), False)
+        singly = np.concatenate([self._run(known.seed, range(index, index + 1), True) for index in known.indices])
+        if not np.array_equal(together, singly):
+            raise ProviderError(
+                f"{self._path}: drawn on {self._provider}, an image depends on what it is drawn together with, so no "
+                "address would hold: with threads=1 or on another provider it may not"
+            )
+        distance = known.distance(together)
         if distance > known.tolerance_levels:
             raise ProviderError(
                 f"{self._path}: drawn on {self._provider}, its known answers are off by {distance} levels, "
-                f"{known.tolerance_levels} are allowed: the file's weights, this build of onnxruntime or this processor "
-                "is at fault; another provider may do"
+                f"{known.tolerance_levels} are allowed: {_CURES.get(self._card.target, _CURE)}"
             )
 
 
-def _padded(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    padded = np.zeros_like(rows, shape=(PIECE_IMAGES, *rows.shape[1:]))
-    padded[: len(rows)] = rows
-    return padded
+_CURE = (
+    "the file's weights, this build of onnxruntime or this processor is at fault; another provider may do, "
+    "or the run exported with --target portable"
+)
+_CURES = {
+    "cpu-int8": "this processor or this build of onnxruntime adds products of 8-bit integers with overflow, as those "
+    "without VNNI do; draw from the float file, exported with --target cpu (of the bundled ones the name without -int8)"
+}
 
 
 def _reopen(path: Path, provider: Provider, digest: str) -> Engine:

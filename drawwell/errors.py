@@ -5,6 +5,7 @@
     DrawwellError
     +-- GeneratorFileError      a file that is no whole, valid drawwell generator
     +-- ProviderError           the execution provider asked for cannot be had, or draws wrong pixels
+    |   +-- DeviceMemoryError   its memory is full; the same call may do later
     +-- StoppedError            the user stopped it; what was done so far is kept
     +-- RequestError            the call itself is wrong; trying again will not help   (also a ValueError)
     +-- ServerError             the server cannot be used
@@ -24,6 +25,10 @@ class GeneratorFileError(DrawwellError):
 
 class ProviderError(DrawwellError):
     """The execution provider that was asked for cannot be had, or does not draw the card's known answers."""
+
+
+class DeviceMemoryError(ProviderError):
+    """The memory of the execution provider is full now; nothing is wrong with the call."""
 
 
 class StoppedError(DrawwellError):

@@ -16,9 +16,10 @@ _KERNEL_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CUdevice_attribute, the same in every version of CUDA
 
 
-def fingerprint(provider: str) -> str:
+def fingerprint(provider: str, batch: int | None = None) -> str:
     """The render fingerprint: versions, execution provider and kind of processor, in printable ASCII.
 
+    ``batch`` is the shape that every run on CUDA has; a processor's bytes do not depend on it.
     Two engines with one fingerprint draw the same bytes from one file; with different ones, pixels agree within
     the tolerance that the card states.
     """
@@ -31,6 +32,8 @@ def fingerprint(provider: str) -> str:
         "provider": provider,
         "processor": _cuda_device() if provider == "cuda" else _processor(),
     }
+    if batch is not None:
+        parts["batch"] = str(batch)
     return "; ".join(f"{name}={value}" for name, value in parts.items()).encode("ascii", "replace").decode()
 
 

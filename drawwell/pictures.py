@@ -1,32 +1,44 @@
 """uint8 arrays to pictures: PNG, and many images on one contact sheet."""
 
-import io
 import math
-from typing import TYPE_CHECKING
+import struct
+import zlib
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 Images = npt.NDArray[np.uint8]
 
 _GAP_PIXELS = 2
 
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_BIT_DEPTH, _COLOUR_TYPE = 8, {1: 0, 3: 2}
+_UP = 2
+"""The filter of every row: what differs from the row above. A sixth smaller than none on colour images with texture."""
+_LEVEL = 1
+"""Of igzip's 0 to 3: 0 is a third faster and up to half as large again, 2 and 3 are no smaller."""
+
 
 def to_png(image: Images) -> bytes:
-    """Encode one image, uint8 ``[H, W, C]`` with C 1 or 3, as PNG."""
-    stream = io.BytesIO()
-    # on the bundled generator's images, level 6 takes 13 % longer for 3 % fewer bytes
-    to_picture(image).save(stream, "PNG", compress_level=1)
-    return stream.getvalue()
+    """Encode one image, uint8 ``[H, W, C]`` with C 1 or 3, as PNG (ISO/IEC 15948), deflated by Intel's igzip.
+
+    It takes a third to a sixth of the time that libpng's usual zlib takes, for some 5 % more bytes (`make bench-engine`).
+    """
+    from isal import isal_zlib  # so that `import drawwell` stays light
+
+    height, width, channels = image.shape
+    rows = image.reshape(height, width * channels)
+    filtered = np.empty((height, 1 + width * channels), np.uint8)
+    filtered[:, 0] = _UP
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    header = struct.pack(">IIBBBBB", width, height, _BIT_DEPTH, _COLOUR_TYPE[channels], 0, 0, 0)
+    pixels = isal_zlib.compress(filtered, _LEVEL)
+    return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
 
 
-def to_picture(image: Images) -> "Image.Image":
-    from PIL import Image  # so that `import drawwell` stays light
-
-    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def contact_sheet(images: Images, columns: int | None = None) -> Images:

@@ -1,4 +1,4 @@
-"""From a generator file to an ONNX Runtime session on the provider that was asked for."""
+"""From a generator file to ONNX Runtime sessions on the provider that was asked for."""
 
 import warnings
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -18,42 +18,63 @@ _CUDA_OPTIONS = {
     "use_tf32": "0",  # TF32 keeps 10 bits: pixels would be levels away from the CPU's
     "cudnn_conv_algo_search": "HEURISTIC",  # the default chooses by timing, which may end otherwise after a restart
 }
+_SPIN_MICROSECONDS = 1000
 
 
-def open_session(file: GeneratorFile, provider: Provider, threads: int | None) -> "onnxruntime.InferenceSession":
-    """Make a session from the very bytes that were checked.
+def open_cuda(file: GeneratorFile, provider: Provider, cuda_graph: bool) -> "onnxruntime.InferenceSession | None":
+    """Make a CUDA session from the very bytes that were checked, or return None where the CPU is to draw.
 
     Raises ``ProviderError`` where ``cuda`` cannot be had; ``auto`` then warns, if a build with CUDA is installed.
-    Raises ``RequestError`` for an unknown provider or fewer than one thread, ``GeneratorFileError`` for a graph that
-    cannot be loaded or is not what the card describes.
+    Raises ``RequestError`` for an unknown provider, ``GeneratorFileError`` for a graph that cannot be loaded or is not
+    what the card describes.
     """
     if provider not in get_args(Provider):
         raise RequestError(f"provider must be one of {', '.join(get_args(Provider))}, not {provider!r}")
-    if threads is not None and threads < 1:
-        raise RequestError(f"threads must be at least 1, not {threads}")
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise DrawwellError(
-            "drawing needs ONNX Runtime: pip install 'drawwell[cpu]', or 'drawwell[gpu]' for CUDA"
-        ) from error
+    onnxruntime = _onnxruntime()
     can_cuda = _CUDA in onnxruntime.get_available_providers()
     if provider == "cuda" and not can_cuda:
         raise ProviderError(
             "cuda was asked for, but the installed onnxruntime has no CUDA: "
             "pip install 'drawwell[gpu]' in place of 'drawwell[cpu]'"
         )
-    wants_cuda = provider != "cpu" and can_cuda
-    session = _load(file, wants_cuda, threads)
-    if wants_cuda and provider_of(session) == "cpu":
-        _complain(provider)
-    _check_interface(session, file.card)
-    return session
+    if provider == "cpu" or not can_cuda:
+        return None
+    onnxruntime.preload_dlls()  # finds the CUDA and cuDNN that pip installed
+    options = session_options(1)
+    options.use_deterministic_compute = True
+    chosen = _CUDA_OPTIONS | {"enable_cuda_graph": str(int(cuda_graph))}
+    session = _load(file, options, [(_CUDA, chosen), _CPU])
+    if session.get_providers()[0] == _CUDA:
+        return session
+    _complain(provider)
+    return None
 
 
-def provider_of(session: "onnxruntime.InferenceSession") -> str:
-    """What the session really runs on: ``cuda`` or ``cpu``."""
-    return "cuda" if session.get_providers()[0] == _CUDA else "cpu"
+def open_cpu(file: GeneratorFile, threads: int) -> "onnxruntime.InferenceSession":
+    """Make a session on the CPU that uses ``threads`` for one run. Raises ``GeneratorFileError`` as ``open_cuda`` does."""
+    return _load(file, session_options(threads), [_CPU])
+
+
+def session_options(threads: int) -> "onnxruntime.SessionOptions":
+    """How every session of drawwell is opened."""
+    options = _onnxruntime().SessionOptions()
+    options.log_severity_level = 4  # errors come as exceptions, and the provider is looked at
+    options.intra_op_num_threads = threads
+    # a processor without VNNI adds products of uint8 and int8 in 16 bits, which overflow: right rather than fast
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    # waiting threads burn the core that the next piece needs; a caller that comes back at once still finds them awake
+    options.add_session_config_entry("session.intra_op.spin_duration_us", str(_SPIN_MICROSECONDS))
+    return options
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise DrawwellError(
+            "drawing needs ONNX Runtime: pip install 'drawwell[cpu]', or 'drawwell[gpu]' for CUDA"
+        ) from error
+    return onnxruntime
 
 
 def _complain(provider: Provider) -> None:
@@ -63,26 +84,20 @@ def _complain(provider: Provider) -> None:
     )
     if provider == "cuda":
         raise ProviderError(f"cuda was asked for, and {reason}")
-    warnings.warn(f"drawing on the CPU: {reason}", RuntimeWarning, stacklevel=5)
+    warnings.warn(f"drawing on the CPU: {reason}", RuntimeWarning, stacklevel=6)
 
 
-def _load(file: GeneratorFile, wants_cuda: bool, threads: int | None) -> "onnxruntime.InferenceSession":
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors come as exceptions, and the provider is looked at
-    options.intra_op_num_threads = threads or 0
-    providers: list[Any] = [_CPU]
-    if wants_cuda:
-        onnxruntime.preload_dlls()  # finds the CUDA and cuDNN that pip installed
-        options.use_deterministic_compute = True
-        providers = [(_CUDA, _CUDA_OPTIONS), _CPU]
+def _load(
+    file: GeneratorFile, options: "onnxruntime.SessionOptions", providers: list[Any]
+) -> "onnxruntime.InferenceSession":
     try:
-        return onnxruntime.InferenceSession(file.content, options, providers=providers)
+        session = _onnxruntime().InferenceSession(file.content, options, providers=providers)
     except Exception as error:  # onnxruntime's exceptions have no common base but this one
         raise GeneratorFileError(
             f"ONNX Runtime cannot load {file.card.name!r} ({str(error).splitlines()[0]})"
         ) from error
+    _check_interface(session, file.card)
+    return session
 
 
 def _check_interface(session: "onnxruntime.InferenceSession", card: ModelCard) -> None:

@@ -24,8 +24,9 @@ def card(**changes: object) -> ModelCard:
         "height": SHAPE[0],
         "width": SHAPE[1],
         "channels": SHAPE[2],
+        "target": "portable",
         "training": Training("nothing", "none", 0, 0, "0" * 64),
-        "parity": Parity(0, (1,), 0, 0.0),
+        "parity": Parity(0, (1,), 0.0, 0, 0, 0.0),
         "known_answers": KnownAnswers.of(0, (0,), answers, 0),
     }
     return ModelCard(**(values | changes))  # type: ignore[arg-type]

@@ -3,35 +3,54 @@
 import copy
 import logging
 import warnings
+from collections.abc import Callable
 
 import onnx
 import torch
 from torch import Tensor, nn
 
 from drawwell.generator_file import messages
-from drawwell_export.rewrites import REWRITES
-from drawwell_train.networks import Generator, to_pixels
+from drawwell_train.networks import Generator
+
+Rewrite = Callable[[nn.Module], nn.Module]
 
 _OLDEST_OPSET = 13  # every runtime of the last five years reads it
 
 
-class PixelGenerator(nn.Module):
-    """Latents float32 ``[N, D]`` to pixels uint8 ``[N, H, W, C]``: a device sends back a quarter of the bytes."""
+class Pixels(nn.Module):
+    """Latents float32 ``[N, D]`` to pixels uint8 ``[N, H, W, C]``: a device sends back a quarter of the bytes.
 
-    def __init__(self, generator: nn.Module) -> None:
+    The network's tanh becomes a sigmoid, ``(tanh(x) + 1) / 2 = sigmoid(2x)``, its 2 goes into the last layer's weights,
+    and one QuantizeLinear with a step of 1 / 255 scales, rounds half to even and casts. Within, numbers are of ``dtype``.
+    """
+
+    def __init__(self, generator: Generator, dtype: torch.dtype) -> None:
         super().__init__()
-        self.generator = generator
+        layer, activation = generator.head
+        assert isinstance(layer, nn.ConvTranspose2d) and isinstance(activation, nn.Tanh), "the head of every generator"
+        for parameter in layer.parameters():
+            parameter.mul_(2)
+        generator.head[1] = nn.Identity()
+        self.network, self.dtype = generator.to(dtype), dtype
 
     def forward(self, z: Tensor) -> Tensor:
-        return to_pixels(self.generator(z))
+        levels = torch.sigmoid(self.network(z.to(self.dtype)).float())  # [N, C, H, W] in [0, 1]
+        step, zero = levels.new_tensor(1 / 255), torch.zeros((), dtype=torch.uint8)
+        pixels = torch.onnx.ops.symbolic(
+            "QuantizeLinear", (levels, step, zero), dtype=torch.uint8, shape=levels.shape, version=13
+        )
+        return pixels.permute(0, 2, 3, 1)
 
 
-def export(generator: Generator, latent_dim: int) -> onnx.ModelProto:
+def export(
+    generator: Generator, latent_dim: int, rewrites: tuple[Rewrite, ...], dtype: torch.dtype = torch.float32
+) -> onnx.ModelProto:
     """Rewrite a copy of the generator and trace it, in the lowest opset that its operators allow. Equal weights give equal bytes."""
     network: nn.Module = copy.deepcopy(generator).float().cpu().eval().requires_grad_(False)
-    for rewrite in REWRITES:
+    for rewrite in rewrites:
         network = rewrite(network)
-    model = _trace(PixelGenerator(network).eval(), latent_dim)
+    assert isinstance(network, Generator), "a rewrite changes what is within"
+    model = _trace(Pixels(network, dtype).eval(), latent_dim)
     _strip(model)
     model = _lowest_opset(model)
     onnx.checker.check_model(model, full_check=True)

@@ -1,10 +1,15 @@
-"""Rewrites of a generator that leave its pixels as they are. Each takes and returns a torch module, so that it can
-be read and tested against what it replaces; ``graph.export`` applies them in the order of ``REWRITES``."""
+"""Rewrites of a generator into the form that a processor runs fastest.
 
-from collections.abc import Callable
+Each takes and returns a torch module that draws the same images, so that it can be read and tested against what it
+replaces. What a rewrite does not fit, it leaves as it is.
+"""
 
-from torch import nn
+from torch import Tensor, cat, nn
+from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+_FEW_CHANNELS = 4
+"""Image channels. A convolution to so few fills a quarter of a vector or less; a transposed one sums over its kernel."""
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:
@@ -12,14 +17,132 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
 
     With scale s = gamma / sqrt(variance + eps): weight s * w, bias (b - mean) * s + beta (Ioffe and Szegedy 2015, section 3.1).
     """
-    for block in list(network.modules()):
-        if not isinstance(block, nn.Sequential):
-            continue
-        for position, (layer, norm) in enumerate(zip(list(block), list(block)[1:], strict=False)):
-            if isinstance(layer, nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
-                block[position] = fuse_conv_bn_eval(layer, norm, transpose=True)
-                block[position + 1] = nn.Identity()
+    for block, position, layer, norm in _pairs(network, nn.BatchNorm2d):
+        assert isinstance(norm, nn.BatchNorm2d)
+        _replace(block, position, fuse_conv_bn_eval(layer, norm, transpose=True))
     return network
 
 
-REWRITES: tuple[Callable[[nn.Module], nn.Module], ...] = (fold_batch_norms,)
+def project_stem(network: nn.Module) -> nn.Module:
+    """A transposed convolution of a single pixel is a matrix product: the stem, which makes a small picture of ``z``."""
+    for block, position, layer, activation in _pairs(network, nn.ReLU):
+        if block is getattr(network, "stem", None) and Projection.fits(layer):
+            _replace(block, position, Projection(layer, activation))
+    return network
+
+
+def split_by_parity(network: nn.Module) -> nn.Module:
+    """Every transposed convolution of stride 2 as four convolutions, where ``ParitySplit`` fits."""
+    for block, position, layer, activation in _pairs(network, nn.ReLU):
+        if ParitySplit.fits(layer):
+            _replace(block, position, ParitySplit(layer, activation))
+    return network
+
+
+class Projection(nn.Module):
+    """A transposed convolution of a 1x1 picture, and the ReLU after it: float ``[N, D, 1, 1]`` to ``[N, C, k, k]``."""
+
+    def __init__(self, layer: nn.ConvTranspose2d, activation: nn.Module) -> None:
+        super().__init__()
+        dim, channels, *kernel = layer.weight.shape
+        self.shape = channels, *kernel
+        self.linear = nn.Linear(dim, channels * kernel[0] * kernel[1])
+        self.linear.weight = nn.Parameter(layer.weight.flatten(1).t().contiguous(), requires_grad=False)
+        self.linear.bias = nn.Parameter(_bias(layer).repeat_interleave(kernel[0] * kernel[1]), requires_grad=False)
+        self.activation = activation  # before the view, so that a runtime can fuse it into the product
+
+    @staticmethod
+    def fits(layer: nn.ConvTranspose2d) -> bool:
+        return (
+            layer.padding == (0, 0)
+            and layer.output_padding == (0, 0)
+            and layer.dilation == (1, 1)
+            and layer.groups == 1
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        image: Tensor = self.activation(self.linear(z.flatten(1))).view(-1, *self.shape)  # [N, C, k, k]
+        return image
+
+
+class ParitySplit(nn.Module):
+    """A transposed convolution of stride 2 and the ReLU after it: float ``[N, Cin, H, W]`` to ``[N, Cout, 2H', 2W']``.
+
+    Along one axis, with kernel w, padding p and input x, the output is ``y[i] = sum over k of w[k] x[(i + p - k) / 2]``
+    over those k that leave an integer (Dumoulin and Visin 2016, chapter 4). An output of parity r, ``i = 2j + r``, so
+    sees every second tap only, from ``k0 = (r + p) mod 2`` on: with ``c = (r + p - k0) / 2``,
+    ``y[2j + r] = sum over t of w[k0 + 2t] x[j + c - t]``, a convolution of ``j`` with those taps in reverse. Two axes
+    make four small convolutions. None multiplies by the zeros that a transposed convolution stands for, and ONNX
+    Runtime runs them in its blocked layout at the speed of its best kernel. The results are interleaved channels
+    last, where whole pixels are copied; DepthToSpace would copy single numbers and cost more than is gained.
+    """
+
+    def __init__(self, layer: nn.ConvTranspose2d, activation: nn.Module) -> None:
+        super().__init__()
+        self.activation = activation
+        self.parities = nn.ModuleList(_Parity(layer, row, column) for row in (0, 1) for column in (0, 1))
+
+    @staticmethod
+    def fits(layer: nn.ConvTranspose2d) -> bool:
+        even = all((k + more) % 2 == 0 for k, more in zip(layer.kernel_size, layer.output_padding, strict=True))
+        simple = layer.stride == (2, 2) and layer.dilation == (1, 1) and layer.groups == 1
+        return simple and even and min(layer.kernel_size) >= 2 and layer.out_channels >= _FEW_CHANNELS
+
+    def forward(self, x: Tensor) -> Tensor:
+        quarters = [self.activation(parity(x)) for parity in self.parities]  # 4 of [N, C, H, W]
+        _, channels, height, width = quarters[0].shape
+        pixels = cat(quarters, 1).permute(0, 2, 3, 1)  # [N, H, W, 4C]
+        pixels = pixels.reshape(-1, height, width, 2, 2, channels).transpose(2, 3)  # [N, H, 2, W, 2, C]
+        return pixels.reshape(-1, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)  # [N, C, 2H, 2W]
+
+
+class _Parity(nn.Module):
+    """The outputs at one parity of row and column: float ``[N, Cin, H, W]`` to ``[N, Cout, H', W']``."""
+
+    def __init__(self, layer: nn.ConvTranspose2d, row: int, column: int) -> None:
+        super().__init__()
+        assert not isinstance(layer.padding, str), "a transposed convolution takes numbers only"
+        (top, above, below), (left, before, after) = (
+            _taps(parity, kernel, padding, more)
+            for parity, kernel, padding, more in zip(
+                (row, column), layer.kernel_size, layer.padding, layer.output_padding, strict=True
+            )
+        )
+        weight = layer.weight[:, :, top::2, left::2].flip(2, 3).transpose(0, 1).contiguous()  # [Cout, Cin, h, w]
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.bias = nn.Parameter(_bias(layer).clone(), requires_grad=False)
+        self.padding = before, after, above, below
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(F.pad(x, self.padding), self.weight, self.bias)
+
+
+def _taps(parity: int, kernel: int, padding: int, output_padding: int) -> tuple[int, int, int]:
+    """The first tap of a parity, and the zeros before and after the input (below 0: what is cut off)."""
+    first = (parity + padding) % 2
+    shift, taps = (parity + padding - first) // 2, len(range(first, kernel, 2))
+    grown = (kernel + output_padding - 2 * padding - 2) // 2  # H' - H
+    return first, taps - 1 - shift, grown + shift
+
+
+def _bias(layer: nn.ConvTranspose2d) -> Tensor:
+    return layer.bias if layer.bias is not None else layer.weight.new_zeros(layer.out_channels)
+
+
+def _pairs(
+    network: nn.Module, second: type[nn.Module]
+) -> list[tuple[nn.Sequential, int, nn.ConvTranspose2d, nn.Module]]:
+    """Where a transposed convolution is followed by ``second``, last first, so that a pair may be replaced by one module."""
+    return [
+        (block, position, layer, block[position + 1])
+        for block in network.modules()
+        if isinstance(block, nn.Sequential)
+        for position in reversed(range(len(block) - 1))
+        if isinstance(layer := block[position], nn.ConvTranspose2d) and isinstance(block[position + 1], second)
+    ]
+
+
+def _replace(block: nn.Sequential, position: int, module: nn.Module) -> None:
+    """Put one module in the place of a pair."""
+    block[position] = module
+    del block[position + 1]

@@ -1,5 +1,6 @@
 """The page at ``/``."""
 
+import asyncio
 import base64
 import functools
 import html
@@ -17,7 +18,7 @@ _SEED, _COLUMNS, _IMAGES = 7, 12, 48
 async def render(well: Well, base_url: str) -> str:
     """The page as HTML. ``base_url`` is the server's address as the reader knows it."""
     engine = well.engine
-    sheet = await well.on_thread(lambda: _sheet(well))
+    sheet = await asyncio.to_thread(_sheet, well)
     facts = "".join(
         f"<dt>{html.escape(name)}</dt><dd>{html.escape(fact)}</dd>" for name, fact in engine.card.in_words().items()
     )

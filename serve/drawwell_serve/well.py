@@ -1,17 +1,15 @@
-"""The engine behind the event loop: drawn and encoded on a thread of its own, piece by piece."""
+"""The engine behind the event loop: drawn and encoded on the engine's threads, piece by piece."""
 
 import asyncio
-import functools
+from collections import deque
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
 
 from drawwell import wire
 from drawwell.batch import pieces
-from drawwell.engine import PIECE_IMAGES, Engine
-from drawwell.latents import CheckedIndices
+from drawwell.engine import Engine
 from drawwell.pictures import Images
 
 from .requests import Drawing
@@ -27,16 +25,23 @@ class Well:
         self.engine = Engine(settings.generator, settings.provider, settings.threads)
         self.max_count = settings.max_count
         self.fingerprint = self.engine.fingerprint
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="draw")  # a session uses all its threads for one run
 
-    async def on_thread(self, call: Callable[[], Result]) -> Result:
-        """Run ``call`` where images are drawn: nothing that takes long belongs on the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+    async def stream(self, drawing: Drawing, then: Callable[[Images], Result]) -> AsyncIterator[Result]:
+        """Yield what ``then`` makes of each piece, uint8 ``[n, H, W, C]``, in order.
 
-    async def stream(self, drawing: Drawing, encode: Callable[[Images], Result]) -> AsyncIterator[Result]:
-        """Yield each piece, uint8 ``[n, H, W, C]``, encoded, the next only when the last was taken: memory stays bounded."""
-        for piece in pieces(drawing.indices, PIECE_IMAGES):
-            yield await self.on_thread(functools.partial(self._draw, drawing.seed, piece, encode))
+        One piece for each of the engine's threads is drawn ahead, and no more until one was taken: memory stays bounded.
+        """
+        ahead: deque[asyncio.Future[Result]] = deque()
+        try:
+            for piece in pieces(drawing.indices, self.engine.piece_images):
+                ahead.append(asyncio.wrap_future(self.engine.submit(drawing.seed, piece, then)))
+                if len(ahead) > self.engine.threads:
+                    yield await ahead.popleft()
+            while ahead:
+                yield await ahead.popleft()
+        finally:
+            for future in ahead:
+                future.cancel()
 
     async def draw(self, drawing: Drawing) -> Images:
         """Draw all images of a small request: uint8 ``[n, H, W, C]``."""
@@ -50,9 +55,5 @@ class Well:
             wire.FINGERPRINT: self.fingerprint,
         }
 
-    def _draw(self, seed: int, piece: CheckedIndices, encode: Callable[[Images], Result]) -> Result:
-        return encode(self.engine.draw(seed, piece))
-
     def close(self) -> None:
-        self._thread.shutdown()
         self.engine.close()

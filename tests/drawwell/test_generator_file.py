@@ -1,14 +1,17 @@
 """What is refused before anything is run."""
 
+import base64
+import dataclasses
 import hashlib
 import random
+import zlib
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
-from drawwell.card import KnownAnswers, ModelCard
+from drawwell.card import FORMAT_VERSION, FeatureDistance, KnownAnswers, ModelCard, Parity
 from drawwell.errors import GeneratorFileError
 from drawwell.generator_file import FILE_LIMIT_BYTES, read_generator, seal
 from tests import graphs
@@ -28,13 +31,13 @@ def test_a_whole_file_tells_its_card_and_digest(plain: Path) -> None:
 def test_every_flip_and_cut_is_caught_by_the_seal(tmp_path: Path, tiny_generator: Path) -> None:
     whole, damaged = tiny_generator.read_bytes(), tmp_path / "damaged.onnx"
     chance = random.Random(0)
-    for _ in range(150):
+    for _ in range(350):
         flipped = bytearray(whole)
         flipped[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
         damaged.write_bytes(flipped)
         with pytest.raises(GeneratorFileError, match=r"is damaged|does not end with a seal"):
             read_generator(damaged)
-    for _ in range(50):
+    for _ in range(150):
         damaged.write_bytes(whole[: chance.randrange(len(whole))])
         with pytest.raises(GeneratorFileError, match="cut short"):
             read_generator(damaged)
@@ -69,8 +72,9 @@ def test_a_gigantic_file_is_refused_unread(tmp_path: Path) -> None:
         read_generator(file)
 
 
-@pytest.mark.parametrize("location", ["weights.bin", "../weights.bin", "/etc/passwd"])
+@pytest.mark.parametrize("location", ["weights.bin", "../weights.bin", "/etc/passwd", "link.bin"])
 def test_external_data_is_refused(tmp_path: Path, location: str) -> None:
+    (tmp_path / "link.bin").symlink_to("/etc/passwd")
     model = graphs.plain_model()
     tensor = model.graph.initializer[0]
     tensor.ClearField("raw_data")
@@ -87,8 +91,9 @@ def test_operators_of_other_domains_are_refused(tmp_path: Path, domain: str) -> 
 
 
 def test_another_format_version_says_what_to_do(tmp_path: Path) -> None:
-    file = graphs.write(tmp_path / "newer.onnx", graphs.plain_model(), graphs.card(format_version=2))
-    with pytest.raises(GeneratorFileError, match="is written in format 2, this drawwell reads format 1"):
+    file = graphs.write(tmp_path / "newer.onnx", graphs.plain_model(), graphs.card(format_version=FORMAT_VERSION + 1))
+    said = f"is written in format {FORMAT_VERSION + 1}, this drawwell reads format {FORMAT_VERSION}"
+    with pytest.raises(GeneratorFileError, match=said):
         read_generator(file)
 
 
@@ -119,6 +124,15 @@ def test_the_card_is_told_in_words() -> None:
     words = ModelCard.in_words(graphs.card())
     assert words["Images"] == "2 x 3 pixels, grey"
     assert words["Quality"] == "not measured"
+    assert words["Parity"] == "at most 0 of 255 levels from torch over 0 images"
+
+
+def test_rounded_numbers_are_told_in_words() -> None:
+    parity = Parity(8192, (1, 7), 0.756, 7, 146, 0.2, FeatureDistance("features of D", 4096, 0.0124, 0.0131))
+    assert parity.in_words() == (
+        "at most 146 of 255 levels from torch over 8,192 images, 0.76 on average, 99 % within 7; "
+        "Frechet distance 0.0131 where torch's own is 0.0124 (features of D)"
+    )
 
 
 def test_known_answers_see_every_channel_and_stay_small() -> None:
@@ -128,5 +142,8 @@ def test_known_answers_see_every_channel_and_stay_small() -> None:
         changed = images.copy()
         changed[..., channel] = 9
         assert known.distance(changed) == 9
+    unpacked_large = base64.b64encode(zlib.compress(bytes(10**7))).decode()
+    with pytest.raises(GeneratorFileError, match="known answers cannot be read"):
+        dataclasses.replace(known, pixels=unpacked_large).distance(images)
     noise = np.random.default_rng(0).integers(0, 256, images.shape).astype(np.uint8)
     assert len(KnownAnswers.of(0, (0, 1), noise, 1).pixels) < 4000

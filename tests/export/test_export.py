@@ -1,24 +1,54 @@
 """Contract 3: the generator file."""
 
 import copy
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import onnx
 import pytest
 import torch
 
+from drawwell.card import Target
 from drawwell.engine import Engine
 from drawwell.generator_file import read_generator
 from drawwell.latents import latents
-from drawwell_export import graph, parity
+from drawwell_export import graph, parity, quantise
 from drawwell_export.main import export
 from drawwell_export.parity import ParityError
+from drawwell_export.targets import RECIPES
 from drawwell_train import checkpoint, state
 from drawwell_train.checkpoint import Checkpoint
 from drawwell_train.config import TrainConfig, digest
+from drawwell_train.networks import Discriminator
 from tests.conftest import drawwell
 from tests.export.test_rewrites import trained
+
+
+@pytest.fixture(scope="module")
+def run64(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """Narrow, 64 px and in colour, with batch norms that have seen something."""
+    return untrained(64, 3, "normal", tmp_path_factory.mktemp("run"), width=8)
+
+
+@pytest.fixture(scope="module")
+def targets(run64: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Mapping[Target, Path]:
+    """One checkpoint, exported for every target."""
+    files = {target: tmp_path_factory.mktemp("targets") / f"{target}.onnx" for target in get_args(Target)}
+    for target, file in files.items():
+        export(run64, file, target).close()
+    return files
+
+
+def untrained(size: int, channels: int, prior: str, out: Path, width: int = 4) -> Checkpoint:
+    config = TrainConfig("noise", out=out, size=size, channels=channels, width=width, prior=prior, latent_dim=12)  # type: ignore[arg-type]
+    built = state.build(config, torch.device("cpu"))
+    for parameter in built.discriminator.parameters():  # so that its features tell images apart
+        parameter.data.mul_(20 if parameter.dim() == 4 else 1)
+    built.averaged.load_state_dict(trained(size, channels, width).state_dict())
+    return Checkpoint(1, config, state.to_tensors(built))
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +64,51 @@ def test_inputs_and_outputs_are_those_of_the_contract(model: onnx.ModelProto) ->
     assert [d.dim_param or d.dim_value for d in images.type.tensor_type.shape.dim] == ["N", 28, 28, 1]
 
 
-def test_the_graph_is_standard_folded_and_of_the_lowest_opset(model: onnx.ModelProto) -> None:
+@pytest.mark.parametrize("target", get_args(Target))
+def test_every_target_is_standard_and_of_the_lowest_opset(targets: Mapping[Target, Path], target: Target) -> None:
+    model = onnx.load(targets[target])
     kinds = [node.op_type for node in model.graph.node]
     assert "BatchNormalization" not in kinds
-    assert kinds.count("ConvTranspose") == 3
+    assert {  # transposed convolutions, ordinary ones, integer ones
+        "portable": (5, 0, 0),
+        "cpu": (1, 12, 0),
+        "cpu-int8": (1, 0, 12),
+        "cuda": (4, 0, 0),
+    }[target] == tuple(kinds.count(kind) for kind in ("ConvTranspose", "Conv", "QLinearConv"))
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 14)]
     assert model.ir_version == 7
     onnx.checker.check_model(model, full_check=True)
+
+
+@pytest.mark.parametrize("target", get_args(Target))
+def test_every_target_draws_torchs_pixels_within_what_its_card_says(
+    targets: Mapping[Target, Path], run64: Checkpoint, target: Target
+) -> None:
+    engine = Engine(targets[target])
+    assert engine.card.target == target
+    found, allowed = engine.card.parity, RECIPES[target]
+    assert found.addresses == allowed.addresses
+    assert found.max_levels <= allowed.max_levels
+    assert found.mean_levels <= allowed.mean_levels
+    generator = state.load_averaged(run64.config, run64.tensors)
+    distance = np.abs(
+        engine.generate(7, 300).images - parity.by_torch(generator)(latents(7, range(300), 12)).astype(int)
+    )
+    assert distance.mean() <= 2 * found.mean_levels + 0.01
+    assert distance.max() <= max(allowed.max_levels, found.max_levels + 20 if target == "cpu-int8" else 0)
+
+
+def test_int8_says_what_it_costs(targets: Mapping[Target, Path]) -> None:
+    report = read_generator(targets["cpu-int8"]).card.parity
+    assert report.feature_distance is not None
+    assert report.feature_distance.images >= 4096
+    assert 0 < report.feature_distance.floor < report.feature_distance.drawn
+    assert 0 < report.mean_levels < report.p99_levels <= report.max_levels
+    assert read_generator(targets["cpu"]).card.parity.feature_distance is None
+
+
+def test_float16_is_half_the_size(targets: Mapping[Target, Path]) -> None:
+    assert targets["cuda"].stat().st_size < 0.7 * targets["portable"].stat().st_size
 
 
 def test_the_file_says_nothing_of_the_machine_that_made_it(tiny_generator: Path) -> None:
@@ -84,26 +152,40 @@ def test_an_earlier_step_can_be_exported(tiny_run: Path, tiny_generator: Path, t
     ("size", "channels", "prior"), [(28, 3, "uniform"), (32, 1, "normal"), (64, 3, "normal"), (128, 1, "uniform")]
 )
 def test_every_size_and_colour_is_exported(tmp_path: Path, size: int, channels: int, prior: str) -> None:
-    config = TrainConfig("noise", out=tmp_path, size=size, channels=channels, width=4, prior=prior, latent_dim=12)  # type: ignore[arg-type]
-    built = state.build(config, torch.device("cpu"))
-    built.averaged.load_state_dict(trained(size, channels).state_dict())
-    engine = export(Checkpoint(1, config, state.to_tensors(built)), tmp_path / "generator.onnx")
+    engine = export(untrained(size, channels, prior, tmp_path), tmp_path / "generator.onnx")
     assert engine.card.image_shape == (size, size, channels)
+    assert engine.card.target == "cpu"
     assert engine.generate(0, 3).images.std() > 1
 
 
 def test_a_graph_that_draws_other_pixels_is_refused() -> None:
-    generator = trained(28, 1)
+    generator, recipe = trained(28, 1), RECIPES["cpu"]
     other = copy.deepcopy(generator)
     other.get_parameter("head.0.bias").data.fill_(0.1)
-    with pytest.raises(ParityError, match=r"off by \d+ levels from torch, 1 are allowed: no file was written"):
-        parity.measure(generator, graph.export(other, 12), 12, "normal")
+    said = r"off by [\d.]+ levels on average and \d+ at most from torch, 1 and 1 are allowed: no file was written"
+    with pytest.raises(ParityError, match=said):
+        parity.measure(
+            generator,
+            Discriminator(28, 1, 4),
+            graph.export(other, 12, recipe.rewrites),
+            recipe,
+            latents(0, range(64), 12),
+        )
+
+
+def test_int8_beyond_its_mean_error_is_refused(
+    run64: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantise, "PERCENTILE", 50)
+    with pytest.raises(ParityError, match=r"1\.5 and 255 are allowed: no file was written"):
+        export(run64, tmp_path / "generator.onnx", "cpu-int8")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_fails_leaves_nothing_behind(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parity, "TOLERANCE_LEVELS", -1)
+    monkeypatch.setitem(RECIPES, "cpu", dataclasses.replace(RECIPES["cpu"], max_levels=-1))
     with pytest.raises(ParityError):
         export(checkpoint.find(tiny_run, None)[0], tmp_path / "generator.onnx")
     assert list(tmp_path.iterdir()) == []
@@ -117,7 +199,9 @@ def test_a_file_that_draws_wrong_when_read_back_leaves_the_old_one(
     out = tmp_path / "generator.onnx"
     export(checkpoint.find(tiny_run, None)[0], out)
     before = out.read_bytes()
-    wrong = parity.known_answers(trained(28, 1), 12, "normal")
+    generator = trained(28, 1)
+    model = graph.export(generator, 12, RECIPES["cpu"].rewrites)
+    wrong = parity.known_answers(generator, model, RECIPES["cpu"], 12, "normal")
     monkeypatch.setattr(parity, "known_answers", lambda *_: wrong)
     with pytest.raises(ProviderError, match="known answers are off"):
         export(checkpoint.find(tiny_run, None)[0], out)

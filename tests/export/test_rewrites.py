@@ -1,32 +1,94 @@
-"""A rewrite leaves the pixels as they are."""
+"""A rewrite leaves the images as they are."""
 
 import copy
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
-from drawwell_export.rewrites import fold_batch_norms
+from drawwell_export.rewrites import ParitySplit, Projection, fold_batch_norms, project_stem, split_by_parity
 from drawwell_train.networks import Generator
 
 
-def trained(size: int, channels: int) -> Generator:
-    """With batch norms that have seen something."""
+def trained(size: int, channels: int, width: int = 4) -> Generator:
+    """With batch norms that have seen something, and images of some contrast."""
     torch.manual_seed(0)
-    generator = Generator(size, channels, 12, 4)
+    generator = Generator(size, channels, 12, width)
     for module in generator.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.3)
             nn.init.normal_(module.bias, 0.0, 0.3)
+    generator.get_parameter("head.0.weight").data.mul_(20)
     for _ in range(5):
         generator(torch.randn(16, 12) * 3)
-    return generator.eval()
+    return generator.eval().requires_grad_(False)
 
 
 @pytest.mark.parametrize(("size", "channels"), [(28, 1), (32, 3), (64, 1), (128, 3)])
-def test_folded_batch_norms_leave_the_images_equal(size: int, channels: int) -> None:
+def test_the_rewrites_leave_the_images_equal(size: int, channels: int) -> None:
     generator = trained(size, channels)
-    folded = fold_batch_norms(copy.deepcopy(generator))
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
     z = torch.randn(9, 12)
-    assert torch.allclose(folded(z), generator(z), atol=2e-5)
+    wanted = generator(z)
+    network: nn.Module = copy.deepcopy(generator)
+    for rewrite in (fold_batch_norms, project_stem, split_by_parity):
+        network = rewrite(network)
+        torch.testing.assert_close(network(z), wanted, atol=2e-5, rtol=0)
+    kinds = [type(module) for module in network.modules()]
+    assert nn.BatchNorm2d not in kinds
+    assert kinds.count(Projection) == 1
+    assert kinds.count(ParitySplit) == len(generator.body)
+    assert kinds.count(nn.ConvTranspose2d) == 1  # the last, to the image's channels
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    kernel=st.tuples(st.integers(2, 7), st.integers(2, 7)),
+    padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    more=st.tuples(st.integers(0, 1), st.integers(0, 1)),
+    pixels=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    bias=st.booleans(),
+)
+def test_four_convolutions_equal_one_transposed(
+    kernel: tuple[int, int], padding: tuple[int, int], more: tuple[int, int], pixels: tuple[int, int], bias: bool
+) -> None:
+    layer = nn.ConvTranspose2d(6, 5, kernel, 2, padding, more, bias=bias).requires_grad_(False)
+    smallest = min(2 * (p - 1) - 2 * pad + k + m for k, pad, m, p in zip(kernel, padding, more, pixels, strict=True))
+    even = all((k + m) % 2 == 0 for k, m in zip(kernel, more, strict=True))
+    assert ParitySplit.fits(layer) == even
+    if not even or smallest < 2:
+        return
+    x = torch.randn(2, 6, *pixels)
+    torch.testing.assert_close(ParitySplit(layer, nn.ReLU())(x), torch.relu(layer(x)), atol=1e-5, rtol=0)
+
+
+def test_a_kernel_of_5_splits_into_3x3_3x2_2x3_and_2x2() -> None:
+    split = ParitySplit(nn.ConvTranspose2d(6, 5, 5, 2, 2, 1), nn.ReLU())
+    assert sorted(tuple(parity.get_parameter("weight").shape[2:]) for parity in split.parities) == [
+        (2, 2),
+        (2, 3),
+        (3, 2),
+        (3, 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.ConvTranspose2d(6, 5, 4, 1, 1),
+        nn.ConvTranspose2d(6, 5, 4, 3, 1),
+        nn.ConvTranspose2d(6, 5, 3, 2, 1),
+        nn.ConvTranspose2d(6, 5, 4, 2, 1, dilation=2),
+        nn.ConvTranspose2d(6, 6, 4, 2, 1, groups=2),
+        nn.ConvTranspose2d(6, 3, 4, 2, 1),
+    ],
+    ids=["stride 1", "stride 3", "odd output", "dilated", "grouped", "to colours"],
+)
+def test_what_does_not_fit_stays_and_is_right(layer: nn.ConvTranspose2d) -> None:
+    network = nn.Sequential(layer, nn.ReLU())
+    x = torch.randn(2, 6, 5, 5)
+    wanted = network(x)
+    rewritten = split_by_parity(network)
+    assert next(iter(rewritten.children())) is layer
+    assert torch.equal(rewritten(x), wanted)

@@ -33,7 +33,7 @@ class Generator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, z: Tensor) -> Tensor:
-        x = self.stem(z[:, :, None, None])  # [N, wide, 4, 4], or 7x7
+        x = self.stem(z.reshape(-1, z.shape[1], 1, 1))  # [N, wide, 4, 4], or 7x7
         x = self.body(x)  # [N, width, S/2, S/2]
         images: Tensor = self.head(x)  # [N, C, S, S]
         return images
@@ -51,10 +51,14 @@ class Discriminator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = self.stem(images)  # [N, width, S/2, S/2]
-        x = self.body(x)  # [N, wide, 4, 4], or 7x7
-        logits: Tensor = self.head(x).flatten()  # [N]
+        logits: Tensor = self.head(self.features(images)).flatten()  # [N]
         return logits
+
+    def features(self, images: Tensor) -> Tensor:
+        """The last feature map: float32 ``[N, wide, 4, 4]``, or 7x7."""
+        x = self.stem(images)  # [N, width, S/2, S/2]
+        features: Tensor = self.body(x)  # [N, wide, 4, 4], or 7x7
+        return features
 
 
 def _features(size: int, width: int) -> list[int]:
@@ -89,3 +93,8 @@ def _initialise(module: nn.Module) -> None:
 def to_pixels(images: Tensor) -> Tensor:
     """Float ``[N, C, H, W]`` in [-1, 1] to uint8 ``[N, H, W, C]``: scaled to [0, 255], rounded half to even. In the exported graph too."""
     return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def to_images(pixels: Tensor) -> Tensor:
+    """The inverse: uint8 ``[N, H, W, C]`` to float32 ``[N, C, H, W]`` in [-1, 1]."""
+    return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1

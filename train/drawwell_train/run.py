@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import filelock
-from PIL import Image
 
 from drawwell.errors import DrawwellError
-from drawwell.pictures import Images, contact_sheet, to_picture
+from drawwell.pictures import Images, contact_sheet, to_png
 from drawwell_train.config import TrainConfig, to_dict
 
 
@@ -58,8 +57,7 @@ class Run:
     def save_sheet(self, images: Images, step: int) -> Path:
         """Write uint8 ``[N, H, W, C]`` as ``samples/step-*.png``."""
         file = self.path / "samples" / f"step-{step:08d}.png"
-        picture: Image.Image = to_picture(contact_sheet(images))
-        picture.save(file)
+        file.write_bytes(to_png(contact_sheet(images)))
         return file
 
 

@@ -36,12 +36,17 @@ def build_generator(config: TrainConfig) -> Generator:
     return Generator(config.size, config.channels, config.latent_dim, config.width)
 
 
+def build_discriminator(config: TrainConfig) -> Discriminator:
+    assert config.size is not None and config.channels is not None, "the configuration is not resolved"
+    return Discriminator(config.size, config.channels, config.width)
+
+
 def build(config: TrainConfig, device: torch.device) -> TrainState:
     """A fresh state, a pure function of ``config.seed``."""
     assert config.size is not None and config.channels is not None, "the configuration is not resolved"
     torch.manual_seed(config.seed)
     generator = build_generator(config)
-    discriminator = Discriminator(config.size, config.channels, config.width)
+    discriminator = build_discriminator(config)
     generator, discriminator = (net.to(device, memory_format=torch.channels_last) for net in (generator, discriminator))  # type: ignore[call-overload]
     averaged = copy.deepcopy(generator).eval().requires_grad_(False)
     return TrainState(generator, discriminator, averaged, _adam(generator, config), _adam(discriminator, config))
@@ -111,3 +116,10 @@ def load_averaged(config: TrainConfig, tensors: Mapping[str, Tensor]) -> Generat
     generator = build_generator(config)
     generator.load_state_dict(_below(tensors, "averaged"))
     return generator.eval().requires_grad_(False)
+
+
+def load_discriminator(config: TrainConfig, tensors: Mapping[str, Tensor]) -> Discriminator:
+    """The discriminator of a checkpoint, in evaluation mode."""
+    discriminator = build_discriminator(config)
+    discriminator.load_state_dict(_below(tensors, "discriminator"))
+    return discriminator.eval().requires_grad_(False)

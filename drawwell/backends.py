@@ -1,0 +1,142 @@
+"""Where images are drawn: the processor's cores, or a CUDA device. Both take rows of latents and give rows of pixels."""
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from drawwell.card import ModelCard
+from drawwell.errors import DeviceMemoryError, ProviderError, RequestError
+from drawwell.generator_file import GeneratorFile
+from drawwell.session import Provider, open_cpu, open_cuda
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+Feeds = dict[str, npt.NDArray[Any]]
+Images = npt.NDArray[np.uint8]
+
+CPU_PIECE_IMAGES = 16
+"""One thread is as fast with 16 as with 64 at once (`make bench-engine`), and short requests wait for less."""
+CUDA_BATCH_IMAGES = 256
+
+_OUT_OF_MEMORY = ("out of memory", "failed to allocate memory", "alloc_failed")
+
+
+class Backend(Protocol):
+    """Draws pieces of at most ``piece_images`` rows on up to ``threads`` threads at once."""
+
+    provider: str
+    threads: int
+    piece_images: int
+
+    def run(self, feeds: Feeds, alone: bool) -> Images:
+        """Draw one piece; ``alone`` says that nothing else is drawn meanwhile. Raises ``ProviderError`` where that fails."""
+        ...
+
+
+def open_backend(file: GeneratorFile, provider: Provider, threads: int | None, cuda_graph: bool) -> Backend:
+    """The device where there is one and the CPU was not asked for. Raises as ``session.open_cuda`` does."""
+    if threads is not None and threads < 1:
+        raise RequestError(f"threads must be at least 1, not {threads}")
+    session = open_cuda(file, provider, cuda_graph)
+    return CpuBackend(file, threads or cores()) if session is None else CudaBackend(session, file.card)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class CpuBackend:
+    """Pieces run side by side, each on one core, through one session: no core ever waits for another, and all share the
+    weights in the cache. A few images alone, fewer than the cores, run through a second session that has every core.
+    """
+
+    provider = "cpu"
+    piece_images = CPU_PIECE_IMAGES
+
+    def __init__(self, file: GeneratorFile, threads: int) -> None:
+        self.threads = threads
+        self._one_core = open_cpu(file, 1)
+        self._all_cores = open_cpu(file, threads) if threads > 1 else self._one_core
+
+    def run(self, feeds: Feeds, alone: bool) -> Images:
+        session = self._all_cores if alone and len(feeds["z"]) < self.threads else self._one_core
+        try:
+            images: Images = session.run(["images"], feeds)[0]
+        except Exception as error:  # onnxruntime's exceptions have no common base but this one
+            raise _failure(self.provider, error) from error
+        return images
+
+
+class CudaBackend:
+    """Every run has one shape, padded, in buffers that stay on the device: cuDNN picks its algorithms by shape, and another
+    algorithm adds in another order. The shape is settled here, halved until a run fits into the device's memory.
+    """
+
+    provider = "cuda"
+    threads = 2
+    """One makes latents and hands pixels on while the other draws."""
+
+    def __init__(
+        self,
+        session: "onnxruntime.InferenceSession",
+        card: ModelCard,
+        batch: int = CUDA_BATCH_IMAGES,
+        device: str = "cuda",
+    ) -> None:
+        self._session, self._card, self._device = session, card, device
+        self._drawing = threading.Lock()
+        self.piece_images = self._settle(batch)
+
+    def run(self, feeds: Feeds, alone: bool) -> Images:  # noqa: ARG002 - one shape serves both
+        rows = len(feeds["z"])
+        with self._drawing:
+            for name, values in feeds.items():
+                self._staging[name][:rows] = values
+                self._staging[name][rows:] = 0
+                self._inputs[name].update_inplace(self._staging[name])
+            try:
+                self._session.run_with_iobinding(self._binding)
+                images: Images = self._output.numpy()[:rows].copy()  # the next run writes there
+            except Exception as error:  # as above
+                raise _failure(self.provider, error) from error
+        return images
+
+    def _settle(self, batch: int) -> int:
+        while True:
+            try:
+                self._bind(batch)
+                self._session.run_with_iobinding(self._binding)
+                return batch
+            except Exception as error:  # as above
+                failure = _failure(self.provider, error)
+                if batch == 1 or not isinstance(failure, DeviceMemoryError):
+                    raise failure from error
+                batch //= 2
+
+    def _bind(self, batch: int) -> None:
+        from onnxruntime import OrtValue
+
+        self._staging: Feeds = {"z": np.zeros((batch, self._card.latent_dim), np.float32)}
+        if self._card.class_names:
+            self._staging["label"] = np.zeros(batch, np.int64)
+        self._inputs = {
+            name: OrtValue.ortvalue_from_numpy(values, self._device, 0) for name, values in self._staging.items()
+        }
+        shape = [batch, *self._card.image_shape]
+        self._output = OrtValue.ortvalue_from_shape_and_type(shape, np.uint8, self._device, 0)
+        self._binding = self._session.io_binding()
+        for name, value in self._inputs.items():
+            self._binding.bind_ortvalue_input(name, value)
+        self._binding.bind_ortvalue_output("images", self._output)
+
+
+def _failure(provider: str, error: Exception) -> ProviderError:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    if any(words in str(error).lower() for words in _OUT_OF_MEMORY):
+        return DeviceMemoryError(f"the memory of {provider} is full: the same request may do later ({reason})")
+    return ProviderError(f"drawing failed on {provider} ({reason})")

@@ -1,0 +1,35 @@
+"""What a generator can be exported for, and what each target may cost."""
+
+from dataclasses import dataclass
+
+import torch
+
+from drawwell.card import Target
+from drawwell_export.graph import Rewrite
+from drawwell_export.rewrites import fold_batch_norms, project_stem, split_by_parity
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the graph of a target is made, and how far from torch's its pixels may be, in levels of 255."""
+
+    rewrites: tuple[Rewrite, ...]
+    max_levels: int
+    mean_levels: float
+    dtype: torch.dtype = torch.float32
+    int8: bool = False
+    addresses: int = 1024
+
+
+_FLOAT_LEVELS = 1
+"""Two float32 kernels add in different orders, which moves a value across a rounding border now and then."""
+
+RECIPES: dict[Target, Recipe] = {
+    "portable": Recipe((fold_batch_norms,), _FLOAT_LEVELS, _FLOAT_LEVELS),
+    "cpu": Recipe((fold_batch_norms, project_stem, split_by_parity), _FLOAT_LEVELS, _FLOAT_LEVELS),
+    "cpu-int8": Recipe(
+        (fold_batch_norms, project_stem, split_by_parity), max_levels=255, mean_levels=1.5, int8=True, addresses=8192
+    ),
+    # transposed convolutions stay: cuDNN has them for tensor cores, and they need no interleaving
+    "cuda": Recipe((fold_batch_norms, project_stem), max_levels=4, mean_levels=0.5, dtype=torch.float16),
+}
