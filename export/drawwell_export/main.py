@@ -13,11 +13,14 @@ from drawwell.engine import Engine
 from drawwell.errors import DrawwellError
 from drawwell.generator_file import seal
 from drawwell_export import graph, parity
-from drawwell_export.quantise import CALIBRATION_IMAGES, quantise
+from drawwell_export.quantise import CALIBRATION_IMAGES, calibrate, quantise
 from drawwell_export.targets import RECIPES
 from drawwell_train.checkpoint import Checkpoint, find
 from drawwell_train.config import digest, images_per_step
 from drawwell_train.state import load_averaged, load_discriminator
+
+_BRIGHTEST = 16
+"""Known answers of an int8 file beside the usual: a processor whose sums of integers overflow errs in the brightest first."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,12 @@ def export(checkpoint: Checkpoint, out: Path, target: Target = "cpu") -> Engine:
     config, recipe = checkpoint.config, RECIPES[target]
     generator = load_averaged(config, checkpoint.tensors)
     model = graph.export(generator, config.latent_dim, recipe.rewrites, recipe.dtype)
+    known: tuple[int, ...] = parity.KNOWN_INDICES
     if recipe.int8:  # calibrated on addresses that parity does not look at
-        model = quantise(
-            model, parity.prior_sample(CALIBRATION_IMAGES, config.latent_dim, config.prior, recipe.addresses)
-        )
+        first = recipe.addresses
+        calibration = calibrate(model, parity.prior_sample(CALIBRATION_IMAGES, config.latent_dim, config.prior, first))
+        model = quantise(model, calibration)
+        known += tuple(first + place for place in calibration.brightest(_BRIGHTEST))
     discriminator = load_discriminator(config, checkpoint.tensors)
     z = parity.prior_sample(recipe.addresses, config.latent_dim, config.prior)
     assert config.size is not None and config.channels is not None, "a checkpoint's configuration is resolved"
@@ -79,7 +84,7 @@ def export(checkpoint: Checkpoint, out: Path, target: Target = "cpu") -> Engine:
             config_sha256=digest(config),
         ),
         parity=parity.measure(generator, discriminator, model, recipe, z),
-        known_answers=parity.known_answers(generator, model, recipe, config.latent_dim, config.prior),
+        known_answers=parity.known_answers(generator, model, recipe, config.latent_dim, config.prior, known),
     )
     return _write(seal(model, card), out)
 

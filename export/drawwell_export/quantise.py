@@ -7,6 +7,7 @@ moves numbers moves bytes; the stem and the last layer stay in float.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,16 +26,41 @@ _MOVES = frozenset({"Concat", "Reshape", "Transpose"})
 _ZERO = "zero_point"
 
 
-def quantise(model: onnx.ModelProto, z: npt.NDArray[np.float32]) -> onnx.ModelProto:
-    """Return ``model`` with every Conv and its Relu as one QLinearConv, calibrated on latents ``z`` float32 ``[N, D]``.
+@dataclass(frozen=True)
+class Calibration:
+    """What was seen of a float graph's activations."""
 
-    The largest number that an activation can hold is the ``PERCENTILE`` of its values, mean over batches of 64.
-    """
-    plan = _Plan(model)
-    ranges = _ranges(model, plan.observed(), z)
+    ranges: Mapping[str, float]
+    """By tensor, the largest number that it can hold: the ``PERCENTILE`` of its values, mean over batches of 64."""
+    beyond: npt.NDArray[np.int64]
+    """For each image, int64 ``[N]``, how many of its activations lie beyond the range: where integers are largest."""
+
+    def brightest(self, count: int) -> list[int]:
+        """The images, by their place in the sample, in which sums of integers come nearest to an overflow."""
+        return sorted(np.argsort(-self.beyond, kind="stable")[:count].tolist())
+
+
+def calibrate(model: onnx.ModelProto, z: npt.NDArray[np.float32]) -> Calibration:
+    """Draw latents ``z``, float32 ``[N, D]``, with the float graph, and look at what is to become bytes."""
+    observed, names = onnx.ModelProto(), _Plan(model).observed()
+    observed.CopyFrom(model)
+    observed.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
+    session = onnxruntime.InferenceSession(observed.SerializeToString(), session_options(cores()))
+    ranges, beyond = [], []
+    for first in range(0, len(z), 64):
+        seen = session.run(names, {"z": z[first : first + 64]})
+        ranges.append([np.percentile(values, PERCENTILE) for values in seen])
+        beyond.append(
+            sum((values > most).reshape(len(values), -1).sum(1) for values, most in zip(seen, ranges[-1], strict=True))
+        )
+    return Calibration(dict(zip(names, np.mean(ranges, axis=0).tolist(), strict=True)), np.concatenate(beyond))
+
+
+def quantise(model: onnx.ModelProto, calibration: Calibration) -> onnx.ModelProto:
+    """Return ``model`` with every Conv and its Relu as one QLinearConv."""
     quantised = onnx.ModelProto()
     quantised.CopyFrom(model)
-    _Writer(quantised, plan, ranges).write()
+    _Writer(quantised, _Plan(model), calibration.ranges).write()
     onnx.checker.check_model(quantised, full_check=True)
     return quantised
 
@@ -162,15 +188,3 @@ def _weight_scales(
     largest = np.abs(weights).reshape(len(weights), -1).max(1) / 127
     scales: npt.NDArray[np.float32] = np.maximum(largest, np.abs(bias) / (scale * 2**30)).astype(np.float32)
     return np.where(scales > 0, scales, np.float32(1))
-
-
-def _ranges(model: onnx.ModelProto, names: list[str], z: npt.NDArray[np.float32]) -> dict[str, float]:
-    observed = onnx.ModelProto()
-    observed.CopyFrom(model)
-    observed.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
-    session = onnxruntime.InferenceSession(observed.SerializeToString(), session_options(cores()))
-    seen = [
-        [np.percentile(values, PERCENTILE) for values in session.run(names, {"z": z[first : first + 64]})]
-        for first in range(0, len(z), 64)
-    ]
-    return dict(zip(names, np.mean(seen, axis=0).tolist(), strict=True))

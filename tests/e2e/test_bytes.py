@@ -39,7 +39,8 @@ def test_in_batches(file: Path, wanted: np.ndarray, batch: int) -> None:
 
 
 def test_from_two_threads_at_once(file: Path, wanted: np.ndarray) -> None:
-    engine, drawn = Engine(file), {}
+    engine = Engine(file)
+    drawn: dict[int, np.ndarray] = {}
 
     def draw(caller: int) -> None:
         drawn[caller] = np.concatenate([engine.generate(SEED, 7, first).images for first in range(0, COUNT, 7)])
@@ -49,8 +50,9 @@ def test_from_two_threads_at_once(file: Path, wanted: np.ndarray) -> None:
         caller.start()
     for caller in callers:
         caller.join()
-    for caller in range(2):
-        np.testing.assert_array_equal(drawn[caller], wanted)
+    assert len(drawn) == 2
+    for images in drawn.values():
+        np.testing.assert_array_equal(images, wanted)
 
 
 @pytest.mark.parametrize("threads", [1, 4])
