@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 export BENTOML_DO_NOT_TRACK ?= True
 
-.PHONY: help serve test test-gpu lint train bench bench-gpu bento clean
+.PHONY: help serve test test-gpu lint train bench bench-engine bench-gpu bento clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,7 +45,11 @@ bench: .venv/all  ## measure what the README claims; needs a machine with nothin
 	$(BIN)/python -m benchmarks.latents
 	$(BIN)/python -m benchmarks.serving
 
-bench-gpu: .venv/all  ## the same on a CUDA device
+bench-engine: .venv/all  ## measure the engine beside the plain export, and write the README's table
+	$(BIN)/python -m benchmarks.engine
+
+bench-gpu: .venv/all  ## measure on a CUDA device (install drawwell[gpu] in place of drawwell[cpu] first)
+	$(BIN)/python -m benchmarks.gpu
 	$(BIN)/python -m benchmarks.serving --provider cuda
 
 bento: .venv/serve  ## build a bento with GENERATOR=file in it

@@ -41,7 +41,7 @@ def open_backend(file: GeneratorFile, provider: Provider, threads: int | None, c
     """The device where there is one and the CPU was not asked for. Raises as ``session.open_cuda`` does."""
     if threads is not None and threads < 1:
         raise RequestError(f"threads must be at least 1, not {threads}")
-    session = open_cuda(file, provider, cuda_graph)
+    session = open_cuda(file, provider, {"enable_cuda_graph": "1"} if cuda_graph else {})
     return CpuBackend(file, threads or cores()) if session is None else CudaBackend(session, file.card)
 
 

@@ -18,7 +18,7 @@ from drawwell.errors import DrawwellError, RequestError
 from drawwell.generator_file import read_generator
 from drawwell.latents import CheckedIndices, random_seed
 from drawwell.opening import find_file, is_url, open_generator
-from drawwell.pictures import contact_sheet, to_png
+from drawwell.pictures import contact_sheet, to_png, to_pngs
 from drawwell.session import Provider
 from drawwell.terminal import console
 from drawwell.wire import npy_header
@@ -140,8 +140,8 @@ def _write_npy(file: Path, well: Generator, seed: int, indices: CheckedIndices) 
 def _write_folder(folder: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
     folder.mkdir(exist_ok=True)
     for batch in _drawn(well, seed, indices):
-        for index, image in zip(batch.indices, batch.images, strict=True):
-            (folder / f"{seed}-{index}.png").write_bytes(to_png(image))
+        for index, png in zip(batch.indices, to_pngs(batch.images), strict=True):
+            (folder / f"{seed}-{index}.png").write_bytes(png)
 
 
 def _drawn(well: Generator, seed: int, indices: CheckedIndices) -> Iterator[Batch]:

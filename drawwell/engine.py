@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from drawwell.backends import Backend, Feeds, Images, open_backend
-from drawwell.batch import Batch, address, allocate, labels_of, pieces
+from drawwell.batch import Batch, address, allocate, labels_of
 from drawwell.card import ModelCard
 from drawwell.errors import GeneratorFileError, ProviderError, RequestError
 from drawwell.fingerprint import fingerprint
@@ -85,12 +85,10 @@ class Engine:
         seed, chosen = address(seed, count, start, indices)
         images = allocate(len(chosen), self._card)
         with self._counted() as alone:
-            # a handful is not worth a change of threads
-            drawn = [self._run(seed, chosen, True)] if alone and self._is_handful(chosen) else self._drawn(seed, chosen)
-            first = 0
-            for piece in drawn:
-                images[first : first + len(piece)] = piece
-                first += len(piece)
+            if alone and self._is_handful(chosen):  # not worth a second thread
+                images[:] = self._run(seed, chosen, True)
+            else:
+                self._draw_into(images, seed, chosen)
         return Batch(images, labels_of(self._card, seed, chosen), seed, chosen, self._digest)
 
     def submit(self, seed: int, piece: CheckedIndices, then: Callable[[Images], Result]) -> Future[Result]:
@@ -114,21 +112,28 @@ class Engine:
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self._path, self._asked, self._digest)
 
-    def _drawn(self, seed: int, indices: CheckedIndices) -> Iterator[Images]:
-        """Pieces of equal length on all threads, few at a time, so that other callers' come between."""
+    def _draw_into(self, images: Images, seed: int, indices: CheckedIndices) -> None:
+        """Draw in pieces of equal length. The calling thread is one of those that draw: who waits, wakes late."""
         pieces_needed = -(-len(indices) // self._piece_images)
         rounds = -(-pieces_needed // self._threads)
-        ahead: deque[Future[Images]] = deque()
+        size = -(-len(indices) // (rounds * self._threads))
+        todo = deque(range(0, len(indices), size))
+
+        def work() -> None:
+            while True:
+                try:
+                    first = todo.popleft()
+                except IndexError:
+                    return
+                images[first : first + size] = self._run(seed, indices[first : first + size], False)
+
+        helpers = [self._submitted(work) for _ in range(min(self._threads, len(todo)) - 1)]
         try:
-            for piece in pieces(indices, -(-len(indices) // (rounds * self._threads))):
-                ahead.append(self._submitted(lambda piece=piece: self._run(seed, piece, False)))  # type: ignore[misc]
-                if len(ahead) > 2 * self._threads:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+            work()
         finally:
-            for future in ahead:
-                future.cancel()
+            todo.clear()
+            for helper in helpers:
+                helper.result()
 
     def _submitted(self, call: Callable[[], Result]) -> Future[Result]:
         try:

@@ -20,25 +20,31 @@ _LEVEL = 1
 
 
 def to_png(image: Images) -> bytes:
-    """Encode one image, uint8 ``[H, W, C]`` with C 1 or 3, as PNG (ISO/IEC 15948), deflated by Intel's igzip.
+    """Encode one image, uint8 ``[H, W, C]`` with C 1 or 3, as PNG."""
+    return to_pngs(image[None])[0]
 
-    It takes a third to a sixth of the time that libpng's usual zlib takes, for some 5 % more bytes (`make bench-engine`).
+
+def to_pngs(images: Images) -> list[bytes]:
+    """Encode each image of a batch, uint8 ``[N, H, W, C]``, as PNG (ISO/IEC 15948), deflated by Intel's igzip.
+
+    It takes a third to an eighth of the time that libpng's usual zlib takes, for 2 to 5 % more bytes (`make bench-engine`).
     """
     from isal import isal_zlib  # so that `import drawwell` stays light
 
-    height, width, channels = image.shape
-    rows = image.reshape(height, width * channels)
-    filtered = np.empty((height, 1 + width * channels), np.uint8)
-    filtered[:, 0] = _UP
-    filtered[0, 1:] = rows[0]
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    header = struct.pack(">IIBBBBB", width, height, _BIT_DEPTH, _COLOUR_TYPE[channels], 0, 0, 0)
-    pixels = isal_zlib.compress(filtered, _LEVEL)
-    return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+    count, height, width, channels = images.shape
+    rows = images.reshape(count, height, width * channels)
+    filtered = np.empty((count, height, 1 + width * channels), np.uint8)
+    filtered[:, :, 0] = _UP
+    filtered[:, 0, 1:] = rows[:, 0]
+    np.subtract(rows[:, 1:], rows[:, :-1], out=filtered[:, 1:, 1:])
+    shape = struct.pack(">IIBBBBB", width, height, _BIT_DEPTH, _COLOUR_TYPE[channels], 0, 0, 0)
+    head, end = _SIGNATURE + _chunk(b"IHDR", shape), _chunk(b"IEND", b"")
+    return [head + _chunk(b"IDAT", isal_zlib.compress(pixels, _LEVEL)) + end for pixels in filtered]
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    named = kind + content
+    return struct.pack(">I", len(content)) + named + struct.pack(">I", zlib.crc32(named))
 
 
 def contact_sheet(images: Images, columns: int | None = None) -> Images:

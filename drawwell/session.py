@@ -1,6 +1,7 @@
 """From a generator file to ONNX Runtime sessions on the provider that was asked for."""
 
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from drawwell.card import ModelCard
@@ -21,9 +22,12 @@ _CUDA_OPTIONS = {
 _SPIN_MICROSECONDS = 1000
 
 
-def open_cuda(file: GeneratorFile, provider: Provider, cuda_graph: bool) -> "onnxruntime.InferenceSession | None":
+def open_cuda(
+    file: GeneratorFile, provider: Provider, more_options: Mapping[str, str]
+) -> "onnxruntime.InferenceSession | None":
     """Make a CUDA session from the very bytes that were checked, or return None where the CPU is to draw.
 
+    ``more_options`` are the CUDA provider's own, beside those that bytes depend on.
     Raises ``ProviderError`` where ``cuda`` cannot be had; ``auto`` then warns, if a build with CUDA is installed.
     Raises ``RequestError`` for an unknown provider, ``GeneratorFileError`` for a graph that cannot be loaded or is not
     what the card describes.
@@ -42,8 +46,7 @@ def open_cuda(file: GeneratorFile, provider: Provider, cuda_graph: bool) -> "onn
     onnxruntime.preload_dlls()  # finds the CUDA and cuDNN that pip installed
     options = session_options(1)
     options.use_deterministic_compute = True
-    chosen = _CUDA_OPTIONS | {"enable_cuda_graph": str(int(cuda_graph))}
-    session = _load(file, options, [(_CUDA, chosen), _CPU])
+    session = _load(file, options, [(_CUDA, {**more_options, **_CUDA_OPTIONS}), _CPU])
     if session.get_providers()[0] == _CUDA:
         return session
     _complain(provider)
@@ -60,8 +63,6 @@ def session_options(threads: int) -> "onnxruntime.SessionOptions":
     options = _onnxruntime().SessionOptions()
     options.log_severity_level = 4  # errors come as exceptions, and the provider is looked at
     options.intra_op_num_threads = threads
-    # a processor without VNNI adds products of uint8 and int8 in 16 bits, which overflow: right rather than fast
-    options.add_session_config_entry("session.x64quantprecision", "1")
     # waiting threads burn the core that the next piece needs; a caller that comes back at once still finds them awake
     options.add_session_config_entry("session.intra_op.spin_duration_us", str(_SPIN_MICROSECONDS))
     return options

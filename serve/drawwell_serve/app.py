@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from drawwell.errors import DeviceMemoryError
+
 from .accept import choose
-from .errors import ApiError, on_api_error, on_failure, on_http_exception
+from .errors import RETRY_SECONDS, ApiError, on_api_error, on_failure, on_full_memory, on_http_exception
 from .openapi import document
 from .page import render
 from .replies import FORMS
@@ -20,7 +22,6 @@ from .well import Well
 
 ANSWER_SECONDS = 45
 """Below BentoML's 60, after which it would answer in another form and without ``Retry-After``."""
-RETRY_SECONDS = 5
 
 
 async def generate(request: Request) -> Response:
@@ -74,5 +75,10 @@ def create_app() -> Starlette:
             Route("/docs.json", docs_json),
             Route("/{path:path}", other, methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
         ],
-        exception_handlers={ApiError: on_api_error, HTTPException: on_http_exception, Exception: on_failure},
+        exception_handlers={
+            ApiError: on_api_error,
+            HTTPException: on_http_exception,
+            DeviceMemoryError: on_full_memory,
+            Exception: on_failure,
+        },
     )

@@ -7,6 +7,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+RETRY_SECONDS = 5
+
 logger = logging.getLogger("drawwell.serve")
 
 _CODES = {404: "not_found", 405: "method_not_allowed"}
@@ -39,6 +41,13 @@ def on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = f"{request.method} {request.url.path}: {error.detail.lower()}; GET /docs.json lists what there is"
     return reply(error.status_code, _CODES.get(error.status_code, "error"), message, headers=error.headers)
+
+
+def on_full_memory(request: Request, error: Exception) -> Response:
+    """The device's memory was full: nothing is wrong with the request, and another may have ended meanwhile."""
+    logger.warning("%s %s: %s", request.method, request.url.path, error)
+    message = "the device that draws is out of memory now: try again"
+    return reply(503, "out_of_memory", message, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 def on_failure(request: Request, error: Exception) -> Response:

@@ -19,7 +19,7 @@ _MEANINGS = {
     413: "The body is too large.",
     415: "The body is not application/json, or is encoded.",
     422: "A field is unknown, of a wrong type, or out of range.",
-    503: "Too many others are waiting; Retry-After says when to come back.",
+    503: "Too many others are waiting, or the device is out of memory; Retry-After says when to come back.",
 }
 _HEADERS = {
     wire.DIGEST: "SHA-256 of the generator file.",

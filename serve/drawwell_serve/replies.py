@@ -11,7 +11,7 @@ import numpy as np
 from starlette.responses import Response, StreamingResponse
 
 from drawwell import wire
-from drawwell.pictures import Images, contact_sheet, to_png
+from drawwell.pictures import Images, contact_sheet, to_png, to_pngs
 
 from .errors import ApiError
 from .requests import Drawing
@@ -24,7 +24,7 @@ MAX_PICTURES = 256
 async def as_json(well: Well, drawing: Drawing) -> Response:
     """The images as base64 PNGs with their addresses."""
     _check_few(drawing)
-    pieces = [piece async for piece in well.stream(drawing, lambda images: [_base64_png(image) for image in images])]
+    pieces = [piece async for piece in well.stream(drawing, _base64_pngs)]
     listed = [
         {"index": int(index), "png": png}
         for index, png in zip(drawing.indices, itertools.chain.from_iterable(pieces), strict=True)
@@ -47,11 +47,15 @@ async def as_npy(well: Well, drawing: Drawing) -> Response:
     header = wire.npy_header(shape)
 
     pixels_sha256 = hashlib.sha256()
+    stream = well.stream(drawing, lambda images: images.tobytes())
+    first = await anext(stream)  # while a refusal can still have its status
 
     async def body() -> AsyncIterator[bytes]:
         yield header
-        async for pixels in well.stream(drawing, lambda images: images.tobytes()):
-            pixels_sha256.update(pixels)  # in order, so not where pieces are drawn side by side; some 10 us a piece
+        pixels_sha256.update(first)
+        yield first
+        async for pixels in stream:
+            pixels_sha256.update(pixels)  # in order, so not where pieces are drawn side by side
             yield pixels
         yield wire.footer(pixels_sha256.digest())
 
@@ -69,8 +73,8 @@ FORMS: dict[str, Callable[[Well, Drawing], Awaitable[Response]]] = {
 """By media type; the first is the default."""
 
 
-def _base64_png(image: Images) -> str:
-    return base64.b64encode(to_png(image)).decode()
+def _base64_pngs(images: Images) -> list[str]:
+    return [base64.b64encode(png).decode() for png in to_pngs(images)]
 
 
 def _check_few(drawing: Drawing) -> None:

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from drawwell.pictures import contact_sheet, to_png
+from drawwell.pictures import contact_sheet, to_png, to_pngs
+
+
+def test_a_batch_is_encoded_as_each_alone() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 5, 7, 3)).astype(np.uint8)
+    assert to_pngs(images) == [to_png(image) for image in images]
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -1,0 +1,180 @@
+"""Images a second of the engine, beside the plain export of the same weights.
+
+Plain is what everybody else runs: ``torch.onnx.export`` of the generator as it is, float pixels, a default
+``InferenceSession`` on all cores, latents made beforehand. The engine makes its latents from addresses each time and gives
+uint8. Each contender has a process of its own (see ``race``).
+"""
+
+import functools
+import io
+import statistics
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import onnxruntime
+import torch
+from PIL import Image
+
+from benchmarks import kernels, table
+from benchmarks.race import Make, race
+from benchmarks.report import interleaved, seconds, spread, write
+from drawwell.card import Target
+from drawwell.engine import Engine
+from drawwell.latents import latents
+from drawwell.pictures import to_pngs
+from drawwell_export.main import export
+from drawwell_train import checkpoint, state
+from drawwell_train.checkpoint import Checkpoint
+from drawwell_train.config import TrainConfig
+from drawwell_train.networks import Generator
+
+BATCHES = (1, 16, 64)
+TARGETS: tuple[Target, ...] = ("portable", "cpu", "cpu-int8")
+BUNDLED_RUN = Path("runs/fashion")
+PNG_IMAGES = 64
+
+
+def main() -> None:
+    checkpoints = {"dcgan64": random(64), "small": random(32)}
+    if BUNDLED_RUN.is_dir():  # the run of the bundled generator, where it was trained
+        checkpoints["fashion"] = checkpoint.find(BUNDLED_RUN, None)[0]
+    rates = kernels.measure()
+    models = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, trained in checkpoints.items():
+            models[name] = measure(trained, Path(folder) / name, rates)
+    write("engine-cpu", {"kernels": rates, "models": models, "latents_microseconds": latents_microseconds()})
+    table.update()
+
+
+def random(size: int) -> Checkpoint:
+    """A DCGAN of width 64 in colour whose batch norms have seen some batches: 64 px is 512, 256, 128, 64, 3 channels."""
+    config = TrainConfig("random", size=size, channels=3)  # type: ignore[arg-type]
+    built = state.build(config, torch.device("cpu"))
+    for _ in range(20):
+        built.generator(torch.randn(64, config.latent_dim))
+    built.averaged.load_state_dict(built.generator.state_dict())
+    return Checkpoint(1, config, state.to_tensors(built))
+
+
+def measure(trained: Checkpoint, folder: Path, rates: dict[str, dict[str, float]]) -> dict[str, Any]:
+    folder.mkdir()
+    generator = state.load_averaged(trained.config, trained.tensors)
+    plain = folder / "plain.onnx"
+    export_plain(generator, plain, trained.config.latent_dim)
+    engines = {target: export(trained, folder / f"{target}.onnx", target) for target in TARGETS}
+    races = {str(batch): race(contenders(folder, batch), batch) for batch in BATCHES}
+    for batch, by in races.items():
+        print(folder.name, batch, {name: round(statistics.median(seen)) for name, seen in by.items()}, flush=True)
+    operations = 2 * multiply_adds(generator, trained.config.latent_dim)
+    return {
+        "images_a_second": {batch: {name: spread(seen) for name, seen in by.items()} for batch, by in races.items()},
+        "against_plain": {
+            batch: {
+                name: spread([one / plain for one, plain in zip(seen, by["plain"], strict=True)])
+                for name, seen in by.items()
+            }
+            for batch, by in races.items()
+        },
+        "operations_an_image": operations,
+        "share_of_best_kernel": {
+            target: max(statistics.median(by[target]) for by in races.values()) * operations / rates[kind]["median"]
+            for target, kind in (("cpu", "float32"), ("cpu-int8", "int8"))
+        },
+        "levels_from_torch": {target: asdict(engine.card.parity) for target, engine in engines.items()},
+        "png": png(engines["cpu"], engines["cpu-int8"]),
+    }
+
+
+def contenders(folder: Path, batch: int) -> dict[str, Make]:
+    found: dict[str, Make] = {"plain": (run_plain, (folder / "plain.onnx", batch))}
+    found |= {target: (run_engine, (folder / f"{target}.onnx", batch)) for target in TARGETS}
+    if batch == 1:  # where making latents is a good part of the whole
+        found["cpu, latents given"] = (run_engine_from_latents, (folder / "cpu.onnx", batch))
+    return found
+
+
+def export_plain(generator: Generator, out: Path, latent_dim: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # from within torch's own exporter
+        dynamic = ({0: torch.export.Dim("N")},)
+        program = torch.onnx.export(
+            generator,
+            (torch.zeros(2, latent_dim),),
+            dynamo=True,
+            verbose=False,
+            input_names=["z"],
+            dynamic_shapes=dynamic,
+        )
+    assert program is not None, "the dynamo exporter returns its program"
+    program.save(str(out))
+
+
+def run_plain(file: Path, batch: int) -> Callable[[], Any]:
+    session = onnxruntime.InferenceSession(file)
+    z = latents(7, range(batch), session.get_inputs()[0].shape[1])
+    return lambda: session.run(None, {"z": z})
+
+
+def run_engine(file: Path, batch: int) -> Callable[[], Any]:
+    engine = Engine(file, "cpu")
+    return lambda: engine.generate(7, batch)
+
+
+def run_engine_from_latents(file: Path, batch: int) -> Callable[[], Any]:
+    engine = Engine(file, "cpu")
+    backend, z = engine._backend, latents(7, range(batch), engine.card.latent_dim)
+    assert backend is not None, "it is open"
+    return lambda: backend.run({"z": z}, True)
+
+
+def multiply_adds(generator: Generator, latent_dim: int) -> int:
+    """Of all transposed convolutions for one image: every input pixel meets every weight."""
+    total = 0
+
+    def count(layer: torch.nn.Module, inputs: tuple[torch.Tensor], _: torch.Tensor) -> None:
+        nonlocal total
+        total += cast(torch.nn.ConvTranspose2d, layer).weight.numel() * inputs[0].shape[2] * inputs[0].shape[3]
+
+    layers = [layer for layer in generator.modules() if isinstance(layer, torch.nn.ConvTranspose2d)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    generator(torch.zeros(1, latent_dim))
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def png(exact: Engine, int8: Engine) -> dict[str, float]:
+    """Encoding on one thread, beside generation on one thread, and beside Pillow."""
+    images = exact.generate(7, PNG_IMAGES).images
+    encoders: dict[str, Callable[[], list[bytes]]] = {
+        "to_pngs": lambda: to_pngs(images),
+        "pillow_level_1": lambda: [by_pillow(image, 1) for image in images],
+        "pillow_level_6": lambda: [by_pillow(image, 6) for image in images],
+    }
+    generators = {engine.card.target: Engine(engine._path, "cpu", threads=1) for engine in (exact, int8)}
+    cases: dict[str, Callable[[], Any]] = {**encoders}
+    cases |= {f"generation_{name}": functools.partial(one.generate, 7, PNG_IMAGES) for name, one in generators.items()}
+    timed = interleaved({name: functools.partial(seconds, call, 5) for name, call in cases.items()}, 9)
+    return {f"{name}_microseconds": value["median"] / PNG_IMAGES * 1e6 for name, value in timed.items()} | {
+        f"{name}_bytes": statistics.mean(map(len, encode())) for name, encode in encoders.items()
+    }
+
+
+def by_pillow(image: np.ndarray, level: int) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(stream, "PNG", compress_level=level)
+    return stream.getvalue()
+
+
+def latents_microseconds() -> float:
+    return seconds(lambda: latents(7, range(1000, 1064), 100), 2000) / 64 * 1e6
+
+
+if __name__ == "__main__":
+    main()

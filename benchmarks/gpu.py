@@ -1,0 +1,170 @@
+"""CUDA: is it really used, are its bytes stable, how far are they from the processor's, and how fast is it?
+
+Beside it are the plain float32 export in a default CUDA session, and ``torch.compile`` of the same generator in float16,
+which gives uint8 on the host as the engine does. ``--device cpu`` rehearses the code where there is no device; its
+figures mean nothing.
+"""
+
+import argparse
+import copy
+import functools
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import onnxruntime
+import torch
+
+from benchmarks.engine import export_plain, multiply_adds, random
+from benchmarks.report import interleaved, seconds, write
+from drawwell.backends import Backend, CudaBackend
+from drawwell.engine import Engine
+from drawwell.generator_file import read_generator
+from drawwell.latents import latents
+from drawwell.session import Provider, open_cpu, open_cuda
+from drawwell_export.main import export
+from drawwell_train import state
+from drawwell_train.checkpoint import Checkpoint
+from drawwell_train.networks import Generator, to_pixels
+
+ADDRESSES, ROUNDS = 1024, 7
+VARIANTS: dict[str, dict[str, str]] = {
+    "cuda": {},
+    "cuda, graph": {"enable_cuda_graph": "1"},
+    "cuda, channels last": {"prefer_nhwc": "1"},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 32])
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64, 256, 1024, 4096])
+    options = parser.parse_args()
+    onnxruntime.preload_dlls()
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("torch sees no CUDA device here")
+    limits = {"operations": operations_a_second(options.device), "host_bytes": host_bytes_a_second(options.device)}
+    models = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for size in options.sizes:
+            (at := Path(folder) / str(size)).mkdir()
+            models[str(size)] = measure(random(size), at, options.device, options.batches, limits)
+    name = torch.cuda.get_device_name().replace(" ", "-") if options.device == "cuda" else "rehearsal"
+    write(f"engine-{name}", {"a_second": limits, "models": models}, options.device)
+
+
+def measure(
+    trained: Checkpoint, folder: Path, device: Provider, batches: list[int], limits: dict[str, float]
+) -> dict[str, Any]:
+    generator = state.load_averaged(trained.config, trained.tensors)
+    export_plain(generator, folder / "plain.onnx", trained.config.latent_dim)
+    for target in ("cpu", "cuda"):
+        export(trained, folder / f"{target}.onnx", target)
+    by_batch = {}
+    for batch in batches:
+        cases = {name: make() for name, make in runs(generator, folder, device, batch).items()}
+        timed = interleaved({name: functools.partial(seconds, call, 10) for name, call in cases.items()}, ROUNDS)
+        by_batch[str(batch)] = {name: batch / value["median"] for name, value in timed.items()}
+        print(
+            trained.config.size, batch, {name: round(value) for name, value in by_batch[str(batch)].items()}, flush=True
+        )
+    operations, image_bytes = 2 * multiply_adds(generator, 100), 3 * cast(int, trained.config.size) ** 2
+    limit = min(limits["operations"] / operations, limits["host_bytes"] / image_bytes)
+    best = max(rate for by_name in by_batch.values() for name, rate in by_name.items() if name.startswith("cuda"))
+    return {
+        "checks": checks(folder, device),
+        "images_a_second": by_batch,
+        "limit_images_a_second": limit,
+        "share_of_the_limit": best / limit,
+    }
+
+
+def checks(folder: Path, device: Provider) -> dict[str, Any]:
+    """What is promised: the provider in use, bytes over batch sizes, and levels from the processor's float32."""
+    engine, exact = Engine(folder / "cuda.onnx", device), Engine(folder / "cpu.onnx", "cpu")
+    drawn = engine.generate(7, ADDRESSES).images
+    same = [np.array_equal(engine.generate(7, count).images, drawn[:count]) for count in (1, 7, 64, 256, 300)]
+    distance = np.abs(drawn.astype(np.int16) - exact.generate(7, ADDRESSES).images)
+    return {
+        "provider": engine.provider,
+        "batch": engine.piece_images,
+        "same_bytes_in_every_batch": all(same),
+        "levels_from_processor": {"mean": float(distance.mean()), "max": int(distance.max()), "n": ADDRESSES},
+    }
+
+
+def runs(
+    generator: Generator, folder: Path, device: Provider, batch: int
+) -> dict[str, Callable[[], Callable[[], Any]]]:
+    z = latents(7, range(batch), 100)
+    made: dict[str, Callable[[], Callable[[], Any]]] = {
+        "plain float32": lambda: run_plain(folder / "plain.onnx", device, z),
+        "torch.compile float16": lambda: run_compiled(generator, device, z),
+        "engine": lambda: functools.partial(Engine(folder / "cuda.onnx", device).generate, 7, batch),
+    }
+    for name, options in VARIANTS.items() if device == "cuda" else [("cuda", {})]:
+        made[name] = functools.partial(run_backend, folder / "cuda.onnx", device, options, z)
+    return made
+
+
+def run_plain(file: Path, device: Provider, z: np.ndarray) -> Callable[[], Any]:
+    session = onnxruntime.InferenceSession(file, providers=[f"{device.upper()}ExecutionProvider"])
+    if session.get_providers()[0] != f"{device.upper()}ExecutionProvider":
+        raise SystemExit("CUDA cannot be had here")
+    return lambda: session.run(None, {"z": z})
+
+
+def run_backend(file: Path, device: Provider, options: dict[str, str], z: np.ndarray) -> Callable[[], Any]:
+    """One run of exactly this shape."""
+    content = read_generator(file)
+    session = open_cpu(content, 1) if device == "cpu" else open_cuda(content, device, options)
+    assert session is not None, "cuda was insisted on"
+    backend: Backend = CudaBackend(session, content.card, len(z), device)
+    return lambda: backend.run({"z": z}, False)
+
+
+def run_compiled(generator: Generator, device: Provider, z: np.ndarray) -> Callable[[], Any]:
+    half = copy.deepcopy(generator).to(device, torch.float16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    compiled = torch.compile(lambda latent: to_pixels(half(latent).float()), mode="reduce-overhead")
+
+    @torch.no_grad()
+    def run() -> np.ndarray:
+        pixels: np.ndarray = compiled(torch.from_numpy(z).to(device, torch.float16)).cpu().numpy()
+        return pixels
+
+    return run
+
+
+def operations_a_second(device: str, side: int = 8192) -> float:
+    """The best rate of the tensor cores: a float16 product of two large squares."""
+    side = side if device == "cuda" else 512
+    a, b = (torch.randn(side, side, device=device, dtype=torch.float16) for _ in range(2))
+    return 2 * side**3 / _median_seconds(lambda: a @ b, device)
+
+
+def host_bytes_a_second(device: str, size: int = 2**28) -> float:
+    """From the device to pinned memory of the host."""
+    source = torch.zeros(size, dtype=torch.uint8, device=device)
+    drain = torch.zeros(size, dtype=torch.uint8, pin_memory=device == "cuda")
+    return size / _median_seconds(lambda: drain.copy_(source, non_blocking=True), device)
+
+
+def _median_seconds(call: Callable[[], Any], device: str) -> float:
+    def finished() -> None:
+        call()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    def timed() -> float:
+        return seconds(finished, 10)
+
+    timed()
+    return statistics.median(timed() for _ in range(ROUNDS))
+
+
+if __name__ == "__main__":
+    main()
