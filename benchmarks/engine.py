@@ -5,28 +5,23 @@ Plain is what everybody else runs: ``torch.onnx.export`` of the generator as it 
 uint8. Each contender has a process of its own (see ``race``).
 """
 
-import functools
-import io
 import statistics
 import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
-import numpy as np
 import onnxruntime
 import torch
-from PIL import Image
 
-from benchmarks import kernels, table
+from benchmarks import kernels, png, table
 from benchmarks.race import Make, race
-from benchmarks.report import interleaved, seconds, spread, write
+from benchmarks.report import seconds, spread, write
 from drawwell.card import Target
 from drawwell.engine import Engine
 from drawwell.latents import latents
-from drawwell.pictures import to_pngs
 from drawwell_export.main import export
 from drawwell_train import checkpoint, state
 from drawwell_train.checkpoint import Checkpoint
@@ -34,9 +29,9 @@ from drawwell_train.config import TrainConfig
 from drawwell_train.networks import Generator
 
 BATCHES = (1, 16, 64)
-TARGETS: tuple[Target, ...] = ("portable", "cpu", "cpu-int8")
+TARGETS: tuple[Target, ...] = get_args(Target)
+PIECES = (4, 8, 16, 32, 64)
 BUNDLED_RUN = Path("runs/fashion")
-PNG_IMAGES = 64
 
 
 def main() -> None:
@@ -81,13 +76,19 @@ def measure(trained: Checkpoint, folder: Path, rates: dict[str, dict[str, float]
             }
             for batch, by in races.items()
         },
+        "one_thread_by_piece": {
+            target: {
+                piece: spread(seen) for piece, seen in race(pieces(folder / f"{target}.onnx"), max(PIECES)).items()
+            }
+            for target in ("cpu", "cpu-int8")
+        },
         "operations_an_image": operations,
         "share_of_best_kernel": {
             target: max(statistics.median(by[target]) for by in races.values()) * operations / rates[kind]["median"]
             for target, kind in (("cpu", "float32"), ("cpu-int8", "int8"))
         },
         "levels_from_torch": {target: asdict(engine.card.parity) for target, engine in engines.items()},
-        "png": png(engines["cpu"], engines["cpu-int8"]),
+        "png": png.measure(engines["cpu"], engines["cpu-int8"]),
     }
 
 
@@ -126,6 +127,18 @@ def run_engine(file: Path, batch: int) -> Callable[[], Any]:
     return lambda: engine.generate(7, batch)
 
 
+def pieces(file: Path) -> dict[str, Make]:
+    """The same images on one thread, so many in one run."""
+    return {str(piece): (run_pieces, (file, piece)) for piece in PIECES}
+
+
+def run_pieces(file: Path, piece: int) -> Callable[[], Any]:
+    engine = Engine(file, "cpu", threads=1)
+    backend, z = engine._backend, latents(7, range(piece), engine.card.latent_dim)
+    assert backend is not None, "it is open"
+    return lambda: [backend.run({"z": z}, False) for _ in range(max(PIECES) // piece)]
+
+
 def run_engine_from_latents(file: Path, batch: int) -> Callable[[], Any]:
     engine = Engine(file, "cpu")
     backend, z = engine._backend, latents(7, range(batch), engine.card.latent_dim)
@@ -149,31 +162,8 @@ def multiply_adds(generator: Generator, latent_dim: int) -> int:
     return total
 
 
-def png(exact: Engine, int8: Engine) -> dict[str, float]:
-    """Encoding on one thread, beside generation on one thread, and beside Pillow."""
-    images = exact.generate(7, PNG_IMAGES).images
-    encoders: dict[str, Callable[[], list[bytes]]] = {
-        "to_pngs": lambda: to_pngs(images),
-        "pillow_level_1": lambda: [by_pillow(image, 1) for image in images],
-        "pillow_level_6": lambda: [by_pillow(image, 6) for image in images],
-    }
-    generators = {engine.card.target: Engine(engine._path, "cpu", threads=1) for engine in (exact, int8)}
-    cases: dict[str, Callable[[], Any]] = {**encoders}
-    cases |= {f"generation_{name}": functools.partial(one.generate, 7, PNG_IMAGES) for name, one in generators.items()}
-    timed = interleaved({name: functools.partial(seconds, call, 5) for name, call in cases.items()}, 9)
-    return {f"{name}_microseconds": value["median"] / PNG_IMAGES * 1e6 for name, value in timed.items()} | {
-        f"{name}_bytes": statistics.mean(map(len, encode())) for name, encode in encoders.items()
-    }
-
-
-def by_pillow(image: np.ndarray, level: int) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(stream, "PNG", compress_level=level)
-    return stream.getvalue()
-
-
-def latents_microseconds() -> float:
-    return seconds(lambda: latents(7, range(1000, 1064), 100), 2000) / 64 * 1e6
+def latents_microseconds() -> dict[str, float]:
+    return spread([seconds(lambda: latents(7, range(1000, 1064), 100), 500) / 64 * 1e6 for _ in range(9)])
 
 
 if __name__ == "__main__":

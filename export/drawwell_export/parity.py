@@ -52,7 +52,7 @@ def measure(
         )
     p99 = int(np.searchsorted(counts.cumsum(), 0.99 * counts.sum()))
     features = _feature_distance(discriminator, draw, expected, z) if recipe.int8 else None
-    return Parity(len(z), BATCH_SIZES, mean, p99, largest, 1 - float(counts[0] / counts.sum()), features)
+    return Parity(len(z), BATCH_SIZES, mean, p99, largest, float(counts[1:].sum() / counts.sum()), features)
 
 
 def known_answers(

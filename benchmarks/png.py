@@ -1,0 +1,43 @@
+"""What a PNG costs."""
+
+import functools
+import io
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.report import interleaved, seconds
+from drawwell.engine import Engine
+from drawwell.pictures import to_pngs
+
+IMAGES = 64
+
+
+def measure(exact: Engine, int8: Engine) -> dict[str, Any]:
+    """Encoding on one thread, beside generation on one thread, and beside Pillow."""
+    images = exact.generate(7, IMAGES).images
+    encoders: dict[str, Callable[[], list[bytes]]] = {
+        "to_pngs": lambda: to_pngs(images),
+        "pillow_level_1": lambda: [by_pillow(image, 1) for image in images],
+        "pillow_level_6": lambda: [by_pillow(image, 6) for image in images],
+    }
+    generators = {engine.card.target: Engine(engine._path, "cpu", threads=1) for engine in (exact, int8)}
+    cases: dict[str, Callable[[], Any]] = {**encoders}
+    cases |= {f"generation_{name}": functools.partial(one.generate, 7, IMAGES) for name, one in generators.items()}
+    timed = interleaved({name: functools.partial(microseconds_an_image, call) for name, call in cases.items()}, 9)
+    return {"microseconds_an_image": timed} | {
+        "bytes": {name: statistics.mean(map(len, encode())) for name, encode in encoders.items()}
+    }
+
+
+def microseconds_an_image(call: Callable[[], Any]) -> float:
+    return seconds(call, 5) / IMAGES * 1e6
+
+
+def by_pillow(image: np.ndarray, level: int) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(stream, "PNG", compress_level=level)
+    return stream.getvalue()
