@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.table import engine_figures
 from drawwell_serve.replies import MAX_PICTURES
 from drawwell_serve.requests import MAX_INDICES
 from drawwell_serve.settings import Settings
@@ -99,6 +100,10 @@ def run(command: list[str], cwd: Path, environment: dict[str, str]) -> None:
     for name in {"sheet.png", "images.npy"} & set(command):
         content = (cwd / name).read_bytes()
         assert content.startswith(b"\x89PNG" if name == "sheet.png" else b"\x93NUMPY"), name
+
+
+def test_the_figures_of_the_engine_are_those_of_the_results() -> None:
+    assert engine_figures() in README
 
 
 def test_the_limits_in_the_readme_are_those_of_the_code() -> None:
