@@ -5,6 +5,7 @@ Plain is what everybody else runs: ``torch.onnx.export`` of the generator as it 
 uint8. Each contender has a process of its own (see ``race``).
 """
 
+import logging
 import statistics
 import tempfile
 import warnings
@@ -101,6 +102,7 @@ def contenders(folder: Path, batch: int) -> dict[str, Make]:
 
 
 def export_plain(generator: Generator, out: Path, latent_dim: int) -> None:
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of a missing torchvision
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # from within torch's own exporter
         dynamic = ({0: torch.export.Dim("N")},)

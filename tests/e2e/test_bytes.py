@@ -75,5 +75,9 @@ def test_on_a_device(file: Path, wanted: np.ndarray) -> None:
     assert np.abs(drawn.astype(int) - wanted).max() <= (4 if file.stem in ("cuda", "cpu-int8") else 1)
     for count in (1, 7, 64, 65):
         np.testing.assert_array_equal(engine.generate(SEED, count).images, drawn[:count])
+    if (
+        file.stem == "cpu-int8"
+    ):  # CUDA has no QLinearConv: those nodes stay on the processor, and nothing can be recorded
+        return
     recorded = Engine(file, provider="cuda", cuda_graph=True)
     np.testing.assert_array_equal(recorded.generate(SEED, COUNT).images, drawn)
