@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.race import Make, race
 from benchmarks.report import spread
-from drawwell.backends import cores
+from drawwell.cores import cores
 from drawwell.session import session_options
 
 _BATCH, _CHANNELS, _PIXELS, _KERNEL = 4, 256, 16, 3

@@ -1,6 +1,5 @@
 """Where images are drawn: the processor's cores, or a CUDA device. Both take rows of latents and give rows of pixels."""
 
-import os
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -8,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drawwell.card import ModelCard
+from drawwell.cores import cores
 from drawwell.errors import DeviceMemoryError, ProviderError, RequestError
 from drawwell.generator_file import GeneratorFile
 from drawwell.session import Provider, open_cpu, open_cuda
@@ -43,11 +43,6 @@ def open_backend(file: GeneratorFile, provider: Provider, threads: int | None, c
         raise RequestError(f"threads must be at least 1, not {threads}")
     session = open_cuda(file, provider, {"enable_cuda_graph": "1"} if cuda_graph else {})
     return CpuBackend(file, threads or cores()) if session is None else CudaBackend(session, file.card)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class CpuBackend:

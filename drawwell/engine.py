@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from drawwell.backends import Backend, Feeds, Images, open_backend
-from drawwell.batch import Batch, address, allocate, labels_of
+from drawwell.batch import Batch, address, allocate, labels_of, pieces
 from drawwell.card import ModelCard
 from drawwell.errors import GeneratorFileError, ProviderError, RequestError
 from drawwell.fingerprint import fingerprint
@@ -133,7 +133,8 @@ class Engine:
         finally:
             todo.clear()
             for helper in helpers:
-                helper.result()
+                if not helper.cancel():  # one that has not begun is not needed any more
+                    helper.result()
 
     def _submitted(self, call: Callable[[], Result]) -> Future[Result]:
         try:
@@ -166,7 +167,8 @@ class Engine:
 
     def _check_known_answers(self) -> None:
         known = self._card.known_answers
-        together = self._run(known.seed, check_indices(known.indices), False)
+        several = pieces(check_indices(known.indices), self._piece_images)
+        together = np.concatenate([self._run(known.seed, piece, False) for piece in several])
         singly = np.concatenate([self._run(known.seed, range(index, index + 1), True) for index in known.indices])
         if not np.array_equal(together, singly):
             raise ProviderError(

@@ -8,8 +8,8 @@ import onnx
 import onnxruntime
 import torch
 
-from drawwell.backends import cores
 from drawwell.card import FeatureDistance, KnownAnswers, Parity
+from drawwell.cores import cores
 from drawwell.errors import DrawwellError
 from drawwell.latents import Prior, latents
 from drawwell.session import session_options

@@ -15,7 +15,7 @@ import onnx
 import onnxruntime
 from onnx import NodeProto, helper, numpy_helper
 
-from drawwell.backends import cores
+from drawwell.cores import cores
 from drawwell.session import session_options
 
 PERCENTILE = 99.99

@@ -120,6 +120,37 @@ def test_a_submitted_piece_is_passed_on_where_it_was_drawn(engine: Engine) -> No
         engine.submit(7, piece, lambda _: 1 / 0).result()
 
 
+def test_a_callback_may_draw_too(tiny_generator: Path) -> None:
+    engine = Engine(tiny_generator, threads=2)
+    begun = threading.Barrier(2, timeout=30)  # so that every thread of the engine is in a callback
+
+    def draw_more(_: np.ndarray) -> np.ndarray:
+        begun.wait()
+        return engine.generate(7, 100).images
+
+    both = [engine.submit(7, range(16), draw_more) for _ in range(2)]
+    for future in both:
+        np.testing.assert_array_equal(future.result(30), engine.generate(7, 100).images)
+
+
+def test_a_piece_that_fails_ends_the_call_and_not_the_engine(
+    tiny_generator: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, real, runs = Engine(tiny_generator, threads=2), CpuBackend.run, []
+
+    def fail_once(self: CpuBackend, feeds: Any, alone: bool) -> np.ndarray:
+        runs.append(len(feeds["z"]))
+        if len(runs) == 3:
+            raise ProviderError("drawing failed on cpu")
+        return real(self, feeds, alone)
+
+    monkeypatch.setattr(CpuBackend, "run", fail_once)
+    with pytest.raises(ProviderError, match="drawing failed"):
+        engine.generate(7, 1600)
+    assert len(runs) < 10  # the rest was not drawn for nothing
+    assert len(engine.generate(7, 100)) == 100
+
+
 def test_closing_waits_for_what_was_asked_for(tiny_generator: Path) -> None:
     engine = Engine(tiny_generator, threads=1)
     futures = [engine.submit(7, range(first, first + 16), len) for first in range(0, 320, 16)]

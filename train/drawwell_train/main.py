@@ -1,6 +1,5 @@
 """`drawwell train`: options in, a finished run folder out."""
 
-import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column
 
 from drawwell import terminal
+from drawwell.cores import cores
 from drawwell.errors import DrawwellError
 from drawwell_train import data, state
 from drawwell_train.config import TrainConfig, images_per_step
@@ -71,7 +71,7 @@ def resolve(config: TrainConfig, images: ImageData) -> TrainConfig:
         channels=images.images.shape[3],
         device=(device := _device(config)),
         precision=_precision(config, device),
-        threads=config.threads or _cores(),
+        threads=config.threads or cores(),
     )
 
 
@@ -94,11 +94,6 @@ def _precision(config: TrainConfig, device: str) -> Literal["float32", "bfloat16
     if config.precision == "auto":
         return "bfloat16" if _multiplies_bfloat16(device) else "float32"
     return config.precision
-
-
-def _cores() -> int:
-    """The cores that this process may use, where the system can say so."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _multiplies_bfloat16(device: str) -> bool:
