@@ -71,7 +71,8 @@ class Processor:
     def run(self, names: list[str], feeds: dict[str, Any]) -> Any:
         with np.errstate(over="ignore"):  # its sigmoid, far out
             # one at a time, since numpy's products of one row and of several add in different orders
-            return [np.concatenate([self._reference.run(names, {"z": z[None]})[0] for z in feeds["z"]])]
+            drawn: list[Any] = [self._reference.run(names, {"z": z[None]}) for z in feeds["z"]]
+            return [np.concatenate([images for (images,) in drawn])]
 
 
 class Overflowing(QLinearConv):
