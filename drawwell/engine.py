@@ -125,13 +125,16 @@ class Engine:
                     first = todo.popleft()
                 except IndexError:
                     return
-                images[first : first + size] = self._run(seed, indices[first : first + size], False)
+                try:
+                    images[first : first + size] = self._run(seed, indices[first : first + size], False)
+                except BaseException:
+                    todo.clear()  # nothing of this call is worth drawing any more
+                    raise
 
         helpers = [self._submitted(work) for _ in range(min(self._threads, len(todo)) - 1)]
         try:
             work()
         finally:
-            todo.clear()
             for helper in helpers:
                 if not helper.cancel():  # one that has not begun is not needed any more
                     helper.result()
