@@ -10,7 +10,7 @@ export BENTOML_DO_NOT_TRACK ?= True
 .PHONY: help serve test test-gpu lint train bench bench-engine bench-gpu bento clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 .venv/serve: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("drawwell needs Python 3.11 or newer, not " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -22,14 +22,20 @@ help:  ## list the targets
 	$(PIP) --editable '.[cpu,serve,train,export,digits,dev]'
 	@touch $@
 
+# onnxruntime-gpu and onnxruntime exclude each other
+.venv-gpu/all: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-gpu
+	.venv-gpu/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[gpu,serve,train,export,digits,dev]'
+	@touch $@
+
 serve: .venv/serve  ## serve the bundled generator, or GENERATOR=file, at http://127.0.0.1:3000 or PORT
 	$(BIN)/drawwell serve '$(GENERATOR)' --port $(PORT)
 
 test: .venv/all  ## run all tests
 	$(BIN)/python -m pytest
 
-test-gpu: .venv/all  ## run the tests that need a CUDA device (install drawwell[gpu] in place of drawwell[cpu] first)
-	$(BIN)/python -m pytest -m gpu
+test-gpu: .venv-gpu/all  ## run the tests that need a CUDA device
+	.venv-gpu/bin/python -m pytest -m gpu
 
 lint: .venv/all  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -48,9 +54,9 @@ bench: .venv/all  ## measure what the README claims; needs a machine with nothin
 bench-engine: .venv/all  ## measure the engine beside the plain export, and write the README's table
 	$(BIN)/python -m benchmarks.engine
 
-bench-gpu: .venv/all  ## measure on a CUDA device (install drawwell[gpu] in place of drawwell[cpu] first)
-	$(BIN)/python -m benchmarks.gpu
-	$(BIN)/python -m benchmarks.serving --provider cuda
+bench-gpu: .venv-gpu/all  ## measure on a CUDA device
+	.venv-gpu/bin/python -m benchmarks.gpu
+	.venv-gpu/bin/python -m benchmarks.serving --provider cuda
 
 bento: .venv/serve  ## build a bento with GENERATOR=file in it
 	@test -f '$(GENERATOR)' || { echo "make bento GENERATOR=path/to/generator.onnx"; exit 2; }
@@ -61,4 +67,4 @@ bento: .venv/serve  ## build a bento with GENERATOR=file in it
 	&& cd "$$directory" && $(abspath $(BIN))/bentoml build
 
 clean:  ## remove .venv and whatever was built; runs/ stays
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-gpu build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

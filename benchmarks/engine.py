@@ -39,6 +39,8 @@ def main() -> None:
     checkpoints = {"dcgan64": random(64), "small": random(32)}
     if BUNDLED_RUN.is_dir():  # the run of the bundled generator, where it was trained
         checkpoints["fashion"] = checkpoint.find(BUNDLED_RUN, None)[0]
+    else:
+        print(f"{BUNDLED_RUN} is not here: the bundled weights, which a plain export needs, are left out")
     rates = kernels.measure()
     models = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,7 @@
 """Where images are drawn: the processor's cores, or a CUDA device. Both take rows of latents and give rows of pixels."""
 
-import threading
+import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ Images = npt.NDArray[np.uint8]
 CPU_PIECE_IMAGES = 16
 """One thread is as fast with 16 as with 64 at once (`make bench-engine`), and short requests wait for less."""
 CUDA_BATCH_IMAGES = 256
+"""Not measured yet: `make bench-gpu` compares batches of 1 to 4,096. A lone image costs as much as this many."""
 
 _OUT_OF_MEMORY = ("out of memory", "failed to allocate memory", "alloc_failed")
 
@@ -32,8 +34,12 @@ class Backend(Protocol):
     threads: int
     piece_images: int
 
-    def run(self, feeds: Feeds, alone: bool) -> Images:
-        """Draw one piece; ``alone`` says that nothing else is drawn meanwhile. Raises ``ProviderError`` where that fails."""
+    def piece_of(self, images: int) -> int:
+        """How many images a call of so many should draw in one run."""
+        ...
+
+    def run(self, feeds: Feeds, whole: bool) -> Images:
+        """Draw one piece, with the ``whole`` machine or as one of several runs. Raises ``ProviderError`` where that fails."""
         ...
 
 
@@ -42,12 +48,14 @@ def open_backend(file: GeneratorFile, provider: Provider, threads: int | None, c
     if threads is not None and threads < 1:
         raise RequestError(f"threads must be at least 1, not {threads}")
     session = open_cuda(file, provider, {"enable_cuda_graph": "1"} if cuda_graph else {})
+    if session is None and cuda_graph:
+        raise RequestError("cuda_graph is for CUDA, and this draws on the CPU")
     return CpuBackend(file, threads or cores()) if session is None else CudaBackend(session, file.card)
 
 
 class CpuBackend:
     """Pieces run side by side, each on one core, through one session: no core ever waits for another, and all share the
-    weights in the cache. A few images alone, fewer than the cores, run through a second session that has every core.
+    weights in the cache. A second session has every core, for a few images when nothing else is drawn.
     """
 
     provider = "cpu"
@@ -58,8 +66,13 @@ class CpuBackend:
         self._one_core = open_cpu(file, 1)
         self._all_cores = open_cpu(file, threads) if threads > 1 else self._one_core
 
-    def run(self, feeds: Feeds, alone: bool) -> Images:
-        session = self._all_cores if alone and len(feeds["z"]) < self.threads else self._one_core
+    def piece_of(self, images: int) -> int:
+        """Equal pieces for all threads, in as few rounds as the largest piece allows."""
+        rounds = math.ceil(math.ceil(images / self.piece_images) / self.threads)
+        return math.ceil(images / (rounds * self.threads))
+
+    def run(self, feeds: Feeds, whole: bool) -> Images:
+        session = self._all_cores if whole else self._one_core
         try:
             images: Images = session.run(["images"], feeds)[0]
         except Exception as error:  # onnxruntime's exceptions have no common base but this one
@@ -69,12 +82,13 @@ class CpuBackend:
 
 class CudaBackend:
     """Every run has one shape, padded, in buffers that stay on the device: cuDNN picks its algorithms by shape, and another
-    algorithm adds in another order. The shape is settled here, halved until a run fits into the device's memory.
+    algorithm adds in another order. The shape is settled here, halved until a run fits into the device's memory. One
+    thread makes all runs: ONNX Runtime keeps handles, and a recorded graph, for each thread that it meets.
     """
 
     provider = "cuda"
     threads = 2
-    """One makes latents and hands pixels on while the other draws."""
+    """One makes latents and hands pixels on while the other's are drawn."""
 
     def __init__(
         self,
@@ -84,21 +98,26 @@ class CudaBackend:
         device: str = "cuda",
     ) -> None:
         self._session, self._card, self._device = session, card, device
-        self._drawing = threading.Lock()
-        self.piece_images = self._settle(batch)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="cuda")
+        self.piece_images = self._thread.submit(self._settle, batch).result()
 
-    def run(self, feeds: Feeds, alone: bool) -> Images:  # noqa: ARG002 - one shape serves both
+    def piece_of(self, images: int) -> int:  # noqa: ARG002 - a smaller piece would be padded again
+        return self.piece_images
+
+    def run(self, feeds: Feeds, whole: bool) -> Images:  # noqa: ARG002 - one shape serves both
+        return self._thread.submit(self._run, feeds).result()
+
+    def _run(self, feeds: Feeds) -> Images:
         rows = len(feeds["z"])
-        with self._drawing:
-            for name, values in feeds.items():
-                self._staging[name][:rows] = values
-                self._staging[name][rows:] = 0
-                self._inputs[name].update_inplace(self._staging[name])
-            try:
-                self._session.run_with_iobinding(self._binding)
-                images: Images = self._output.numpy()[:rows].copy()  # the next run writes there
-            except Exception as error:  # as above
-                raise _failure(self.provider, error) from error
+        for name, values in feeds.items():
+            self._staging[name][:rows] = values
+            self._staging[name][rows:] = 0
+            self._inputs[name].update_inplace(self._staging[name])
+        try:
+            self._session.run_with_iobinding(self._binding)
+            images: Images = self._output.numpy()[:rows].copy()  # the next run writes there
+        except Exception as error:  # as above
+            raise _failure(self.provider, error) from error
         return images
 
     def _settle(self, batch: int) -> int:

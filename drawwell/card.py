@@ -19,6 +19,7 @@ Target = Literal["portable", "cpu", "cpu-int8", "cuda"]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Side = Annotated[int, msgspec.Meta(ge=1, le=2**14)]
 Level = Annotated[int, msgspec.Meta(ge=0, le=255)]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -62,28 +63,38 @@ class Parity:
 
     def in_words(self) -> str:
         """The distance for people."""
-        text = f"at most {self.max_levels} of 255 levels from torch over {self.addresses:,} images"
-        if self.p99_levels:
-            text += f", {self.mean_levels:.2f} on average, 99 % within {self.p99_levels}"
+        largest = f"{self.max_levels} at most, in {self.addresses:,} images"
+        if not self.p99_levels:
+            return f"levels of 255 from torch's pixels: {largest}"
+        text = f"levels of 255 from torch's pixels: {self.mean_levels:.2f} on average, {self.p99_levels} or less in 99 %, {largest}"
         if self.feature_distance is not None:
-            distance = self.feature_distance
-            text += f"; Frechet distance {distance.drawn:.3g} where torch's own is {distance.floor:.3g} ({distance.features})"
+            drawn, floor = self.feature_distance.drawn, self.feature_distance.floor
+            text += f"; Frechet distance to them {drawn:.2e}, of their own {floor:.2e} (features of {self.feature_distance.features})"
         return text
 
 
 @dataclass(frozen=True)
 class KnownAnswers:
-    """Pixels that the file must draw: of each index's image, flattened, every ``pixel_step``-th value, uint8, zlib, base64."""
+    """Pixels that the file must draw: of each index's image, flattened, every ``pixel_step``-th value, uint8, zlib, base64.
+
+    All but ``may_differ`` of the images are within ``tolerance_levels`` wherever the file is drawn right.
+    """
 
     seed: Count
-    indices: Annotated[tuple[Count, ...], msgspec.Meta(min_length=1)]
+    indices: Annotated[tuple[Count, ...], msgspec.Meta(min_length=1, max_length=256)]
     pixel_step: Positive
     tolerance_levels: Level
     pixels: str
+    may_differ: Count = 0
 
     @classmethod
     def of(
-        cls, seed: int, indices: tuple[int, ...], images: npt.NDArray[np.uint8], tolerance_levels: int
+        cls,
+        seed: int,
+        indices: tuple[int, ...],
+        images: npt.NDArray[np.uint8],
+        tolerance_levels: int,
+        may_differ: int = 0,
     ) -> "KnownAnswers":
         """Sample images uint8 ``[n, H, W, C]``, some 1,000 values of each, over all rows, columns and channels."""
         pixel_step = max(1, images[0].size // 1024) | 1
@@ -91,10 +102,10 @@ class KnownAnswers:
             pixel_step += 2  # a multiple of 3 would see one channel only
         sampled = images.reshape(len(images), -1)[:, ::pixel_step]
         packed = base64.b64encode(zlib.compress(sampled.tobytes(), 9)).decode()
-        return cls(seed, indices, pixel_step, tolerance_levels, packed)
+        return cls(seed, indices, pixel_step, tolerance_levels, packed, may_differ)
 
-    def distance(self, images: npt.NDArray[np.uint8]) -> int:
-        """The largest difference, in levels, of images uint8 ``[n, H, W, C]`` drawn at these indices."""
+    def distances(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
+        """The largest difference of each, in levels ``[n]``, of images uint8 ``[n, H, W, C]`` drawn at these indices."""
         sampled = images.reshape(len(images), -1)[:, :: self.pixel_step].astype(np.int16)
         try:
             # no more than is needed: a few bytes of zlib can hold a gigabyte
@@ -102,7 +113,8 @@ class KnownAnswers:
             known = np.frombuffer(unpacked, np.uint8).reshape(sampled.shape)
         except (ValueError, zlib.error) as error:
             raise GeneratorFileError(f"its known answers cannot be read ({error})") from error
-        return int(np.abs(sampled - known).max())
+        largest: npt.NDArray[np.int16] = np.abs(sampled - known).max(1)
+        return largest
 
 
 @dataclass(frozen=True)
@@ -111,9 +123,9 @@ class ModelCard:
 
     name: str
     prior: Prior
-    latent_dim: Positive
-    height: Positive
-    width: Positive
+    latent_dim: Annotated[int, msgspec.Meta(ge=1, le=2**16)]
+    height: Side
+    width: Side
     channels: Literal[1, 3]
     target: Target
     training: Training
@@ -137,7 +149,7 @@ class ModelCard:
             "Drawn from": f"{self.latent_dim} latents, {self.prior} prior",
             "Trained on": f"{self.training.dataset}, {self.training.images:,} images seen in {self.training.steps:,} steps",
             "Data licence": self.training.license,
-            "Made for": _MADE_FOR[self.target],
+            "Target": f"{self.target}, for {_MADE_FOR[self.target]}",
             "Parity": self.parity.in_words(),
             "Quality": ", ".join(f"{name} {value:g}" for name, value in self.quality.items()) or "not measured",
         }

@@ -2,9 +2,8 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,8 +24,8 @@ Result = TypeVar("Result")
 class Engine:
     """A local generator. Every image depends on ``(digest, seed, index)`` alone, not on what it is drawn together with.
 
-    ``threads`` is the number of threads that draw, by default one a core; they belong to the engine, and calls from
-    several threads share them. Pickled, it travels as its path, and draws with one thread where it arrives.
+    ``threads`` is the most that draw at once on a processor, by default one a core, whatever the number of callers; a
+    device has its own. Pickled, the engine travels as its path, and draws with one thread where it arrives.
     ``cuda_graph`` records the kernels of a run on CUDA once and replays them, which spares their launches.
     """
 
@@ -36,15 +35,19 @@ class Engine:
         """Load, check and try a generator file.
 
         Raises ``GeneratorFileError`` for a file that is no whole generator, and ``ProviderError`` where the provider
-        cannot be had or draws other pixels than the card's known answers.
+        cannot be had or draws other pixels than the card's known answers. Raises ``RequestError`` for a wrong argument.
         """
         file = read_generator(Path(path))
         self._path, self._asked, self._card, self._digest = Path(path).resolve(), provider, file.card, file.digest
         self._backend: Backend | None = open_backend(file, provider, threads, cuda_graph)
         self._provider, self._threads = self._backend.provider, self._backend.threads
         self._piece_images = self._backend.piece_images
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="draw")
-        self._calls, self._counting = 0, threading.Lock()
+        self._own_threads: set[int] = set()
+        self._pool = ThreadPoolExecutor(
+            self._threads, "draw", initializer=lambda: self._own_threads.add(threading.get_ident())
+        )
+        self._drawing = threading.Semaphore(self._threads)
+        self._calls, self._closed, self._counting = 0, False, threading.Condition()
         self._check_known_answers()
 
     @property
@@ -84,11 +87,14 @@ class Engine:
         """
         seed, chosen = address(seed, count, start, indices)
         images = allocate(len(chosen), self._card)
-        with self._counted() as alone:
+        alone = self._begin()
+        try:
             if alone and self._is_handful(chosen):  # not worth a second thread
                 images[:] = self._run(seed, chosen, True)
             else:
                 self._draw_into(images, seed, chosen)
+        finally:
+            self._end()
         return Batch(images, labels_of(self._card, seed, chosen), seed, chosen, self._digest)
 
     def submit(self, seed: int, piece: CheckedIndices, then: Callable[[Images], Result]) -> Future[Result]:
@@ -97,15 +103,21 @@ class Engine:
         ``then`` gets uint8 ``[n, H, W, C]``; what it returns is the future's result. Raises ``RequestError`` once closed.
         """
 
-        def draw() -> Result:
-            with self._counted() as alone:
-                images = self._run(seed, piece, alone and self._is_handful(piece))
-            return then(images)
-
-        return self._submitted(draw)
+        whole = self._begin() and self._is_handful(piece)
+        future = self._pool.submit(lambda: then(self._run(seed, piece, whole)))
+        future.add_done_callback(lambda _: self._end())  # drawn, failed or cancelled
+        return future
 
     def close(self) -> None:
-        """Draw what was asked for, end the threads, and free the sessions. The engine draws no more."""
+        """Draw what was asked for, end the threads, and free the sessions. The engine draws no more.
+
+        Raises ``RequestError`` when called by a ``then`` of ``submit``, which would wait for itself.
+        """
+        if threading.get_ident() in self._own_threads:
+            raise RequestError("a generator cannot be closed by a callback of its own")
+        with self._counting:
+            self._closed = True
+            self._counting.wait_for(lambda: self._calls == 0)
         self._pool.shutdown()
         self._backend = None
 
@@ -113,10 +125,9 @@ class Engine:
         return _reopen, (self._path, self._asked, self._digest)
 
     def _draw_into(self, images: Images, seed: int, indices: CheckedIndices) -> None:
-        """Draw in pieces of equal length. The calling thread is one of those that draw: who waits, wakes late."""
-        pieces_needed = -(-len(indices) // self._piece_images)
-        rounds = -(-pieces_needed // self._threads)
-        size = -(-len(indices) // (rounds * self._threads))
+        """Draw in pieces. The calling thread is one of those that draw: who waits, wakes late."""
+        assert self._backend is not None, "it is not closed while a call is answered"
+        size = self._backend.piece_of(len(indices))
         todo = deque(range(0, len(indices), size))
 
         def work() -> None:
@@ -131,7 +142,7 @@ class Engine:
                     todo.clear()  # nothing of this call is worth drawing any more
                     raise
 
-        helpers = [self._submitted(work) for _ in range(min(self._threads, len(todo)) - 1)]
+        helpers = [self._pool.submit(work) for _ in range(min(self._threads, len(todo)) - 1)]
         try:
             work()
         finally:
@@ -139,34 +150,28 @@ class Engine:
                 if not helper.cancel():  # one that has not begun is not needed any more
                     helper.result()
 
-    def _submitted(self, call: Callable[[], Result]) -> Future[Result]:
-        try:
-            return self._pool.submit(call)
-        except RuntimeError as error:  # the pool's way to say that it was shut down
-            raise RequestError("this generator is closed") from error
-
-    def _run(self, seed: int, piece: CheckedIndices, alone: bool) -> Images:
-        backend = self._backend
-        if backend is None:
-            raise RequestError("this generator is closed")
+    def _run(self, seed: int, piece: CheckedIndices, whole: bool) -> Images:
+        assert self._backend is not None, "it is not closed while a call is answered"
         feeds: Feeds = {"z": latents(seed, piece, self._card.latent_dim, self._card.prior)}
         labels = labels_of(self._card, seed, piece)
-        return backend.run(feeds | ({} if labels is None else {"label": labels}), alone)
+        with self._drawing:
+            return self._backend.run(feeds | ({} if labels is None else {"label": labels}), whole)
 
     def _is_handful(self, indices: CheckedIndices) -> bool:
         return len(indices) < max(2, self._threads)
 
-    @contextmanager
-    def _counted(self) -> Iterator[bool]:
-        """Whether no other call is being answered when this one begins."""
+    def _begin(self) -> bool:
+        """Count a call in, and say whether no other is being answered. Raises ``RequestError`` once closed."""
         with self._counting:
+            if self._closed:
+                raise RequestError("this generator is closed")
             self._calls += 1
-            alone = self._calls == 1
-        try:
-            yield alone
-        finally:
-            with self._counting:
-                self._calls -= 1
+            return self._calls == 1
+
+    def _end(self) -> None:
+        with self._counting:
+            self._calls -= 1
+            self._counting.notify_all()
 
     def _check_known_answers(self) -> None:
         known = self._card.known_answers
@@ -178,11 +183,13 @@ class Engine:
                 f"{self._path}: drawn on {self._provider}, an image depends on what it is drawn together with, so no "
                 "address would hold: with threads=1 or on another provider it may not"
             )
-        distance = known.distance(together)
-        if distance > known.tolerance_levels:
+        distances = known.distances(together)
+        off = np.count_nonzero(distances > known.tolerance_levels)
+        if off > known.may_differ:
             raise ProviderError(
-                f"{self._path}: drawn on {self._provider}, its known answers are off by {distance} levels, "
-                f"{known.tolerance_levels} are allowed: {_CURES.get(self._card.target, _CURE)}"
+                f"{self._path}: drawn on {self._provider}, {off} of its {len(distances)} known answers are off by more than "
+                f"{known.tolerance_levels} of 255 levels (by up to {distances.max()}), {known.may_differ or 'none'} may be: "
+                f"{_CURES.get(self._card.target, _CURE)}"
             )
 
 
@@ -191,8 +198,8 @@ _CURE = (
     "or the run exported with --target portable"
 )
 _CURES = {
-    "cpu-int8": "this processor or this build of onnxruntime adds products of 8-bit integers with overflow, as those "
-    "without VNNI do; draw from the float file, exported with --target cpu (of the bundled ones the name without -int8)"
+    "cpu-int8": "this processor adds products of 8-bit integers with overflow, as those without VNNI do, or the file's "
+    "weights are wrong; draw from the float file, exported with --target cpu (of the bundled ones the name without -int8)"
 }
 
 

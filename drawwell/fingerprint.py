@@ -10,7 +10,7 @@ import numpy as np
 import drawwell
 from drawwell.errors import ProviderError
 
-_KERNEL_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
+_KERNEL_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8")
 """The processor's features by which ONNX Runtime and numpy choose their kernels."""
 
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CUdevice_attribute, the same in every version of CUDA
@@ -20,8 +20,8 @@ def fingerprint(provider: str, batch: int | None = None) -> str:
     """The render fingerprint: versions, execution provider and kind of processor, in printable ASCII.
 
     ``batch`` is the shape that every run on CUDA has; a processor's bytes do not depend on it.
-    Two engines with one fingerprint draw the same bytes from one file; with different ones, pixels agree within
-    the tolerance that the card states.
+    Two engines with one fingerprint draw the same bytes from one file; docs/precision.md has what was measured across
+    different ones.
     """
     import onnxruntime
 
@@ -51,7 +51,10 @@ def _cuda_device() -> str:
     )
     if any(calls):
         raise ProviderError(f"the CUDA driver does not say what device it has (errors {calls})")
-    return f"{name.value.decode()} sm_{major.value}{minor.value} driver {version.value}"
+    # loaded already, by the session; it is a package of its own and chooses the algorithms
+    cudnn = ctypes.CDLL("cudnn64_9.dll" if os.name == "nt" else "libcudnn.so.9").cudnnGetVersion
+    cudnn.restype = ctypes.c_size_t
+    return f"{name.value.decode()} sm_{major.value}{minor.value} driver {version.value} cudnn {cudnn()}"
 
 
 def _processor() -> str:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 
 import onnx
+import onnxscript  # noqa: F401 - torch.onnx.export needs it, and would say so only in the midst
 import torch
 from torch import Tensor, nn
 

@@ -19,7 +19,7 @@ from drawwell_train.checkpoint import Checkpoint, find
 from drawwell_train.config import digest, images_per_step
 from drawwell_train.state import load_averaged, load_discriminator
 
-_BRIGHTEST = 16
+_BRIGHTEST = 28
 """Known answers of an int8 file beside the usual: a processor whose sums of integers overflow errs in the brightest first."""
 
 
@@ -30,11 +30,11 @@ class ExportConfig:
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder that `drawwell train` wrote."""
     target: Target = "cpu"
-    """Where the file will be drawn; every file draws everywhere. portable: plain operators. cpu: transposed convolutions
-    split so that ONNX Runtime runs them fastest. cpu-int8: those in 8-bit integers, 3 to 4 times as fast again, for
-    processors with VNNI and pixels that may be a level or two off. cuda: float16 within."""
+    """What the file is for. cpu: transposed convolutions split so that ONNX Runtime runs them fastest. cpu-int8: those in
+    8-bit integers, up to 3 times as fast again for many images of a large network; under a level off on average, single
+    pixels far more; wants a processor with VNNI. cuda: float16 within, at most 4 levels off. portable: plain operators."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
-    """The file to write. By default generator.onnx in the run folder."""
+    """The file to write. By default generator.onnx in the run folder, or generator-TARGET.onnx for a target but cpu."""
     step: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
     """Which checkpoint. By default the last."""
 
@@ -45,11 +45,13 @@ def main(config: ExportConfig) -> None:
     checkpoint, damaged = find(config.run, config.step)
     for sentence in damaged:
         console.print(f"damaged checkpoint passed over: {sentence}", style="bold red")
-    out = config.out or config.run / "generator.onnx"
+    out = config.out or config.run / ("generator.onnx" if config.target == "cpu" else f"generator-{config.target}.onnx")
+    if (recipe := RECIPES[config.target]).int8:
+        console.print(f"calibrating, and comparing {recipe.addresses:,} images with torch's: half a minute")
     engine = export(checkpoint, out, config.target)
     console.print(
         f"{out}: {out.stat().st_size / 2**20:.1f} MiB, step {checkpoint.step:,}, digest {engine.digest}\n"
-        f"pixels {engine.card.parity.in_words()}\n"
+        f"{engine.card.parity.in_words()}\n"
         f"next: drawwell serve {out}",
     )
 

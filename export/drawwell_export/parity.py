@@ -18,8 +18,9 @@ from drawwell_train.frechet import frechet_distance
 from drawwell_train.networks import Discriminator, Generator, to_images, to_pixels
 
 BATCH_SIZES = (1, 7, 64)
-INT8_KNOWN_LEVELS = 1
-"""Integers add alike everywhere; what is left is a rounding in the float layers around them."""
+INT8_MAY_DIFFER = 3 / 16
+"""Of the known images of an int8 file. Integers add alike everywhere, but the float stem does not: its last bit can turn one
+byte, which then goes through all layers: seen in 1 to 4 % of the images, and overflow in a third and more of the brightest."""
 
 _SEED = 0
 KNOWN_INDICES = (0, 1, 2, 2**63 - 1)
@@ -65,10 +66,9 @@ def known_answers(
 ) -> KnownAnswers:
     """What anything that loads the file must draw at a few addresses: torch's pixels, or for int8 those of exact integers."""
     z = latents(_SEED, indices, latent_dim, prior)
-    draw, tolerance = (
-        (by_runtime(model), INT8_KNOWN_LEVELS) if recipe.int8 else (by_torch(generator), recipe.max_levels)
-    )
-    return KnownAnswers.of(_SEED, indices, draw(z), tolerance)
+    if recipe.int8:
+        return KnownAnswers.of(_SEED, indices, by_runtime(model)(z), 0, int(len(indices) * INT8_MAY_DIFFER))
+    return KnownAnswers.of(_SEED, indices, by_torch(generator)(z), recipe.max_levels)
 
 
 def prior_sample(count: int, latent_dim: int, prior: Prior, start: int = 0) -> Latents:
@@ -98,7 +98,10 @@ def by_runtime(model: onnx.ModelProto) -> Draw:
 
 @torch.no_grad()
 def _feature_distance(discriminator: Discriminator, draw: Draw, expected: Pixels, z: Latents) -> FeatureDistance:
-    """In the run's own discriminator, which knows what its data look like; half of the addresses against the other."""
+    """In the run's own discriminator, which knows what its data look like: its last feature map, mean over places.
+
+    Half of the addresses against the other half.
+    """
 
     def features(pixels: Pixels) -> npt.NDArray[np.float32]:
         return np.concatenate(
@@ -112,4 +115,4 @@ def _feature_distance(discriminator: Discriminator, draw: Draw, expected: Pixels
     drawn = np.concatenate([draw(z[first : first + 64]) for first in range(0, half, 64)])[:half]
     reference = features(expected[half:])
     floor, distance = (frechet_distance(features(pixels), reference) for pixels in (expected[:half], drawn))
-    return FeatureDistance("the run's discriminator, last feature map, mean over places", half, floor, distance)
+    return FeatureDistance("the run's discriminator", half, floor, distance)

@@ -19,8 +19,8 @@ from drawwell.cores import cores
 from drawwell.session import session_options
 
 PERCENTILE = 99.99
-"""99.9 cuts bright features off, so that the worst pixels are twice as far away or more; 100 spends the steps on rare values."""
-CALIBRATION_IMAGES = 2048
+"""Of 99, 99.9, 99.99, 99.999 and 100 the one with nearly the least mean error and no cut-off highlights, on three generators."""
+CALIBRATION_IMAGES = 4096
 
 _MOVES = frozenset({"Concat", "Reshape", "Transpose"})
 _ZERO = "zero_point"

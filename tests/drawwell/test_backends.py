@@ -1,5 +1,6 @@
 """Where images are drawn. What CUDA needs is tried on the processor's memory, which ONNX Runtime binds in the same way."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,21 @@ def test_every_run_has_one_shape_and_draws_what_was_asked(file: GeneratorFile) -
     for count in (64, 1, 7, 63):
         np.testing.assert_array_equal(backend.run(feeds(count), False), wanted[:count])
     assert set(session.shapes) == {64}
+
+
+@pytest.mark.parametrize(("images", "runs"), [(1, 1), (2, 1), (63, 1), (64, 1), (65, 2), (129, 3)])
+def test_a_device_makes_no_more_runs_than_it_must(file: GeneratorFile, images: int, runs: int) -> None:
+    backend = CudaBackend(open_cpu(file, 1), file.card, batch=64, device="cpu")
+    assert -(-images // backend.piece_of(images)) == runs
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 16])
+@pytest.mark.parametrize("images", [1, 2, 16, 17, 40, 100, 1000])
+def test_a_processor_gets_equal_pieces_that_are_not_too_long(file: GeneratorFile, images: int, threads: int) -> None:
+    piece = CpuBackend(file, threads).piece_of(images)
+    assert 1 <= piece <= CpuBackend.piece_images
+    rounds, least = (math.ceil(math.ceil(images / size) / threads) for size in (piece, CpuBackend.piece_images))
+    assert rounds == least
 
 
 def test_images_handed_out_stay_as_they_are(file: GeneratorFile) -> None:

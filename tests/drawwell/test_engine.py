@@ -1,13 +1,14 @@
 """The engine: the same bytes whatever the batch, and no silent CPU."""
 
-import os
 import pickle
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 import drawwell
 from drawwell.backends import CpuBackend
+from drawwell.cores import cores
 from drawwell.engine import Engine
 from drawwell.errors import GeneratorFileError, ProviderError, RequestError
 from tests import graphs
@@ -162,14 +164,74 @@ def test_closing_waits_for_what_was_asked_for(tiny_generator: Path) -> None:
 
 def test_an_image_that_depends_on_its_company_is_refused(tiny_generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = CpuBackend.run
-    monkeypatch.setattr(CpuBackend, "run", lambda self, feeds, alone: real(self, feeds, alone) + np.uint8(alone))
+    monkeypatch.setattr(CpuBackend, "run", lambda self, feeds, whole: real(self, feeds, whole) + np.uint8(whole))
     with pytest.raises(ProviderError, match="an image depends on what it is drawn together with"):
         Engine(tiny_generator)
 
 
 def test_a_travelled_engine_uses_one_thread(engine: Engine) -> None:
-    assert engine.threads == len(os.sched_getaffinity(0))
+    assert engine.threads == cores() > 0
     assert pickle.loads(pickle.dumps(engine)).threads == 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_no_more_draw_at_once_than_were_allowed(
+    tiny_generator: Path, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, real = Engine(tiny_generator, threads=threads), CpuBackend.run
+    now: list[int] = []
+    most: list[int] = []
+
+    def counted(self: CpuBackend, feeds: Any, whole: bool) -> np.ndarray:
+        now.append(1)
+        most.append(len(now))
+        try:
+            return real(self, feeds, whole)
+        finally:
+            now.pop()
+
+    monkeypatch.setattr(CpuBackend, "run", counted)
+    with ThreadPoolExecutor(6) as callers:
+        list(callers.map(lambda seed: engine.generate(seed, 200), range(12)))
+    assert max(most) <= threads
+
+
+def test_closing_waits_for_a_call_of_another_thread(tiny_generator: Path) -> None:
+    engine = Engine(tiny_generator, threads=1)
+    with ThreadPoolExecutor(1) as caller:
+        begun = threading.Event()
+        monitored = engine.submit(0, range(16), lambda _: begun.set())
+        drawn = caller.submit(engine.generate, 7, 5000)
+        monitored.result()
+        begun.wait()
+        while engine._calls == 0 and not drawn.done():
+            pass
+        engine.close()
+        assert drawn.done()
+        assert len(drawn.result()) == 5000
+
+
+def test_a_callback_cannot_close_what_it_runs_on(tiny_generator: Path) -> None:
+    engine = Engine(tiny_generator)
+    with pytest.raises(RequestError, match="cannot be closed by a callback of its own"):
+        engine.submit(0, range(1), lambda _: engine.close()).result()
+    engine.close()
+
+
+def test_a_graph_is_recorded_on_a_device_only(tiny_generator: Path) -> None:
+    with pytest.raises(RequestError, match="cuda_graph is for CUDA"):
+        Engine(tiny_generator, "cpu", cuda_graph=True)
+
+
+@pytest.mark.parametrize("change", ["no shape", "a sequence"])
+def test_an_interface_of_another_kind_is_refused(tmp_path: Path, change: str) -> None:
+    model = graphs.plain_model()
+    if change == "no shape":
+        model.graph.input[0].type.tensor_type.ClearField("shape")
+    else:
+        model.graph.input.append(onnx.helper.make_tensor_sequence_value_info("more", onnx.TensorProto.FLOAT, None))
+    with pytest.raises(GeneratorFileError, match="not those that its card describes"):
+        Engine(graphs.write(tmp_path / "odd.onnx", model))
 
 
 def test_a_graph_with_a_fixed_batch_is_refused(tmp_path: Path) -> None:
@@ -181,7 +243,10 @@ def test_a_graph_with_a_fixed_batch_is_refused(tmp_path: Path) -> None:
 
 def test_right_seal_over_wrong_weights_is_caught_by_the_known_answers(tmp_path: Path) -> None:
     file = graphs.write(tmp_path / "wrong.onnx", graphs.plain_model(level=9))
-    with pytest.raises(ProviderError, match="known answers are off by 2 levels, 0 are allowed"):
+    with pytest.raises(
+        ProviderError,
+        match=r"1 of its 1 known answers are off by more than 0 of 255 levels \(by up to 2\), none may be",
+    ):
         Engine(file)
 
 

@@ -98,7 +98,17 @@ def test_another_format_version_says_what_to_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"prior": "cauchy"}, {"latent_dim": 0}, {"channels": 2}, {"height": "28"}, {"quality": {"kid": "good"}}]
+    "changes",
+    [
+        {"prior": "cauchy"},
+        {"latent_dim": 0},
+        {"latent_dim": 2**33},
+        {"channels": 2},
+        {"height": "28"},
+        {"width": 2**20},
+        {"quality": {"kid": "good"}},
+        {"known_answers": KnownAnswers(0, (0,) * 257, 1, 0, "")},
+    ],
 )
 def test_a_card_is_validated_on_reading(tmp_path: Path, changes: dict[str, object]) -> None:
     file = graphs.write(tmp_path / "bad.onnx", graphs.plain_model(), graphs.card(**changes))
@@ -124,14 +134,14 @@ def test_the_card_is_told_in_words() -> None:
     words = ModelCard.in_words(graphs.card())
     assert words["Images"] == "2 x 3 pixels, grey"
     assert words["Quality"] == "not measured"
-    assert words["Parity"] == "at most 0 of 255 levels from torch over 0 images"
+    assert words["Parity"] == "levels of 255 from torch's pixels: 0 at most, in 0 images"
 
 
 def test_rounded_numbers_are_told_in_words() -> None:
-    parity = Parity(8192, (1, 7), 0.756, 7, 146, 0.2, FeatureDistance("features of D", 4096, 0.0124, 0.0131))
+    parity = Parity(8192, (1, 7), 0.756, 7, 146, 0.2, FeatureDistance("the run's discriminator", 4096, 0.0124, 0.0131))
     assert parity.in_words() == (
-        "at most 146 of 255 levels from torch over 8,192 images, 0.76 on average, 99 % within 7; "
-        "Frechet distance 0.0131 where torch's own is 0.0124 (features of D)"
+        "levels of 255 from torch's pixels: 0.76 on average, 7 or less in 99 %, 146 at most, in 8,192 images; "
+        "Frechet distance to them 1.31e-02, of their own 1.24e-02 (features of the run's discriminator)"
     )
 
 
@@ -141,9 +151,9 @@ def test_known_answers_see_every_channel_and_stay_small() -> None:
     for channel in range(3):
         changed = images.copy()
         changed[..., channel] = 9
-        assert known.distance(changed) == 9
+        assert known.distances(changed).tolist() == [9, 9]
     unpacked_large = base64.b64encode(zlib.compress(bytes(10**7))).decode()
     with pytest.raises(GeneratorFileError, match="known answers cannot be read"):
-        dataclasses.replace(known, pixels=unpacked_large).distance(images)
+        dataclasses.replace(known, pixels=unpacked_large).distances(images)
     noise = np.random.default_rng(0).integers(0, 256, images.shape).astype(np.uint8)
     assert len(KnownAnswers.of(0, (0, 1), noise, 1).pixels) < 4000

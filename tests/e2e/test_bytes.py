@@ -72,7 +72,11 @@ def test_on_a_device(file: Path, wanted: np.ndarray) -> None:
     engine = Engine(file, provider="cuda")
     assert engine.provider == "cuda"
     drawn = engine.generate(SEED, COUNT).images
-    assert np.abs(drawn.astype(int) - wanted).max() <= (4 if file.stem in ("cuda", "cpu-int8") else 1)
+    by_processor = Engine(file, provider="cpu").generate(SEED, COUNT).images
+    # two that are each so far from torch; int8 is held to the share of images that may differ, when it is opened
+    if file.stem != "cpu-int8":
+        assert np.abs(drawn.astype(int) - by_processor).max() <= 2 * (4 if file.stem == "cuda" else 1)
+    np.testing.assert_array_equal(drawn, wanted)
     for count in (1, 7, 64, 65):
         np.testing.assert_array_equal(engine.generate(SEED, count).images, drawn[:count])
     if (
