@@ -11,13 +11,13 @@ from drawwell.card import ModelCard
 from drawwell.cores import cores
 from drawwell.errors import DeviceMemoryError, ProviderError, RequestError
 from drawwell.generator_file import GeneratorFile
+from drawwell.pictures import Images
 from drawwell.session import Provider, open_cpu, open_cuda
 
 if TYPE_CHECKING:
     import onnxruntime
 
 Feeds = dict[str, npt.NDArray[Any]]
-Images = npt.NDArray[np.uint8]
 
 CPU_PIECE_IMAGES = 16
 """One thread is as fast with 16 as with 64 at once (`make bench-engine`), and short requests wait for less."""
@@ -112,8 +112,9 @@ class CudaBackend:
         for name, values in feeds.items():
             self._staging[name][:rows] = values
             self._staging[name][rows:] = 0
-            self._inputs[name].update_inplace(self._staging[name])
         try:
+            for name, values in self._staging.items():
+                self._inputs[name].update_inplace(values)
             self._session.run_with_iobinding(self._binding)
             images: Images = self._output.numpy()[:rows].copy()  # the next run writes there
         except Exception as error:  # as above

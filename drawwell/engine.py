@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from drawwell.backends import Backend, Feeds, Images, open_backend
+from drawwell.backends import Backend, Feeds, open_backend
 from drawwell.batch import Batch, address, allocate, labels_of, pieces
 from drawwell.card import ModelCard
 from drawwell.errors import GeneratorFileError, ProviderError, RequestError
 from drawwell.fingerprint import fingerprint
 from drawwell.generator_file import read_generator
 from drawwell.latents import CheckedIndices, Indices, check_indices, latents
+from drawwell.pictures import Images
 from drawwell.session import Provider
 
 Result = TypeVar("Result")
