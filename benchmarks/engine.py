@@ -5,15 +5,14 @@ Plain is what everybody else runs: ``torch.onnx.export`` of the generator as it 
 uint8. Each contender has a process of its own (see ``race``).
 """
 
-import logging
 import statistics
 import tempfile
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast, get_args
 
+import onnx
 import onnxruntime
 import torch
 
@@ -23,6 +22,7 @@ from benchmarks.report import seconds, spread, write
 from drawwell.card import Target
 from drawwell.engine import Engine
 from drawwell.latents import latents
+from drawwell_export import graph
 from drawwell_export.main import export
 from drawwell_train import checkpoint, state
 from drawwell_train.checkpoint import Checkpoint
@@ -63,8 +63,7 @@ def random(size: int) -> Checkpoint:
 def measure(trained: Checkpoint, folder: Path, rates: dict[str, dict[str, float]]) -> dict[str, Any]:
     folder.mkdir()
     generator = state.load_averaged(trained.config, trained.tensors)
-    plain = folder / "plain.onnx"
-    export_plain(generator, plain, trained.config.latent_dim)
+    onnx.save(graph.trace(generator, trained.config.latent_dim), folder / "plain.onnx")
     engines = {target: export(trained, folder / f"{target}.onnx", target) for target in TARGETS}
     races = {str(batch): race(contenders(folder, batch), batch) for batch in BATCHES}
     for batch, by in races.items():
@@ -101,23 +100,6 @@ def contenders(folder: Path, batch: int) -> dict[str, Make]:
     if batch == 1:  # where making latents is a good part of the whole
         found["cpu, latents given"] = (run_engine_from_latents, (folder / "cpu.onnx", batch))
     return found
-
-
-def export_plain(generator: Generator, out: Path, latent_dim: int) -> None:
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of a missing torchvision
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # from within torch's own exporter
-        dynamic = ({0: torch.export.Dim("N")},)
-        program = torch.onnx.export(
-            generator,
-            (torch.zeros(2, latent_dim),),
-            dynamo=True,
-            verbose=False,
-            input_names=["z"],
-            dynamic_shapes=dynamic,
-        )
-    assert program is not None, "the dynamo exporter returns its program"
-    program.save(str(out))
 
 
 def run_plain(file: Path, batch: int) -> Callable[[], Any]:

@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 
-from benchmarks.engine import export_plain, multiply_adds, random
+from benchmarks.engine import multiply_adds, random
 from benchmarks.report import interleaved, seconds, write
 from drawwell.backends import Backend, CudaBackend
 from drawwell.engine import Engine
 from drawwell.generator_file import read_generator
 from drawwell.latents import latents
 from drawwell.session import Provider, open_cpu, open_cuda
+from drawwell_export import graph
 from drawwell_export.main import export
 from drawwell_train import state
 from drawwell_train.checkpoint import Checkpoint
@@ -61,7 +63,7 @@ def measure(
     trained: Checkpoint, folder: Path, device: Provider, batches: list[int], limits: dict[str, float]
 ) -> dict[str, Any]:
     generator = state.load_averaged(trained.config, trained.tensors)
-    export_plain(generator, folder / "plain.onnx", trained.config.latent_dim)
+    onnx.save(graph.trace(generator, trained.config.latent_dim), folder / "plain.onnx")
     for target in ("cpu", "cuda"):
         export(trained, folder / f"{target}.onnx", target)
     by_batch = {}

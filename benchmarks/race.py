@@ -1,6 +1,6 @@
 """Contenders that take turns, each in a process of its own.
 
-In one process, sessions wake each other's threads and share one arena, and each runs slower than a user would see it.
+In one process, each of two sessions that took turns ran some 15 % slower than alone.
 A process that has just been woken is slow for some 80 ms, until its threads have spread over the cores: that time is run
 and not counted.
 """

@@ -15,7 +15,7 @@ from drawwell.latents import Prior
 FORMAT_VERSION = 2
 
 Target = Literal["portable", "cpu", "cpu-int8", "cuda"]
-"""What a file was exported for; every one draws anywhere, each is fastest where it belongs."""
+"""What a file was exported for; ``cpu-int8`` needs a processor with VNNI, the others draw anywhere."""
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]

@@ -68,7 +68,7 @@ class Engine:
 
     @property
     def threads(self) -> int:
-        """How many threads draw."""
+        """The most that draw at once."""
         return self._threads
 
     @property
@@ -103,7 +103,6 @@ class Engine:
 
         ``then`` gets uint8 ``[n, H, W, C]``; what it returns is the future's result. Raises ``RequestError`` once closed.
         """
-
         whole = self._begin() and self._is_handful(piece)
         future = self._pool.submit(lambda: then(self._run(seed, piece, whole)))
         future.add_done_callback(lambda _: self._end())  # drawn, failed or cancelled

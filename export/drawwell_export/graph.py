@@ -51,14 +51,15 @@ def export(
     for rewrite in rewrites:
         network = rewrite(network)
     assert isinstance(network, Generator), "a rewrite changes what is within"
-    model = _trace(Pixels(network, dtype).eval(), latent_dim)
+    model = trace(Pixels(network, dtype).eval(), latent_dim)
     _strip(model)
     model = _lowest_opset(model)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def _trace(module: nn.Module, latent_dim: int) -> onnx.ModelProto:
+def trace(module: nn.Module, latent_dim: int) -> onnx.ModelProto:
+    """The graph of ``module`` as torch exports it, with ``z`` ``[N, latent_dim]`` in and ``images`` out, N being free."""
     # it warns of a missing torchvision, which has no part in this
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():

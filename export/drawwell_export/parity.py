@@ -20,7 +20,7 @@ from drawwell_train.networks import Discriminator, Generator, to_images, to_pixe
 BATCH_SIZES = (1, 7, 64)
 INT8_MAY_DIFFER = 3 / 16
 """Of the known images of an int8 file. Integers add alike everywhere, but the float stem does not: its last bit can turn one
-byte, which then goes through all layers: seen in 1 to 4 % of the images, and overflow in a third and more of the brightest."""
+byte, which then goes through all layers: seen in up to 4 % of the images, and overflow in a third and more of the brightest."""
 
 _SEED = 0
 KNOWN_INDICES = (0, 1, 2, 2**63 - 1)

@@ -19,7 +19,7 @@ from drawwell.cores import cores
 from drawwell.session import session_options
 
 PERCENTILE = 99.99
-"""Of 99, 99.9, 99.99, 99.999 and 100 the one with nearly the least mean error and no cut-off highlights, on three generators."""
+"""On three generators the mean error was at or near the least of 99 to 100, and the worst pixel half as far off as with 99.9."""
 CALIBRATION_IMAGES = 4096
 
 _MOVES = frozenset({"Concat", "Reshape", "Transpose"})
