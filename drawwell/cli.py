@@ -23,10 +23,11 @@ _COMMANDS = {
         "drawwell.commands",
         "GenerateConfig",
         "generate",
-        "a generator -> PNGs, an array or a contact sheet",
+        "a generator -> PNGs, an archive, an array or a contact sheet",
         "cpu",
     ),
     "info": ("drawwell.commands", "InfoConfig", "info", "what a generator says of itself", "cpu"),
+    "verify": ("drawwell.commands", "VerifyConfig", "verify", "whether a file of images is whole", "cpu"),
 }
 """Name: its module, its options, its function, one line of help, and the extras it needs."""
 

@@ -1,5 +1,8 @@
 """The command line as a user meets it."""
 
+import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,10 +20,10 @@ from tests.conftest import Server, drawwell
 def test_help_names_every_command() -> None:
     for arguments in ([], ["--help"]):
         text = drawwell(*arguments).stdout
-        assert all(f"  {command}" in text for command in ("train", "export", "serve", "generate", "info"))
+        assert all(f"  {command}" in text for command in ("train", "export", "serve", "generate", "info", "verify"))
 
 
-@pytest.mark.parametrize("command", ["train", "export", "serve", "generate", "info"])
+@pytest.mark.parametrize("command", ["train", "export", "serve", "generate", "info", "verify"])
 def test_every_command_explains_itself(command: str) -> None:
     text = drawwell(command, "--help").stdout
     assert f"usage: drawwell {command}" in text
@@ -39,7 +42,11 @@ def test_wrong_usage_ends_with_2() -> None:
         (["generate", "nothing-such"], "nothing-such: no such file; bundled generators: fashion"),
         (["generate", "localhost:3000"], "for a server write http://localhost:3000"),
         (["serve", "tests"], "tests: is a folder; name the file in it"),
-        (["generate", "--out", "x.jpg"], "images are written as .npy"),
+        (["generate", "--out", "x.jpg"], "images are written as .npy, .tar or .zip"),
+        (["generate", "--out", "x.tar.gz"], "not as .gz"),
+        (["verify"], "name the files to verify"),
+        (["verify", "nowhere.tar"], "nowhere.tar: cannot be read (No such file or directory)"),
+        (["verify", "README.md"], "is no .npy, .tar or .zip of images as drawwell writes them"),
         (["generate", "--count", "1000000000000000", "--out", "x.npy"], "GiB are free"),
         (["train", ".", "--dry-run", "--size", "28"], "lies in the data"),
         (["train", "digits", "--width", "1000000", "--out", "/tmp/never"], "not enough memory"),
@@ -111,6 +118,43 @@ def test_an_npy_holds_the_batch(tmp_path: Path, tiny_generator: Path, server: Se
     target, out = server.url if remote else str(tiny_generator), tmp_path / "sub" / "images.npy"
     drawwell("generate", target, "--seed", "7", "--count", "1500", "--out", str(out))
     np.testing.assert_array_equal(np.load(out), library.open(tiny_generator).generate(7, 1500).images)
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_an_archive_is_the_same_from_a_file_and_from_a_server(
+    tmp_path: Path, tiny_generator: Path, server: Server, kind: str
+) -> None:
+    options = ["--seed", "7", "--count", "1500", "--start", "9", "--out"]
+    for target, name in ((str(tiny_generator), "local"), (server.url, "remote")):
+        drawwell("generate", target, *options, str(tmp_path / f"{name}.{kind}"))
+    drawwell("generate", str(tiny_generator), *options, str(tmp_path / "folder"))
+    assert (tmp_path / f"local.{kind}").read_bytes() == (tmp_path / f"remote.{kind}").read_bytes()
+    shutil.unpack_archive(tmp_path / f"local.{kind}", tmp_path / "unpacked")
+    (tmp_path / "unpacked" / "__drawwell__").unlink()
+    unpacked, folder = (
+        {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()} for name in ("unpacked", "folder")
+    )
+    assert unpacked == folder
+    assert len(folder) == 1500
+
+
+def test_verify_tells_whole_files_from_those_cut_off(tmp_path: Path, tiny_generator: Path) -> None:
+    files = [str(tmp_path / name) for name in ("x.npy", "x.tar", "x.zip")]
+    for file in files:
+        drawwell("generate", str(tiny_generator), "--seed", "7", "--count", "40", "--start", "9", "--out", file)
+    said = drawwell("verify", *files).stdout.splitlines()
+    digest = library.open(tiny_generator).digest[:12]
+    assert said[0].startswith(f"{files[0]}: whole: 40 images of 28 x 28 pixels, grey")
+    assert said[1:] == [f"{file}: whole: 40 images of seed 7 from index 9, generator {digest}" for file in files[1:]]
+    os.truncate(files[1], Path(files[1]).stat().st_size // 2)
+    error = drawwell("verify", files[1], code=1).stderr
+    assert re.fullmatch(
+        rf"drawwell verify: {re.escape(files[1])}: cut off after (\d+) whole images; ask for the rest from index (\d+) on\n",
+        error,
+    )
+    done = drawwell("verify", *files, code=1)
+    assert done.stdout.splitlines() == [said[0], said[2]]
+    assert "1 of 3 files are not whole" in done.stderr
 
 
 def test_indices_are_drawn_in_their_order(tmp_path: Path, tiny_generator: Path) -> None:

@@ -1,0 +1,117 @@
+"""The forms in which `drawwell generate` writes images: a folder, an archive, an array, a contact sheet."""
+
+import hashlib
+import math
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from drawwell.archives import Archive, Tar, Zip
+from drawwell.batch import Batch, Generator, pieces
+from drawwell.errors import DrawwellError, RequestError
+from drawwell.latents import CheckedIndices
+from drawwell.naming import facts_of, files_of
+from drawwell.pictures import contact_sheet, to_png
+from drawwell.terminal import console
+from drawwell.wire import footer, npy_header
+
+WriteForm = Callable[[Path, Generator, int, CheckedIndices], None]
+
+_PIECE_IMAGES = 1024
+"""Drawn between two steps of the progress bar."""
+_MAX_SHEET_IMAGES = 4096
+"""64 by 64: nobody looks at more at once."""
+
+
+def write(out: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
+    """Draw the images into ``out``, in the form that its suffix names, else into a folder.
+
+    A file appears under its name when it is whole. Raises ``RequestError`` for a form that there is not or that does not
+    hold so many, ``DrawwellError`` where drawing fails, ``OSError`` where writing does.
+    """
+    kind = out.suffix.lower()
+    if kind in _OTHER_FORMS:
+        raise RequestError(
+            f"{out}: images are written as .npy, .tar or .zip, as a .png contact sheet, or into a folder, not as {kind}"
+        )
+    if kind == ".png" and len(indices) > _MAX_SHEET_IMAGES:
+        raise RequestError(
+            f"a contact sheet holds at most {_MAX_SHEET_IMAGES:,} images, not {len(indices):,}: write .npy, .tar or a folder"
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if kind in _FORMS and not out.is_dir():
+        _write_file(out, _FORMS[kind], well, seed, indices)
+    else:
+        _write_folder(out, well, seed, indices)
+
+
+def _write_file(out: Path, form: WriteForm, well: Generator, seed: int, indices: CheckedIndices) -> None:
+    temporary = out.with_name(f".{out.name}.writing")
+    try:
+        form(temporary, well, seed, indices)
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_sheet(file: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
+    images = np.concatenate([batch.images for batch in _drawn(well, seed, indices)])
+    file.write_bytes(to_png(contact_sheet(images)))
+
+
+def _write_npy(file: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
+    """In bounded memory, however many."""
+    needed, free = len(indices) * math.prod(well.card.image_shape), shutil.disk_usage(file.parent).free
+    if needed > free:
+        raise DrawwellError(f"{file.parent}: {needed / 2**30:,.1f} GiB are needed, {free / 2**30:,.1f} GiB are free")
+    with file.open("wb") as stream:
+        stream.write(npy_header((len(indices), *well.card.image_shape)))
+        pixels_sha256 = hashlib.sha256()
+        for batch in _drawn(well, seed, indices):
+            pixels = batch.images.tobytes()
+            pixels_sha256.update(pixels)
+            stream.write(pixels)
+        stream.write(footer(pixels_sha256.digest()))
+
+
+def _write_archive(
+    form: Callable[[], Archive], file: Path, well: Generator, seed: int, indices: CheckedIndices
+) -> None:
+    """In bounded memory, however many."""
+    archive = form()
+    with file.open("wb") as stream:
+        for batch in _drawn(well, seed, indices):
+            stream.write(archive.append(archive.chunk(files_of(seed, batch.indices, batch.images, batch.labels))))
+        stream.writelines(archive.end(facts_of(well.digest, seed, indices)))
+
+
+def _write_folder(folder: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
+    folder.mkdir(exist_ok=True)
+    for batch in _drawn(well, seed, indices):
+        for name, content in files_of(seed, batch.indices, batch.images, batch.labels):
+            (folder / name).write_bytes(content)
+
+
+def _drawn(well: Generator, seed: int, indices: CheckedIndices) -> Iterator[Batch]:
+    columns = (TextColumn("drawing"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
+    screen = console()
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task("draw", total=len(indices))
+        for piece in pieces(indices, _PIECE_IMAGES):
+            batch = well.generate(seed, indices=piece)
+            yield batch
+            progress.advance(task, len(batch))
+
+
+_FORMS: dict[str, WriteForm] = {
+    ".npy": _write_npy,
+    ".png": _write_sheet,
+    ".tar": partial(_write_archive, Tar),
+    ".zip": partial(_write_archive, Zip),
+}
+_OTHER_FORMS = {".npz", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".gz", ".tgz"}
+"""What a user may mean as a file, and would not like to find as a folder."""
