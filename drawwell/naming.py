@@ -70,7 +70,7 @@ class Addresses:
             self._last = self._index
 
     def agree_with(self, facts: Mapping[str, object]) -> bool:
-        """Whether these are the images that a record tells of, as ``archives.facts_of`` writes it."""
+        """Whether these are the images that a record tells of, as ``facts_of`` writes it."""
         which = (
             facts["start"] == self._first and self._in_a_row
             if "start" in facts
