@@ -2,10 +2,10 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sized
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +18,6 @@ from drawwell.generator_file import read_generator
 from drawwell.latents import CheckedIndices, Indices, check_indices, latents
 from drawwell.pictures import Images
 from drawwell.session import Provider
-
-Result = TypeVar("Result")
 
 
 class Engine:
@@ -43,13 +41,10 @@ class Engine:
         self._backend: Backend | None = open_backend(file, provider, threads, cuda_graph)
         self._provider, self._threads = self._backend.provider, self._backend.threads
         self._piece_images = self._backend.piece_images
-        self._own_threads: set[int] = set()
-        self._pool = ThreadPoolExecutor(
-            self._threads, "draw", initializer=lambda: self._own_threads.add(threading.get_ident())
-        )
+        self._pool = ThreadPoolExecutor(self._threads, "draw")
         self._drawing = threading.Semaphore(self._threads)
         self._calls, self._closed, self._counting = 0, False, threading.Condition()
-        self._check_known_answers()
+        self.check()
 
     @property
     def card(self) -> ModelCard:
@@ -90,31 +85,54 @@ class Engine:
         images = allocate(len(chosen), self._card)
         alone = self._begin()
         try:
-            if alone and self._is_handful(chosen):  # not worth a second thread
-                images[:] = self._run(seed, chosen, True)
+            if alone and self._is_handful(chosen):
+                images[:] = self._run(self.feeds(seed, chosen), True)
             else:
                 self._draw_into(images, seed, chosen)
         finally:
             self._end()
         return Batch(images, labels_of(self._card, seed, chosen), seed, chosen, self._digest)
 
-    def submit(self, seed: int, piece: CheckedIndices, then: Callable[[Images], Result]) -> Future[Result]:
-        """Draw one piece of at most ``piece_images`` on a thread of the engine, and pass it there to ``then``.
+    def feeds(self, seed: int, indices: CheckedIndices) -> Feeds:
+        """The inputs of the generator at these addresses: ``z`` float32 ``[N, D]``, and ``label`` int64 ``[N]`` where it has classes."""
+        labels = labels_of(self._card, seed, indices)
+        z = latents(seed, indices, self._card.latent_dim, self._card.prior)
+        return {"z": z} if labels is None else {"z": z, "label": labels}
 
-        ``then`` gets uint8 ``[n, H, W, C]``; what it returns is the future's result. Raises ``RequestError`` once closed.
+    def draw(self, feeds: Feeds) -> Images:
+        """Draw up to ``piece_images`` rows of ``feeds`` in one run, on the calling thread: uint8 ``[N, H, W, C]``.
+
+        Raises ``ProviderError`` where drawing fails, ``RequestError`` once closed.
         """
-        whole = self._begin() and self._is_handful(piece)
-        future = self._pool.submit(lambda: then(self._run(seed, piece, whole)))
-        future.add_done_callback(lambda _: self._end())  # drawn, failed or cancelled
-        return future
+        alone = self._begin()
+        try:
+            return self._run(feeds, alone and self._is_handful(feeds["z"]))
+        finally:
+            self._end()
+
+    def check(self) -> None:
+        """Draw the card's known answers. Raises ``ProviderError`` unless the pixels are right."""
+        known = self._card.known_answers
+        several = pieces(check_indices(known.indices), self._piece_images)
+        together = np.concatenate([self._run(self.feeds(known.seed, piece), False) for piece in several])
+        single = [range(index, index + 1) for index in known.indices]
+        singly = np.concatenate([self._run(self.feeds(known.seed, piece), True) for piece in single])
+        if not np.array_equal(together, singly):
+            raise ProviderError(
+                f"{self._path}: drawn on {self._provider}, an image depends on what it is drawn together with, so no "
+                "address would hold: with threads=1 or on another provider it may not"
+            )
+        distances = known.distances(together)
+        off = np.count_nonzero(distances > known.tolerance_levels)
+        if off > known.may_differ:
+            raise ProviderError(
+                f"{self._path}: drawn on {self._provider}, {off} of its {len(distances)} known answers are off by more than "
+                f"{known.tolerance_levels} of 255 levels (by up to {distances.max()}), {known.may_differ or 'none'} may be: "
+                f"{_CURES.get(self._card.target, _CURE)}"
+            )
 
     def close(self) -> None:
-        """Draw what was asked for, end the threads, and free the sessions. The engine draws no more.
-
-        Raises ``RequestError`` when called by a ``then`` of ``submit``, which would wait for itself.
-        """
-        if threading.get_ident() in self._own_threads:
-            raise RequestError("a generator cannot be closed by a callback of its own")
+        """Draw what was asked for, end the threads, and free the sessions. The engine draws no more."""
         with self._counting:
             self._closed = True
             self._counting.wait_for(lambda: self._calls == 0)
@@ -137,7 +155,7 @@ class Engine:
                 except IndexError:
                     return
                 try:
-                    images[first : first + size] = self._run(seed, indices[first : first + size], False)
+                    images[first : first + size] = self._run(self.feeds(seed, indices[first : first + size]), False)
                 except BaseException:
                     todo.clear()  # nothing of this call is worth drawing any more
                     raise
@@ -150,15 +168,14 @@ class Engine:
                 if not helper.cancel():  # one that has not begun is not needed any more
                     helper.result()
 
-    def _run(self, seed: int, piece: CheckedIndices, whole: bool) -> Images:
+    def _run(self, feeds: Feeds, whole: bool) -> Images:
         assert self._backend is not None, "it is not closed while a call is answered"
-        feeds: Feeds = {"z": latents(seed, piece, self._card.latent_dim, self._card.prior)}
-        labels = labels_of(self._card, seed, piece)
         with self._drawing:
-            return self._backend.run(feeds | ({} if labels is None else {"label": labels}), whole)
+            return self._backend.run(feeds, whole)
 
-    def _is_handful(self, indices: CheckedIndices) -> bool:
-        return len(indices) < max(2, self._threads)
+    def _is_handful(self, rows: Sized) -> bool:
+        """Too few to be worth a second thread: every core works on each of them, as long as nothing else is drawn."""
+        return len(rows) < max(2, self._threads)
 
     def _begin(self) -> bool:
         """Count a call in, and say whether no other is being answered. Raises ``RequestError`` once closed."""
@@ -172,25 +189,6 @@ class Engine:
         with self._counting:
             self._calls -= 1
             self._counting.notify_all()
-
-    def _check_known_answers(self) -> None:
-        known = self._card.known_answers
-        several = pieces(check_indices(known.indices), self._piece_images)
-        together = np.concatenate([self._run(known.seed, piece, False) for piece in several])
-        singly = np.concatenate([self._run(known.seed, range(index, index + 1), True) for index in known.indices])
-        if not np.array_equal(together, singly):
-            raise ProviderError(
-                f"{self._path}: drawn on {self._provider}, an image depends on what it is drawn together with, so no "
-                "address would hold: with threads=1 or on another provider it may not"
-            )
-        distances = known.distances(together)
-        off = np.count_nonzero(distances > known.tolerance_levels)
-        if off > known.may_differ:
-            raise ProviderError(
-                f"{self._path}: drawn on {self._provider}, {off} of its {len(distances)} known answers are off by more than "
-                f"{known.tolerance_levels} of 255 levels (by up to {distances.max()}), {known.may_differ or 'none'} may be: "
-                f"{_CURES.get(self._card.target, _CURE)}"
-            )
 
 
 _CURE = (

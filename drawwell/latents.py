@@ -15,6 +15,7 @@ Bits become numbers by our own arithmetic, because numpy keeps ``random_raw`` st
 - ``uniform`` on [-1, 1): one word gives one number, ``(w >> 40) / 2**23 - 1``, which float32 holds exactly.
 """
 
+import math
 import secrets
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -50,6 +51,27 @@ def labels(seed: int, indices: Indices, classes: int, dim: int, prior: Prior = "
     """Return int64 ``[len(indices)]`` in [0, classes), from word 0 of each index's run: ``((w >> 32) * classes) >> 32``."""
     word = _words(seed, indices, dim, prior)[:, 0]
     return ((word >> _HALF) * np.uint64(classes) >> _HALF).astype(np.int64)
+
+
+def interpolate(
+    first: npt.NDArray[np.float32], last: npt.NDArray[np.float32], steps: int, prior: Prior = "normal"
+) -> npt.NDArray[np.float32]:
+    """Return float32 ``[steps, D]``, ``steps`` at least 2, from latents ``first`` to ``last``, both float32 ``[D]`` and both included.
+
+    With ``t = i / (steps - 1)``, for the normal prior spherically (Shoemake 1985, section 3.3; for latents White 2016,
+    "Sampling Generative Networks"), since its latents lie near a sphere, inside of which a generator never learned:
+    ``z(t) = sin((1 - t) w) / sin w * first + sin(t w) / sin w * last``, where ``cos w = first . last / (|first| |last|)``.
+    For the uniform prior, and where ``sin w`` is below 1e-6, along the line: ``z(t) = (1 - t) first + t last``.
+    """
+    a, b = first.astype(np.float64), last.astype(np.float64)
+    t = np.linspace(0, 1, steps)[:, None]
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    angle = math.acos(min(max(float(a @ b) / lengths, -1.0), 1.0)) if lengths else 0.0
+    if prior == "uniform" or math.sin(angle) < 1e-6:
+        between = (1 - t) * a + t * b
+    else:
+        between = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / math.sin(angle)
+    return between.astype(np.float32)
 
 
 def random_seed() -> int:

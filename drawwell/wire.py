@@ -22,6 +22,8 @@ SEED = "X-Drawwell-Seed"
 START = "X-Drawwell-Start"
 INDICES = "X-Drawwell-Indices"
 COUNT = "X-Drawwell-Count"
+TRUNCATION = "X-Drawwell-Truncation"
+LATENTS = "X-Drawwell-Latents"
 PROVIDER = "X-Drawwell-Provider"
 FINGERPRINT = "X-Drawwell-Fingerprint"
 

@@ -1,4 +1,4 @@
-"""The routes of drawwell, a Starlette application that BentoML mounts beside its probes and metrics."""
+"""The routes of drawwell, a Starlette application."""
 
 import asyncio
 import functools
@@ -7,34 +7,30 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from drawwell.errors import DeviceMemoryError
 
+from . import metrics
 from .accept import choose
-from .errors import RETRY_SECONDS, ApiError, on_api_error, on_failure, on_full_memory, on_http_exception
+from .addresses import image, shard
+from .errors import ApiError, on_api_error, on_failure, on_full_memory, on_http_exception
 from .openapi import document
 from .page import render
-from .replies import FORMS
+from .replies import FORMS, ImagesReply
 from .requests import read_drawing
 from .well import Well
 
-ANSWER_SECONDS = 45
-"""Below BentoML's 60, after which it would answer in another form and without ``Retry-After``."""
+PROBES = ("/livez", "/readyz", "/healthz")
+"""What anybody may ask, with or without the key."""
 
 
 async def generate(request: Request) -> Response:
     """``POST /generate``: draw images by address."""
     well: Well = request.app.state.well
     form = FORMS[choose(", ".join(request.headers.getlist("accept")), list(FORMS))]
-    drawing = await read_drawing(request, well.max_count)
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            return await form(well, drawing)
-    except TimeoutError:
-        message = f"too many others are waiting: no reply began within {ANSWER_SECONDS} seconds"
-        raise ApiError(503, "overloaded", message, headers={"Retry-After": str(RETRY_SECONDS)}) from None
+    return ImagesReply(well, await read_drawing(request, well), form)
 
 
 async def model(request: Request) -> Response:
@@ -52,17 +48,36 @@ async def docs_json(_: Request) -> Response:
     return JSONResponse(document())
 
 
+async def alive(_: Request) -> Response:
+    """``GET /livez`` and ``/healthz``: the process answers."""
+    return PlainTextResponse("alive\n")
+
+
+async def ready(request: Request) -> Response:
+    """``GET /readyz``: whether images are drawn here, and drawn right."""
+    well: Well = request.app.state.well
+    await well.check()
+    return PlainTextResponse("ready\n")
+
+
+async def all_metrics(_: Request) -> Response:
+    """``GET /metrics``: those of all workers, for Prometheus."""
+    return Response(await asyncio.to_thread(metrics.exposition), media_type=metrics.CONTENT_TYPE)
+
+
 async def other(request: Request) -> Response:
     """Whatever no route takes, so that its 404 or 405 is JSON too."""
-    for route in request.app.routes:
-        if isinstance(route, Route) and route.path == request.url.path and route.methods:
+    for route in request.app.routes[:-1]:
+        if route.path_regex.match(request.url.path):
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(route.methods))})
     raise HTTPException(404)
 
 
 @functools.cache
 def _model_json(well: Well) -> bytes:
-    return msgspec.json.encode({"digest": well.engine.digest, "card": well.engine.card, "max_count": well.max_count})
+    return msgspec.json.encode(
+        {"digest": well.engine.digest, "card": well.engine.card, "max_count": well.settings.max_count}
+    )
 
 
 def create_app() -> Starlette:
@@ -70,9 +85,15 @@ def create_app() -> Starlette:
     return Starlette(
         routes=[
             Route("/generate", generate, methods=["POST"]),
+            Route("/images/{digest}/{seed}/{index}.png", image),
+            Route("/shards/{digest}/{seed}/{first}-{last}.tar", shard),
             Route("/model", model),
             Route("/", page),
             Route("/docs.json", docs_json),
+            Route("/livez", alive),
+            Route("/healthz", alive),
+            Route("/readyz", ready),
+            Route("/metrics", all_metrics),
             Route("/{path:path}", other, methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
         ],
         exception_handlers={

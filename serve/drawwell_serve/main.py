@@ -1,41 +1,46 @@
 """`drawwell serve`: settings into the environment, and over to BentoML."""
 
+import copy
 import importlib.util
 import os
 import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from drawwell.errors import DrawwellError
-from drawwell.opening import find_file
-from drawwell.session import Provider
+
+from .settings import Settings
 
 SERVICE = "drawwell_serve.service:Drawwell"
 
-_DRAIN_SECONDS = 30
-"""Between the signal to stop and the end of replies that nobody reads."""
+
+def _same(name: str) -> Any:
+    """A setting again, whose type is to say more on the command line; serving does not load tyro."""
+    return copy.copy(Settings.__dataclass_fields__[name])
 
 
 @dataclass(frozen=True)
-class ServeConfig:
-    """Serve a generator over HTTP with BentoML. Its page is at http://HOST:PORT/."""
+class ServeConfig(Settings):
+    """Serve a generator over HTTP with BentoML. Its page is at http://HOST:PORT/.
 
-    generator: Annotated[
-        str | None, tyro.conf.Positional, tyro.conf.arg(metavar="GENERATOR", help_behavior_hint="")
-    ] = None
-    """A generator file, or the name of a bundled generator. By default DRAWWELL_GENERATOR, else fashion."""
+    An option may also be given as the environment variable named with it, which `bentoml serve` reads too.
+    """
+
+    generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GENERATOR")] = _same("generator")
+    """A generator file, or the name of a bundled generator. DRAWWELL_GENERATOR"""
+    key_file: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = _same("key_file")
+    """A file with the key that clients must send as `Authorization: Bearer KEY`; everything but the probes then needs it.
+    DRAWWELL_KEY_FILE; or DRAWWELL_KEY, the key itself."""
+    threads: Annotated[int | None, tyro.conf.arg(metavar="INT")] = _same("threads")
+    """Threads that draw, in each worker; by default the cores are shared out to the workers. DRAWWELL_THREADS"""
     host: str = "127.0.0.1"
-    """The address to listen to: this machine only, unless told otherwise. Anybody who reaches it may draw."""
+    """The address to listen to: this machine only, unless told otherwise."""
     port: int = 3000
     """The TCP port to listen to."""
-    provider: Annotated[Provider | None, tyro.conf.arg(metavar="{auto,cuda,cpu}", help_behavior_hint="")] = None
-    """auto draws on CUDA where it can be had; cuda and cpu insist. By default DRAWWELL_PROVIDER, else auto."""
-    threads: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
-    """Threads that draw. By default DRAWWELL_THREADS, else one a core."""
 
 
 def main(config: ServeConfig) -> None:
@@ -43,21 +48,14 @@ def main(config: ServeConfig) -> None:
     if importlib.util.find_spec("bentoml") is None:
         raise DrawwellError("serving needs BentoML: pip install 'drawwell[serve,cpu]', or 'drawwell[serve,gpu]'")
     host = _check_free(config.host, config.port)
-    environment = os.environ | _variables(config)
+    environment = os.environ | config.variables() | {"DRAWWELL_GENERATOR": str(config.file.resolve())}
+    if config.key_file is not None:
+        environment["DRAWWELL_KEY_FILE"] = str(Path(config.key_file).resolve())
     environment.setdefault("BENTOML_DO_NOT_TRACK", "True")
-    listen = ["--host", host, "--port", str(config.port), "--timeout-graceful-shutdown", str(_DRAIN_SECONDS)]
+    listen = ["--host", host, "--port", str(config.port)]
     # BentoML puts the working directory on the path; the user's may hold a train.py or a serve.py, this one only packages.
     os.chdir(Path(__file__).parents[1])
     os.execve(sys.executable, [sys.executable, "-m", "bentoml", "serve", SERVICE, *listen], environment)
-
-
-def _variables(config: ServeConfig) -> dict[str, str]:
-    given = {
-        "DRAWWELL_GENERATOR": str(find_file(config.generator).resolve()) if config.generator is not None else None,
-        "DRAWWELL_PROVIDER": config.provider,
-        "DRAWWELL_THREADS": str(config.threads) if config.threads is not None else None,
-    }
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def _check_free(host: str, port: int) -> str:

@@ -1,76 +1,132 @@
-"""The forms of a reply with images. Each takes a well and a drawing, and is listed once, in ``FORMS``."""
+"""The forms of a reply with images. Each is listed once, in ``FORMS``."""
 
 import asyncio
 import base64
 import hashlib
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+import math
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from drawwell import wire
+from drawwell.archives import Archive, Chunk, Tar, Zip
+from drawwell.batch import labels_of
+from drawwell.naming import facts_of, files_of
 from drawwell.pictures import Images, contact_sheet, to_png, to_pngs
 
-from .errors import ApiError
-from .requests import Drawing
-from .well import Well
+from .drawing import Addressed, Drawing
+from .errors import RETRY_SECONDS, ApiError
+from .scheduler import Flow
+from .well import ClientGoneError, Well
 
 MAX_PICTURES = 256
 """In one JSON reply or on one sheet: beyond it, PNGs cost more than the images."""
 
+Chunks = AsyncGenerator[bytes, None]
 
-async def as_json(well: Well, drawing: Drawing) -> Response:
+
+@dataclass(frozen=True)
+class Form:
+    """One media type. ``check`` raises ``ApiError`` for a drawing that it cannot hold; ``length`` is in bytes, where it is known."""
+
+    media_type: str
+    chunks: Callable[[Well, Drawing, Flow], Chunks]
+    check: Callable[[Drawing], None] = lambda _: None
+    length: Callable[[Well, Drawing], int | None] = lambda *_: None
+
+
+class ImagesReply(Response):
+    """Draws while it is sent: admitted when it is about to begin, its place given back when it ends or breaks off."""
+
+    def __init__(self, well: Well, drawing: Drawing, form: Form, headers: Mapping[str, str] | None = None) -> None:
+        form.check(drawing)
+        super().__init__(media_type=form.media_type, headers=well.headers(drawing) | dict(headers or {}))
+        del self.headers["content-length"]
+        self._well, self._drawing, self._form = well, drawing, form
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the body was read
+        gone = scope.get("extensions", {}).get("drawwell", {}).get("gone", lambda: False)
+        with self._well.admitted(gone) as flow, suppress(ClientGoneError):
+            async with aclosing(self._form.chunks(self._well, self._drawing, flow)) as chunks:
+                chunk, following = await self._begin(chunks)
+                length = len(chunk) if following is None else self._form.length(self._well, self._drawing)
+                if length is not None:
+                    self.headers["content-length"] = str(length)
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                while following is not None:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                    chunk, following = following, await anext(chunks, None)
+                await send({"type": "http.response.body", "body": chunk})
+
+    async def _begin(self, chunks: Chunks) -> tuple[bytes, bytes | None]:
+        """The first two chunks, or the only one, while a refusal can still have its status."""
+        deadline = self._well.settings.deadline_seconds
+        try:
+            async with asyncio.timeout(deadline):
+                return await anext(chunks), await anext(chunks, None)
+        except TimeoutError:
+            late = f"too many others are waiting: no reply began within {deadline:g} seconds"
+            raise ApiError(503, "deadline", late, headers={"Retry-After": str(RETRY_SECONDS)}) from None
+
+
+async def _json(well: Well, drawing: Drawing, flow: Flow) -> Chunks:
     """The images as base64 PNGs with their addresses."""
-    _check_few(drawing)
-    pieces = [piece async for piece in well.stream(drawing, _base64_pngs)]
-    listed = [
-        {"index": int(index), "png": png}
-        for index, png in zip(drawing.indices, itertools.chain.from_iterable(pieces), strict=True)
-    ]
-    body = {"digest": well.engine.digest, "seed": drawing.seed, "count": len(listed), "images": listed}
-    return Response(msgspec.json.encode(body), media_type="application/json", headers=well.headers(drawing))
-
-
-async def as_png(well: Well, drawing: Drawing) -> Response:
-    """The one image, or a contact sheet of all."""
-    _check_few(drawing)
-    images = await well.draw(drawing)
-    png = await asyncio.to_thread(lambda: to_png(images[0] if len(images) == 1 else contact_sheet(images)))
-    return Response(png, media_type="image/png", headers=well.headers(drawing))
-
-
-async def as_npy(well: Well, drawing: Drawing) -> Response:
-    """uint8 ``[N, H, W, C]`` as it is drawn, with the checksum at its end."""
-    shape = (len(drawing.indices), *well.engine.card.image_shape)
-    header = wire.npy_header(shape)
-
-    pixels_sha256 = hashlib.sha256()
-    stream = well.stream(drawing, lambda images: images.tobytes())
-    first = await anext(stream)  # while a refusal can still have its status
-
-    async def body() -> AsyncIterator[bytes]:
-        yield header
-        pixels_sha256.update(first)
-        yield first
-        async for pixels in stream:
-            pixels_sha256.update(pixels)  # in order, so not where pieces are drawn side by side
-            yield pixels
-        yield wire.footer(pixels_sha256.digest())
-
-    length = len(header) + int(np.prod(shape)) + wire.FOOTER_BYTES
-    return StreamingResponse(
-        body(), media_type=wire.NPY_TYPE, headers=well.headers(drawing) | {"Content-Length": str(length)}
+    pieces = [piece async for piece in well.stream(drawing, flow, lambda images, _: _base64_pngs(images))]
+    pngs = [png for piece in pieces for png in piece]
+    seed, indices = (
+        ({"seed": drawing.seed}, drawing.indices) if isinstance(drawing, Addressed) else ({}, range(len(pngs)))
     )
+    listed = [{"index": int(index), "png": png} for index, png in zip(indices, pngs, strict=True)]
+    yield msgspec.json.encode({"digest": well.engine.digest, **seed, "count": len(listed), "images": listed})
 
 
-FORMS: dict[str, Callable[[Well, Drawing], Awaitable[Response]]] = {
-    "application/json": as_json,
-    "image/png": as_png,
-    wire.NPY_TYPE: as_npy,
-}
-"""By media type; the first is the default."""
+async def _png(well: Well, drawing: Drawing, flow: Flow) -> Chunks:
+    """The one image, or a contact sheet of all."""
+    pieces = [piece async for piece in well.stream(drawing, flow, lambda images, _: images)]
+    images = np.concatenate(pieces)
+    yield await asyncio.to_thread(lambda: to_png(images[0] if len(images) == 1 else contact_sheet(images)))
+
+
+async def _npy(well: Well, drawing: Drawing, flow: Flow) -> Chunks:
+    """uint8 ``[N, H, W, C]`` as it is drawn, with the checksum at its end."""
+    pixels_sha256, before = hashlib.sha256(), wire.npy_header((len(drawing), *well.engine.card.image_shape))
+    async with aclosing(well.stream(drawing, flow, lambda images, _: images.tobytes())) as pieces:
+        last = await anext(pieces)
+        async for pixels in pieces:
+            pixels_sha256.update(last)  # in order, so not where pieces are drawn side by side
+            yield before + last
+            before, last = b"", pixels
+    pixels_sha256.update(last)
+    yield b"".join((before, last, wire.footer(pixels_sha256.digest())))
+
+
+def _npy_length(well: Well, drawing: Drawing) -> int:
+    shape = (len(drawing), *well.engine.card.image_shape)
+    return len(wire.npy_header(shape)) + math.prod(shape) + wire.FOOTER_BYTES
+
+
+def _archived(kind: type[Archive]) -> Callable[[Well, Drawing, Flow], Chunks]:
+    async def chunks(well: Well, drawing: Drawing, flow: Flow) -> Chunks:
+        assert isinstance(drawing, Addressed), "it was checked"
+
+        def encoded(images: Images, first: int) -> Chunk:
+            indices = drawing.indices[first : first + len(images)]
+            labels = labels_of(well.engine.card, drawing.seed, indices)
+            return kind.chunk(files_of(drawing.seed, indices, images, labels))
+
+        archive = kind()
+        async with aclosing(well.stream(drawing, flow, encoded)) as pieces:
+            async for chunk in pieces:
+                yield archive.append(chunk)
+        for rest in archive.end(facts_of(well.engine.digest, drawing.seed, drawing.indices)):
+            yield rest
+
+    return chunks
 
 
 def _base64_pngs(images: Images) -> list[str]:
@@ -78,10 +134,29 @@ def _base64_pngs(images: Images) -> list[str]:
 
 
 def _check_few(drawing: Drawing) -> None:
-    if len(drawing.indices) > MAX_PICTURES:
-        raise ApiError(
-            400,
-            "too_many_for_this_form",
-            f"JSON and PNG hold at most {MAX_PICTURES} images, {len(drawing.indices):,} were asked for: send Accept: {wire.NPY_TYPE}",
-            "count" if isinstance(drawing.indices, range) else "indices",
+    if len(drawing) > MAX_PICTURES:
+        others = ", ".join(media_type for media_type, form in FORMS.items() if form.check is not _check_few)
+        message = (
+            f"JSON and PNG hold at most {MAX_PICTURES} images, {len(drawing):,} were asked for: send Accept: {others}"
         )
+        field = "indices" if isinstance(drawing, Addressed) and not isinstance(drawing.indices, range) else "count"
+        raise ApiError(400, "too_many_for_this_form", message, field)
+
+
+def _check_addressed(drawing: Drawing) -> None:
+    if not isinstance(drawing, Addressed):
+        message = f"an archive names its images by address, and these have none: send Accept: {wire.NPY_TYPE}"
+        raise ApiError(400, "no_address", message)
+
+
+FORMS: dict[str, Form] = {
+    form.media_type: form
+    for form in (
+        Form("application/json", _json, _check_few),
+        Form("image/png", _png, _check_few),
+        Form(wire.NPY_TYPE, _npy, length=_npy_length),
+        Form(Zip.media_type, _archived(Zip), _check_addressed),
+        Form(Tar.media_type, _archived(Tar), _check_addressed),
+    )
+}
+"""By media type; the first is the default."""

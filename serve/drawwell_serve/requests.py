@@ -6,25 +6,50 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import ClientDisconnect, Request
 
 from drawwell.batch import address
+from drawwell.card import ModelCard
 from drawwell.errors import RequestError
-from drawwell.latents import CheckedIndices, random_seed
+from drawwell.latents import interpolate, latents, random_seed
 
+from .drawing import Addressed, Drawing, Given
 from .errors import ApiError
+from .well import Well
 
 MAX_BODY_BYTES = 2 * 2**20
 """65,536 indices of 19 digits fit; nothing longer makes sense."""
 MAX_INDICES = 65_536
-BODY_SECONDS = 10
+MAX_LATENTS = 1_024
+"""Rows of latents, sent in or interpolated: what the body holds of 100 numbers each."""
 
 _Integer63 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
+class Address(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One image of the well."""
+
+    seed: _Integer63
+    index: _Integer63
+
+
+class Interpolation(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename={"start": "from", "end": "to"}):
+    """From one address to another, both included: spherically for the normal prior, else along the line."""
+
+    start: Address
+    end: Address
+    steps: Annotated[int, Meta(ge=2, le=MAX_LATENTS)]
+
+
+_KEYS_OF_INTERPOLATION = len(Interpolation.__struct_fields__) + 2 * len(Address.__struct_fields__)
+
+
 class GenerateRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Which images to draw: ``count`` of them from index ``start`` on, or those of ``indices``."""
+    """Which images to draw: ``count`` of them from index ``start`` on, or those of ``indices``; or of no address at all, those of
+    ``latents`` or ``interpolate``.
+    """
 
     seed: Annotated[_Integer63, Meta(description="Left out, the server draws one and says which.")] | UnsetType = UNSET
     count: Annotated[int, Meta(ge=1, description="How many images; 1 by default.")] | UnsetType = UNSET
@@ -38,36 +63,82 @@ class GenerateRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         ]
         | UnsetType
     ) = UNSET
+    truncation: (
+        Annotated[float, Meta(gt=0, le=1, description="Multiplies the latents: below 1, less variety; 1 by default.")]
+        | UnsetType
+    ) = UNSET
+    latents: (
+        Annotated[
+            list[list[float]],
+            Meta(
+                min_length=1,
+                max_length=MAX_LATENTS,
+                description="The generator's inputs themselves, a row of as many finite numbers as it takes for each image.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    interpolate: Interpolation | UnsetType = UNSET
 
 
-class Drawing(msgspec.Struct, frozen=True):
-    """A request with nothing left open."""
-
-    seed: int
-    indices: CheckedIndices
-
-
-async def read_drawing(request: Request, max_count: int) -> Drawing:
-    """Read the body as a ``GenerateRequest``. Raises ``ApiError`` 400, 413, 415 or 422."""
+async def read_drawing(request: Request, well: Well) -> Drawing:
+    """Read the body as a ``GenerateRequest``. Raises ``ApiError`` 400, 408, 413, 415 or 422."""
     _check_content_type(request)
-    asked = _decode(await _read_body(request))
+    asked = _decode(await _read_body(request, well.settings.read_seconds))
+    truncation = 1.0 if asked.truncation is UNSET else asked.truncation
+    if asked.latents is UNSET and asked.interpolate is UNSET:
+        return _addressed(asked, well.settings.max_count, truncation)
+    return Given(_latents(asked, well.engine.card), truncation)
+
+
+def _addressed(asked: GenerateRequest, max_count: int, truncation: float) -> Addressed:
     if asked.indices is not UNSET and (asked.count is not UNSET or asked.start is not UNSET):
-        raise ApiError(422, "invalid_field", "give start and count, or indices, not both", "indices")
+        raise _wrong("give start and count, or indices, not both", "indices")
     count = _count(asked)
     if count > max_count:
-        raise ApiError(
-            422,
-            "invalid_field",
+        raise _wrong(
             f"{count:,} images were asked for, at most {max_count:,} come in one reply: ask for the rest in another",
             "count" if asked.indices is UNSET else "indices",
         )
     seed = random_seed() if asked.seed is UNSET else asked.seed
     try:
         if asked.indices is UNSET:
-            return Drawing(*address(seed, count, 0 if asked.start is UNSET else asked.start, None))
-        return Drawing(*address(seed, None, 0, np.array(asked.indices)))
+            return Addressed(*address(seed, count, 0 if asked.start is UNSET else asked.start, None), truncation)
+        return Addressed(*address(seed, None, 0, np.array(asked.indices)), truncation)
     except RequestError as error:  # what is left is a range that runs past the last index
-        raise ApiError(422, "invalid_field", str(error), "start") from None
+        raise _wrong(str(error), "start") from None
+
+
+def _latents(asked: GenerateRequest, card: ModelCard) -> npt.NDArray[np.float32]:
+    """float32 ``[N, D]`` of a request that names no address."""
+    given = "interpolate" if asked.latents is UNSET else "latents"
+    if any(value is not UNSET for value in (asked.seed, asked.count, asked.start, asked.indices)):
+        raise _wrong(f"{given} takes the place of seed, count, start and indices: give one or the other", given)
+    if card.class_names:
+        raise _wrong("this generator has classes, which come with an address: draw by seed", given)
+    if asked.interpolate is UNSET:
+        return _given_latents(asked.latents, card.latent_dim)
+    if asked.latents is not UNSET:
+        raise _wrong("give latents or interpolate, not both", "interpolate")
+    way = asked.interpolate
+    ends = [latents(end.seed, [end.index], card.latent_dim, card.prior)[0] for end in (way.start, way.end)]
+    return interpolate(ends[0], ends[1], way.steps, card.prior)
+
+
+def _given_latents(rows: list[list[float]] | UnsetType, dim: int) -> npt.NDArray[np.float32]:
+    assert rows is not UNSET
+    for place, row in enumerate(rows):
+        if len(row) != dim:
+            raise _wrong(f"row {place} has {len(row)} numbers, this generator takes {dim}", "latents")
+    with np.errstate(over="ignore"):
+        z = np.array(rows, np.float64).astype(np.float32)
+    if not np.isfinite(z).all():
+        raise _wrong("every number must be finite, also as float32", "latents")
+    return z
+
+
+def _wrong(message: str, field: str) -> ApiError:
+    return ApiError(422, "invalid_field", message, field)
 
 
 def _count(asked: GenerateRequest) -> int:
@@ -88,17 +159,18 @@ def _check_content_type(request: Request) -> None:
         raise ApiError(415, "unsupported_media_type", f"send the body as it is, without Content-Encoding: {encoding}")
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(request: Request, seconds: float) -> bytes:
     """The body, counted while it comes, since a ``Content-Length`` may lie or be absent."""
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(seconds):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:
                     raise ApiError(413, "body_too_large", f"the body is larger than {MAX_BODY_BYTES:,} bytes")
     except TimeoutError:
-        raise ApiError(408, "body_too_slow", f"the body did not come within {BODY_SECONDS} seconds") from None
+        late = f"the body did not come within {seconds:g} seconds"
+        raise ApiError(408, "body_too_slow", late, headers={"Connection": "close"}) from None
     except ClientDisconnect:
         raise ApiError(400, "body_cut_off", "the connection ended before the body did") from None
     return bytes(body)
@@ -108,11 +180,20 @@ def _decode(body: bytes) -> GenerateRequest:
     if not body.strip():
         raise ApiError(400, "empty_body", 'the body is empty; send a JSON object, for example {"seed": 7, "count": 16}')
     try:
-        return msgspec.json.decode(body, type=GenerateRequest)
+        asked = msgspec.json.decode(body, type=GenerateRequest)
     except msgspec.ValidationError as error:
         raise ApiError(422, "invalid_field", *_explain(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(400, "malformed_json", f"the body is no JSON: {error}") from None
+    # no value here is a string, so that every colon follows a key; msgspec would take the last of two
+    if body.count(b":") != _keys(asked):
+        raise ApiError(400, "malformed_json", "a field is given twice")
+    return asked
+
+
+def _keys(asked: GenerateRequest) -> int:
+    given = sum(getattr(asked, name) is not UNSET for name in asked.__struct_fields__)
+    return given if asked.interpolate is UNSET else given + _KEYS_OF_INTERPOLATION
 
 
 def _explain(message: str) -> tuple[str, str | None]:

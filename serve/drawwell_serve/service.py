@@ -3,24 +3,48 @@
 import sys
 
 import bentoml
+import click
+from _bentoml_sdk import Service
+from bentoml._internal.configuration.containers import BentoMLContainer
+from starlette.types import ASGIApp
 
 from drawwell.engine import Engine
 from drawwell.errors import DrawwellError
 
+from . import connection, metrics, process
 from .app import create_app
+from .gate import Gate
 from .settings import Settings
 from .well import Well
 
+try:
+    _settings = Settings()
+    _key = _settings.key()
+except DrawwellError as error:
+    sys.exit(f"drawwell: {error}")
+
 _app = create_app()
+
+if process.is_worker():
+    connection.install(_settings)
+else:
+    process.share_no_metrics()
+
+
+class GatedService(Service):  # type: ignore[misc]
+    """With the gate in front, and nothing of BentoML's between it and our routes."""
+
+    def to_asgi(self, is_main: bool = True) -> ASGIApp:
+        return Gate(_app, super().to_asgi(is_main), _key, _settings.log_requests)
 
 
 @bentoml.service(
     name="drawwell",
     http={"host": "127.0.0.1", "port": 3000},  # BentoML would listen to every network
-    logging={"access": {"enabled": False}},  # this and tracing cost more than the rest of a request
-    tracing={"excluded_urls": ".*"},
+    workers=_settings.workers,
+    metrics={"enabled": False},  # ours has its series, by route
+    service_class=GatedService,
 )
-@bentoml.asgi_app(_app, path="/")
 class Drawwell:
     """Draws the images of one generator by address."""
 
@@ -28,14 +52,18 @@ class Drawwell:
     @staticmethod
     def check() -> None:
         """End the start with one line where the generator cannot be served: BentoML would start its workers again for ever."""
+        options = click.get_current_context().params
         try:
-            settings = Settings.from_environment()
-            Engine(settings.generator, settings.provider, settings.threads).close()
+            _settings.check_exposure(options.get("host") or BentoMLContainer.http.host.get())
+            Engine(_settings.file, _settings.provider, _settings.threads_of_worker).close()
         except DrawwellError as error:
             sys.exit(f"drawwell: {error}")
 
     def __init__(self) -> None:
-        _app.state.well = Well(Settings.from_environment())
+        process.end_with_parent()
+        process.take_one_device(bentoml.server_context.worker_index or 1)
+        metrics.forget_dead_workers()
+        _app.state.well = Well(_settings)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:

@@ -1,51 +1,153 @@
-"""What a server can be told, each by one environment variable."""
+"""What a server can be told: by options of `drawwell serve`, or by environment variables, which `bentoml serve` reads too."""
 
+import dataclasses
+import ipaddress
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, get_args
+from typing import TypeVar, cast, get_args
 
+from drawwell.cores import cores
 from drawwell.errors import DrawwellError
 from drawwell.opening import find_file
 from drawwell.session import Provider
+
+Value = TypeVar("Value")
 
 PACKED_GENERATOR = Path(__file__).with_name("generator.onnx")
 """Where `make bento GENERATOR=...` puts a user's own generator, so that the bento carries and serves it."""
 
 
+def _setting(name: str, read: Callable[[str, str], Value], default: Value) -> Value:
+    """A field whose default is the variable DRAWWELL_NAME where it is set."""
+
+    def from_environment() -> Value:
+        value = os.environ.get(f"DRAWWELL_{name}")
+        return default if value is None else read(f"DRAWWELL_{name}", value)
+
+    field: Value = dataclasses.field(default_factory=from_environment, metadata={"variable": f"DRAWWELL_{name}"})
+    return field
+
+
+def _integer(name: str, value: str) -> int:
+    if not value.isdecimal():
+        raise DrawwellError(f"{name} must be an integer, not {value!r}")
+    return int(value)
+
+
+def _seconds(name: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise DrawwellError(f"{name} must be a number of seconds, not {value!r}") from None
+
+
+def _yes(name: str, value: str) -> bool:
+    if value not in ("0", "1"):
+        raise DrawwellError(f"{name} must be 0 or 1, not {value!r}")
+    return value == "1"
+
+
+def _text(_: str, value: str) -> str:
+    return value
+
+
+def _provider(_: str, value: str) -> Provider:
+    return cast(Provider, value)
+
+
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one server."""
+    """The settings of one server, by default from the environment. Raises ``DrawwellError`` for what makes no sense."""
 
-    generator: Path
-    """DRAWWELL_GENERATOR: a generator file, or the name of a bundled one; by default the one packed into the bento, else `fashion`."""
-    provider: Provider = "auto"
-    """DRAWWELL_PROVIDER: auto, cuda or cpu."""
-    threads: int | None = None
-    """DRAWWELL_THREADS: threads that draw; by default one a core."""
-    max_count: int = 1_000_000
-    """DRAWWELL_MAX_COUNT: the most images in one reply. A reply is streamed, so that this bounds its time and not its memory."""
+    generator: str = _setting("GENERATOR", _text, str(PACKED_GENERATOR) if PACKED_GENERATOR.is_file() else "fashion")
+    """A generator file, or the name of a bundled generator. DRAWWELL_GENERATOR"""
+    key_file: str | None = _setting("KEY_FILE", _text, None)
+    """A file with the key that clients must send as `Authorization: Bearer KEY`; everything but the probes then needs it.
+    DRAWWELL_KEY_FILE; or DRAWWELL_KEY, the key itself."""
+    insecure_bind: bool = _setting("INSECURE_BIND", _yes, False)
+    """Listen to other machines even without a key. DRAWWELL_INSECURE_BIND=1"""
+    provider: Provider = _setting("PROVIDER", _provider, "auto")  # noqa: RUF009 - it is a field
+    """auto draws on CUDA where it can be had; cuda and cpu insist. DRAWWELL_PROVIDER"""
+    workers: int = _setting("WORKERS", _integer, 1)
+    """Processes that draw and serve: one for each GPU. On CPUs one is enough. DRAWWELL_WORKERS"""
+    threads: int | None = _setting("THREADS", _integer, None)
+    """Threads that draw, in each worker; by default the cores are shared out to the workers. DRAWWELL_THREADS"""
+    max_count: int = _setting("MAX_COUNT", _integer, 1_000_000)
+    """The most images in one reply. It is streamed, so that this bounds its time and not its memory. DRAWWELL_MAX_COUNT"""
+    queue_requests: int = _setting("QUEUE_REQUESTS", _integer, 256)
+    """Requests for images that a worker answers at once; one more is a 429. DRAWWELL_QUEUE_REQUESTS"""
+    queue_images: int = _setting("QUEUE_IMAGES", _integer, 8192)
+    """Images that wait to be drawn, a long request's next few pieces counted; beyond, a request is a 429. DRAWWELL_QUEUE_IMAGES"""
+    deadline_seconds: float = _setting("DEADLINE_SECONDS", _seconds, 30.0)
+    """Until a reply begins, else it is a 503. DRAWWELL_DEADLINE_SECONDS"""
+    read_seconds: float = _setting("READ_SECONDS", _seconds, 10.0)
+    """For the head of a request, and again for its body. DRAWWELL_READ_SECONDS"""
+    stall_seconds: float = _setting("STALL_SECONDS", _seconds, 10.0)
+    """That a client may leave a reply unread before it is cut off. DRAWWELL_STALL_SECONDS"""
+    drain_seconds: float = _setting("DRAIN_SECONDS", _seconds, 30.0)
+    """After SIGTERM, until replies still under way are cut off. DRAWWELL_DRAIN_SECONDS"""
+    log_requests: bool = _setting("LOG_REQUESTS", _yes, True)
+    """Write a line of JSON for each request. DRAWWELL_LOG_REQUESTS=0 turns it off"""
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the settings. Raises ``DrawwellError`` for a variable that makes no sense."""
-        provider = environment.get("DRAWWELL_PROVIDER", "auto")
-        if provider not in get_args(Provider):
-            raise DrawwellError(f"DRAWWELL_PROVIDER must be one of {', '.join(get_args(Provider))}, not {provider!r}")
-        named = environment.get("DRAWWELL_GENERATOR") or (PACKED_GENERATOR if PACKED_GENERATOR.is_file() else "fashion")
-        return cls(
-            generator=find_file(named),
-            provider=cast(Provider, provider),
-            threads=_positive(environment, "DRAWWELL_THREADS", None),
-            max_count=_positive(environment, "DRAWWELL_MAX_COUNT", cls.max_count) or cls.max_count,
-        )
+    def __post_init__(self) -> None:
+        if self.provider not in get_args(Provider):
+            raise DrawwellError(
+                f"DRAWWELL_PROVIDER must be one of {', '.join(get_args(Provider))}, not {self.provider!r}"
+            )
+        for name, variable, value in self._numbers():
+            if not 0 < value < math.inf:
+                raise DrawwellError(f"{name} ({variable}) must be above 0, not {value}")
 
+    def _numbers(self) -> Iterator[tuple[str, str, float]]:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                yield field.name.replace("_", " "), field.metadata.get("variable", f"--{field.name}"), value
 
-def _positive(environment: Mapping[str, str], name: str, default: int | None) -> int | None:
-    value = environment.get(name)
-    if value is None:
-        return default
-    if not value.isdecimal() or int(value) < 1:
-        raise DrawwellError(f"{name} must be an integer of at least 1, not {value!r}")
-    return int(value)
+    @property
+    def file(self) -> Path:
+        """The generator file. Raises ``GeneratorFileError`` where there is none."""
+        return find_file(self.generator)
+
+    @property
+    def threads_of_worker(self) -> int:
+        """Threads that draw in one worker."""
+        return self.threads or max(1, cores() // self.workers)
+
+    def key(self) -> bytes | None:
+        """The key that clients must send. Raises ``DrawwellError`` where there should be one and is none."""
+        key = os.environ.get("DRAWWELL_KEY")
+        if self.key_file is not None:
+            if key is not None:
+                raise DrawwellError("DRAWWELL_KEY and a key file are both given: take one")
+            try:
+                key = Path(self.key_file).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise DrawwellError(f"{self.key_file}: cannot be read as a key ({error})") from None
+        if key is not None and (not key or not key.isascii() or not key.isprintable() or " " in key):
+            raise DrawwellError("the key must be printable ASCII without spaces, and not empty")
+        return key.encode() if key else None
+
+    def check_exposure(self, host: str) -> None:
+        """Raise ``DrawwellError`` where other machines would be served without a key, unless that was asked for."""
+        if not (ipaddress.ip_address(host).is_loopback or self.insecure_bind or self.key()):
+            raise DrawwellError(
+                f"{host} lets other machines in, and there is no key: give one in DRAWWELL_KEY or a file (--key-file), "
+                "or allow it with --insecure-bind (DRAWWELL_INSECURE_BIND=1)"
+            )
+
+    def variables(self) -> dict[str, str]:
+        """The environment in which the same settings are read again."""
+        values = {
+            field.metadata["variable"]: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if "variable" in field.metadata
+        }
+        return {
+            name: str(int(value) if isinstance(value, bool) else value)
+            for name, value in values.items()
+            if value is not None
+        }

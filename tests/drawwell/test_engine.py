@@ -113,26 +113,11 @@ def test_a_closed_engine_says_so(tiny_generator: Path) -> None:
         engine.generate(0, 1)
 
 
-def test_a_submitted_piece_is_passed_on_where_it_was_drawn(engine: Engine) -> None:
-    piece = range(5, 5 + engine.piece_images)
-    name, images = engine.submit(7, piece, lambda images: (threading.current_thread().name, images)).result()
-    assert name.startswith("draw")
-    np.testing.assert_array_equal(images, engine.generate(7, len(piece), 5).images)
-    with pytest.raises(ZeroDivisionError):
-        engine.submit(7, piece, lambda _: 1 / 0).result()
-
-
-def test_a_callback_may_draw_too(tiny_generator: Path) -> None:
-    engine = Engine(tiny_generator, threads=2)
-    begun = threading.Barrier(2, timeout=30)  # so that every thread of the engine is in a callback
-
-    def draw_more(_: np.ndarray) -> np.ndarray:
-        begun.wait()
-        return engine.generate(7, 100).images
-
-    both = [engine.submit(7, range(16), draw_more) for _ in range(2)]
-    for future in both:
-        np.testing.assert_array_equal(future.result(30), engine.generate(7, 100).images)
+def test_rows_of_several_addresses_are_drawn_in_one_run(engine: Engine) -> None:
+    parts = [engine.feeds(7, range(5, 9)), engine.feeds(2**63 - 1, np.array([3, 2**62])), engine.feeds(0, range(1))]
+    images = engine.draw({"z": np.concatenate([part["z"] for part in parts])})
+    wanted = [engine.generate(7, 4, 5), engine.generate(2**63 - 1, indices=[3, 2**62]), engine.generate(0, 1)]
+    np.testing.assert_array_equal(images, np.concatenate([batch.images for batch in wanted]))
 
 
 def test_a_piece_that_fails_ends_the_call_and_not_the_engine(
@@ -151,15 +136,6 @@ def test_a_piece_that_fails_ends_the_call_and_not_the_engine(
         engine.generate(7, 1600)
     assert len(runs) < 10  # the rest was not drawn for nothing
     assert len(engine.generate(7, 100)) == 100
-
-
-def test_closing_waits_for_what_was_asked_for(tiny_generator: Path) -> None:
-    engine = Engine(tiny_generator, threads=1)
-    futures = [engine.submit(7, range(first, first + 16), len) for first in range(0, 320, 16)]
-    engine.close()
-    assert [future.result() for future in futures] == [16] * 20
-    with pytest.raises(RequestError, match="is closed"):
-        engine.submit(7, range(1), len)
 
 
 def test_an_image_that_depends_on_its_company_is_refused(tiny_generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,23 +175,22 @@ def test_no_more_draw_at_once_than_were_allowed(
 def test_closing_waits_for_a_call_of_another_thread(tiny_generator: Path) -> None:
     engine = Engine(tiny_generator, threads=1)
     with ThreadPoolExecutor(1) as caller:
-        begun = threading.Event()
-        monitored = engine.submit(0, range(16), lambda _: begun.set())
         drawn = caller.submit(engine.generate, 7, 5000)
-        monitored.result()
-        begun.wait()
         while engine._calls == 0 and not drawn.done():
             pass
         engine.close()
         assert drawn.done()
         assert len(drawn.result()) == 5000
+    with pytest.raises(RequestError, match="is closed"):
+        engine.draw({"z": np.zeros((1, engine.card.latent_dim), np.float32)})
 
 
-def test_a_callback_cannot_close_what_it_runs_on(tiny_generator: Path) -> None:
-    engine = Engine(tiny_generator)
-    with pytest.raises(RequestError, match="cannot be closed by a callback of its own"):
-        engine.submit(0, range(1), lambda _: engine.close()).result()
-    engine.close()
+def test_the_known_answers_can_be_asked_for_again(tiny_generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, real = Engine(tiny_generator), CpuBackend.run
+    engine.check()
+    monkeypatch.setattr(CpuBackend, "run", lambda self, feeds, whole: real(self, feeds, whole) ^ np.uint8(255))
+    with pytest.raises(ProviderError, match="known answers are off"):
+        engine.check()
 
 
 def test_a_graph_is_recorded_on_a_device_only(tiny_generator: Path) -> None:

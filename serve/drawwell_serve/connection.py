@@ -1,0 +1,120 @@
+"""One connection: uvicorn's, with the limits of time that uvicorn leaves to a proxy."""
+
+import asyncio
+import functools
+from typing import Any
+
+import msgspec
+import uvicorn.protocols.http.auto
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from .settings import Settings
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Of a request, before its body; browsers and proxies stay below 16 KiB."""
+
+_LAST_CALL_SECONDS = 0.5
+"""A client in the middle of its work sends the next request meanwhile, and hears in its reply that it is the last here."""
+
+
+def install(settings: Settings) -> None:
+    """Make every connection of this process one of ours."""
+    uvicorn.protocols.http.auto.AutoHTTPProtocol = functools.partial(Connection, settings)  # type: ignore[assignment]
+
+
+class Connection(HttpToolsProtocol):
+    """The head of a request must come within ``read_seconds`` and ``MAX_HEAD_BYTES``; a reply may lie unread for
+    ``stall_seconds``; when the server stops, idle connections get a last call and busy ones ``drain_seconds``.
+
+    An application asks ``scope["extensions"]["drawwell"]["gone"]()`` whether the client has left.
+    """
+
+    def __init__(self, settings: Settings, **uvicorn_gives: Any) -> None:
+        super().__init__(**uvicorn_gives)
+        self._settings, self._stopping, self._head_bytes = settings, False, 0
+        self._reading: asyncio.TimerHandle | None = None
+        self._stalling: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        for timer in (self._reading, self._stalling):
+            if timer is not None:
+                timer.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_idle():
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(431, "head_too_large", f"the head of the request is larger than {MAX_HEAD_BYTES:,} bytes")
+                return
+        super().data_received(data)
+        if self._is_idle() and self._reading is None and not self.transport.is_closing():
+            self._expect_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {"drawwell": {"gone": self.transport.is_closing}}
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = 0
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+        super().on_headers_complete()
+        if self._stopping:
+            self.cycle.keep_alive = False
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalling = self.loop.call_later(self._settings.stall_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stalling is not None:
+            self._stalling.cancel()
+            self._stalling = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        if self.transport.get_write_buffer_size():  # closing would wait until it is read
+            self.transport.abort()
+        super().timeout_keep_alive_handler()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours is in the form of all errors
+        self._refuse(400, "malformed_request", "this is no HTTP request")
+
+    def shutdown(self) -> None:
+        self._stopping = True
+        self.loop.call_later(self._settings.drain_seconds, self.transport.abort)
+        if self._is_idle():
+            self.loop.call_later(_LAST_CALL_SECONDS, self._close_if_idle)
+        else:
+            self.cycle.keep_alive = False
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _close_if_idle(self) -> None:
+        if self._is_idle():
+            self.transport.close()
+
+    def _expect_head(self) -> None:
+        self._reading = self.loop.call_later(self._settings.read_seconds, self._give_up_reading)
+
+    def _give_up_reading(self) -> None:
+        if self._head_bytes:
+            self._refuse(
+                408, "head_too_slow", f"the head of the request did not come in {self._settings.read_seconds:g} seconds"
+            )
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        """Answer before there is a request that the application could answer."""
+        body = msgspec.json.encode({"error": {"code": code, "message": message}})
+        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        self.transport.write(STATUS_LINE[status] + head + body)
+        self.transport.close()

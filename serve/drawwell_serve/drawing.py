@@ -1,0 +1,70 @@
+"""What one request wants drawn: images by address, or of latents that have none."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from drawwell import wire
+from drawwell.backends import Feeds
+from drawwell.engine import Engine
+from drawwell.latents import CheckedIndices
+
+
+class Drawing(Protocol):
+    """A request with nothing left open."""
+
+    def __len__(self) -> int:
+        """The number of images."""
+        ...
+
+    def feeds(self, engine: Engine, first: int, last: int) -> Feeds:
+        """The generator's inputs for the images at positions ``first`` to ``last - 1``."""
+        ...
+
+    def about(self) -> dict[str, str]:
+        """The headers that say which images these are."""
+        ...
+
+
+@dataclass(frozen=True)
+class Addressed:
+    """The images of ``indices`` of ``seed``, their latents times ``truncation``."""
+
+    seed: int
+    indices: CheckedIndices
+    truncation: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def feeds(self, engine: Engine, first: int, last: int) -> Feeds:
+        feeds = engine.feeds(self.seed, self.indices[first:last])
+        return feeds | {"z": feeds["z"] * np.float32(self.truncation)}
+
+    def about(self) -> dict[str, str]:
+        return wire.about(self.seed, self.indices) | _about_truncation(self.truncation)
+
+
+@dataclass(frozen=True)
+class Given:
+    """The images of latents, float32 ``[N, D]``, that were sent in or lie between two addresses; times ``truncation``."""
+
+    z: npt.NDArray[np.float32]
+    truncation: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    def feeds(self, engine: Engine, first: int, last: int) -> Feeds:  # noqa: ARG002 - it knows its latents
+        return {"z": self.z[first:last] * np.float32(self.truncation)}
+
+    def about(self) -> dict[str, str]:
+        latents = hashlib.sha256(self.z.astype("<f4").tobytes()).hexdigest()
+        return {wire.COUNT: str(len(self.z)), wire.LATENTS: latents} | _about_truncation(self.truncation)
+
+
+def _about_truncation(truncation: float) -> dict[str, str]:
+    return {} if truncation == 1 else {wire.TRUNCATION: repr(truncation)}

@@ -1,0 +1,131 @@
+"""What every request passes, whoever answers it: the key, security headers, metrics, and one line in the log."""
+
+import functools
+import hmac
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import bentoml
+import msgspec
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .app import PROBES
+from .errors import reply
+from .metrics import Traffic
+
+GONE = 499
+"""In the log: the client left before the reply began (nginx's number for it)."""
+
+_SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    ),
+]
+_LOGGED_HEADERS = {b"x-drawwell-seed": "seed", b"x-drawwell-start": "start", b"x-drawwell-count": "count"}
+
+logger = logging.getLogger("drawwell.serve")
+_requests = logging.getLogger("drawwell.requests")
+
+
+class Gate:
+    """ASGI in front of ours, and of BentoML's application, which keeps the lifespan: it makes and ends the service."""
+
+    def __init__(self, ours: Starlette, bentoml_app: ASGIApp, key: bytes | None, log_requests: bool) -> None:
+        self._ours, self._bentoml = ours, bentoml_app
+        self._routes = [route for route in ours.routes if isinstance(route, Route)]
+        self._authorization = None if key is None else b"Bearer " + key
+        self._log_requests = log_requests
+        if log_requests and not _requests.handlers:
+            _requests.addHandler(logging.StreamHandler(sys.stdout))  # a line as it is, and only once
+            _requests.setLevel(logging.INFO)
+            _requests.propagate = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._bentoml(scope, receive, send)
+            return
+        exchange = _Exchange(scope, send, _traffic(_route(self._routes, scope["path"])))
+        try:
+            await self._answer(scope)(scope, receive, exchange.send)
+        except Exception:  # what had a handler was answered by it; here a reply breaks off
+            logger.exception("%s %s broke off", scope["method"], scope["path"])
+        finally:
+            exchange.end()
+            if self._log_requests:
+                _requests.info(exchange.line())
+
+    def _answer(self, scope: Scope) -> ASGIApp:
+        return self._ours if scope["path"] in PROBES or self._may_pass(scope) else _UNAUTHORIZED
+
+    def _may_pass(self, scope: Scope) -> bool:
+        if self._authorization is None:
+            return True
+        sent = [value for name, value in scope["headers"] if name == b"authorization"]
+        return len(sent) == 1 and hmac.compare_digest(sent[0], self._authorization)
+
+
+_UNAUTHORIZED = reply(
+    401,
+    "unauthorized",
+    "send the key of this server as Authorization: Bearer KEY",
+    headers={"WWW-Authenticate": "Bearer"},
+)
+
+
+class _Exchange:
+    """One request and its reply, seen from outside."""
+
+    def __init__(self, scope: Scope, send: Send, traffic: Traffic) -> None:
+        self._scope, self._send, self._traffic, self._began = scope, send, traffic, time.perf_counter()
+        self._status, self._bytes, self._about = GONE, 0, dict[str, object]()
+        traffic.begin()
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            headers = message["headers"]
+            self._about = {_LOGGED_HEADERS[name]: int(value) for name, value in headers if name in _LOGGED_HEADERS}
+            message = {**message, "headers": [*headers, *_SECURITY_HEADERS]}
+        else:
+            self._bytes += len(message.get("body", b""))
+        await self._send(message)
+
+    def end(self) -> None:
+        self._seconds = time.perf_counter() - self._began
+        self._traffic.end(self._status, self._seconds)
+
+    def line(self) -> str:
+        """The request as one line of JSON."""
+        scope = self._scope
+        facts = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "client": scope["client"] and scope["client"][0],
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": self._status,
+            "seconds": round(self._seconds, 6),
+            "bytes": self._bytes,
+        }
+        return msgspec.json.encode(facts | self._about).decode()
+
+
+def _route(routes: Sequence[Route], path: str) -> str:
+    """By this and not by path are requests counted, since there is no end of paths."""
+    return next(
+        route.path for route in routes if route.path == path or ("{" in route.path and route.path_regex.match(path))
+    )
+
+
+@functools.cache
+def _traffic(route: str) -> Traffic:
+    context = bentoml.server_context
+    return Traffic(route, context.service_name or "drawwell", context.bento_version)

@@ -1,0 +1,126 @@
+"""What an operator wants to know, for Prometheus.
+
+BentoML's series of requests keep their names and labels, so that its dashboards hold, but ``endpoint`` is a route and not
+a path: BentoML's middleware, which is turned off, would make a series of every address.
+"""
+
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from drawwell.engine import Engine
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_PIECES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_BENTOML = ("endpoint", "service_name", "service_version", "runner_name")
+
+
+class Metrics:
+    """The series of one worker."""
+
+    def __init__(self, engine: Engine) -> None:
+        series = _series()
+        self._images, self._runs = series["images"], series["runs"]
+        self._stages = {stage: series["stages"].labels(stage) for stage in ("waiting", "drawing", "encoding")}
+        self._refused, self._queue_images, self._queue_requests = (
+            series[name] for name in ("refused", "queue_images", "queue_requests")
+        )
+        series["info"].labels(engine.provider, engine.digest, engine.fingerprint).set(1)
+
+    def drew(self, images: int, waited: Sequence[float], drawing: float, encoding: float) -> None:
+        """One run: its images, the seconds that each of its pieces waited, and the seconds it took."""
+        self._images.inc(images)
+        self._runs.observe(images)
+        for seconds in waited:
+            self._stages["waiting"].observe(seconds)
+        self._stages["drawing"].observe(drawing)
+        self._stages["encoding"].observe(encoding)
+
+    def waiting(self, images: int) -> None:
+        self._queue_images.set(images)
+
+    def answering(self, requests: int) -> None:
+        self._queue_requests.set(requests)
+
+    def refused(self, reason: str) -> None:
+        self._refused.labels(reason).inc()
+
+
+class Traffic:
+    """BentoML's series of requests, of one route."""
+
+    def __init__(self, route: str, service: str, version: str) -> None:
+        labels = (route, service, version, service)
+        self._in_progress = _series()["in_progress"].labels(*labels)
+        self._last = _series()["last"].labels(service, version, service)
+        self._total = functools.cache(lambda status: _series()["total"].labels(*labels, str(status)))
+        self._duration = functools.cache(lambda status: _series()["duration"].labels(*labels, str(status)))
+
+    def begin(self) -> None:
+        self._in_progress.inc()
+        self._last.set_to_current_time()
+
+    def end(self, status: int, seconds: float) -> None:
+        self._in_progress.dec()
+        self._total(status).inc()
+        self._duration(status).observe(seconds)
+
+
+def exposition() -> bytes:
+    """The series of all workers, as Prometheus reads them."""
+    from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def forget_dead_workers() -> None:
+    """What a worker that was killed had in hand is in nobody's hand."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    for file in Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "/nowhere")).glob("gauge_live*_*.db"):
+        process = int(file.stem.rpartition("_")[2])
+        if not Path(f"/proc/{process}").exists():
+            mark_process_dead(process)  # type: ignore[no-untyped-call]
+
+
+@functools.cache
+def _series() -> dict[str, Any]:
+    # here and not above: at its import it decides whether workers share their values, which BentoML says in a variable
+    from prometheus_client import Counter, Gauge, Histogram
+
+    live = functools.partial(Gauge, multiprocess_mode="livesum")
+    with_status = (*_BENTOML, "http_response_code")
+    return {
+        "images": Counter("drawwell_images", "Images drawn."),
+        "runs": Histogram("drawwell_run_images", "Images drawn together in one run.", buckets=_PIECES),
+        "stages": Histogram(
+            "drawwell_stage_seconds",
+            "Of a piece: waiting for its turn. Of a run: drawing, and encoding for the replies.",
+            ["stage"],
+            buckets=_SECONDS,
+        ),
+        "refused": Counter("drawwell_refused", "Requests refused or given up, by the code of the error.", ["reason"]),
+        "queue_images": live("drawwell_queue_images", "Images that wait to be drawn."),
+        "queue_requests": live("drawwell_queue_requests", "Requests for images that are being answered."),
+        "info": live("drawwell_workers", "Workers, by what they draw.", ["provider", "digest", "fingerprint"]),
+        "total": Counter("bentoml_service_request", "Requests.", with_status),
+        "duration": Histogram(
+            "bentoml_service_request_duration_seconds", "Of requests.", with_status, buckets=_SECONDS
+        ),
+        "in_progress": live("bentoml_service_request_in_progress", "Requests now.", _BENTOML),
+        "last": Gauge(
+            "bentoml_service_last_request_timestamp_seconds",
+            "When the last request came.",
+            ["service_name", "service_version", "runner_name"],
+            multiprocess_mode="max",
+        ),
+    }
