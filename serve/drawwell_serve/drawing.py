@@ -11,6 +11,7 @@ from drawwell import wire
 from drawwell.backends import Feeds
 from drawwell.engine import Engine
 from drawwell.latents import CheckedIndices
+from drawwell.naming import facts_of
 
 
 class Drawing(Protocol):
@@ -46,6 +47,11 @@ class Addressed:
 
     def about(self) -> dict[str, str]:
         return wire.about(self.seed, self.indices) | _about_truncation(self.truncation)
+
+    def facts(self, engine: Engine) -> dict[str, object]:
+        """What the record of an archive says of these images."""
+        truncation = {} if self.truncation == 1 else {"truncation": self.truncation}
+        return facts_of(engine.digest, self.seed, self.indices) | truncation
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,10 @@ def reply(
     return JSONResponse({"error": error}, status, headers)
 
 
-def on_api_error(_: Request, error: Exception) -> Response:
+def on_api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
+    if error.status in (429, 503):
+        request.app.state.well.metrics.refused(error.code)
     return reply(error.status, error.code, error.message, error.field, error.headers)
 
 

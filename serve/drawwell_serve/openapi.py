@@ -1,4 +1,4 @@
-"""The OpenAPI document, its schemas generated from the types that read requests and write the card."""
+"""The OpenAPI document: its schemas come from the types that read requests and write the card, its routes and forms from theirs."""
 
 import functools
 from typing import Any
@@ -7,34 +7,46 @@ import msgspec
 
 import drawwell
 from drawwell import wire
+from drawwell.archives import Tar
 from drawwell.card import ModelCard
 
+from .metrics import CONTENT_TYPE
 from .replies import FORMS
 from .requests import GenerateRequest
 
 _MEANINGS = {
-    400: "The body is empty or no JSON, or asks for more pictures than JSON and PNG hold.",
+    400: "The body is empty or no JSON, or asks for what the form cannot hold.",
+    401: "The key is missing or wrong.",
+    404: "No such image: another generator's digest, or an address that is none.",
     406: "The request accepts none of the forms.",
     408: "The body did not come in time.",
     413: "The body is too large.",
     415: "The body is not application/json, or is encoded.",
     422: "A field is unknown, of a wrong type, or out of range.",
-    503: "Too many others are waiting, or the device is out of memory; Retry-After says when to come back.",
+    429: "Too many requests or images wait; Retry-After says when there will be room.",
+    503: "No reply can begin in time, drawing fails, or the device is out of memory; Retry-After says when to come back.",
 }
+_DRAWING_ERRORS, _BODY_ERRORS = (429, 503), (400, 406, 408, 413, 415, 422)
 _HEADERS = {
     wire.DIGEST: "SHA-256 of the generator file.",
-    wire.SEED: "The seed drawn from.",
-    wire.START: "The first index; absent where the request named indices.",
+    wire.SEED: "The seed drawn from; absent where the images have no address.",
+    wire.START: "The first index; absent where the request named indices or latents.",
     wire.INDICES: "Where the request named indices: the SHA-256 of these as little-endian int64.",
+    wire.LATENTS: "Where the images have no address: the SHA-256 of their latents as little-endian float32, before truncation.",
+    wire.TRUNCATION: "What the latents were multiplied with, where it is not 1.",
     wire.COUNT: "How many images.",
     wire.PROVIDER: "The execution provider: cuda or cpu.",
     wire.FINGERPRINT: "What the bytes may depend on besides digest and address.",
 }
+_IMMUTABLE = {
+    "ETag": "Strong: of everything that the bytes depend on.",
+    "Cache-Control": "What a URL names never changes.",
+}
+_RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
 _PROBES = {
-    "/livez": "The process is alive.",
-    "/readyz": "The generator is loaded and has drawn its known answers.",
+    "/livez": "The process answers.",
     "/healthz": "The same as /livez.",
-    "/metrics": "Metrics for Prometheus.",
+    "/readyz": "Images are drawn here, and drawn right.",
 }
 
 
@@ -44,50 +56,91 @@ def document() -> dict[str, Any]:
     (request, card), components = msgspec.json.schema_components(
         [GenerateRequest, ModelCard], ref_template="#/components/schemas/{name}"
     )
-    components["Error"] = _error_schema()
     about = {"digest": {"type": "string"}, "card": card, "max_count": {"type": "integer"}}
     model = {"type": "object", "required": list(about), "properties": about}
+    keyed = {
+        "/generate": {"post": _generate(request)},
+        "/images/{digest}/{seed}/{index}.png": _address("One image, for ever the same.", "image/png", "index"),
+        "/shards/{digest}/{seed}/{first}-{last}.tar": _address(
+            "A WebDataset shard of the images first to last, for ever the same.", Tar.media_type, "first", "last"
+        ),
+        "/model": _get("The card, the digest, and how many images one reply holds.", "application/json", model),
+        "/": _get("What is served here, for people.", "text/html", {"type": "string"}),
+        "/docs.json": _get("This document.", "application/json", {"type": "object"}),
+        "/metrics": _get("Metrics for Prometheus.", CONTENT_TYPE, {"type": "string"}),
+    }
+    for methods in keyed.values():
+        for operation in methods.values():
+            operation["responses"] |= _errors(401)
+    probes = {path: _get(meaning, "text/plain", {"type": "string"}) for path, meaning in _PROBES.items()}
+    for operation in probes["/readyz"].values():
+        operation["responses"] |= _errors(503)
+    info = {
+        "title": "drawwell",
+        "version": drawwell.__version__,
+        "description": "Draw images by address: the same bytes every time.",
+    }
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "drawwell",
-            "version": drawwell.__version__,
-            "description": "Draw images by address: the same bytes every time.",
+        "info": info,
+        "paths": keyed | probes,
+        "components": {
+            "schemas": components | {"Error": _error_schema()},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
-        "paths": {
-            "/generate": {"post": _generate(request)},
-            "/model": {
-                "get": _get("The card, the digest, and how many images one reply holds.", "application/json", model)
-            },
-            "/": {"get": _get("What is served here, for people.", "text/html", {"type": "string"})},
-            "/docs.json": {"get": _get("This document.", "application/json", {"type": "object"})},
-            **{path: {"get": _get(meaning, "text/plain", {"type": "string"})} for path, meaning in _PROBES.items()},
-        },
-        "components": {"schemas": components},
+        "security": [{}, {"key": []}],
     }
 
 
 def _generate(request: dict[str, Any]) -> dict[str, Any]:
     images = {
         "description": "The images, in the form that Accept asks for.",
-        "headers": {name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in _HEADERS.items()},
+        "headers": _headers(_HEADERS),
         "content": {media_type: {"schema": _image_schema(media_type)} for media_type in FORMS},
     }
-    errors = {
-        str(status): {
-            "description": meaning,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
-        }
-        for status, meaning in _MEANINGS.items()
-    }
     body = {"required": True, "content": {"application/json": {"schema": request, "example": {"seed": 7, "count": 16}}}}
-    return {"summary": "Draw images by address.", "requestBody": body, "responses": {"200": images, **errors}}
+    responses = {"200": images, **_errors(*_BODY_ERRORS, *_DRAWING_ERRORS)}
+    return {"summary": "Draw images by address.", "requestBody": body, "responses": responses}
+
+
+def _address(meaning: str, media_type: str, *numbers: str) -> dict[str, Any]:
+    """GET and HEAD of what a URL names."""
+    number = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+    schemas = {"digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "seed": number} | dict.fromkeys(
+        numbers, number
+    )
+    parameters = [{"name": name, "in": "path", "required": True, "schema": schema} for name, schema in schemas.items()]
+    known = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}
+    headers = _headers(_HEADERS | _IMMUTABLE)
+    found = {"description": meaning, "headers": headers}
+    responses = {"304": {"description": "The client has it."}, **_errors(404, *_DRAWING_ERRORS)}
+    drawn = {**found, "content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
+    common = {"summary": meaning, "parameters": [*parameters, known]}
+    return {
+        "get": {**common, "responses": {"200": drawn, **responses}},
+        "head": {**common, "responses": {"200": found, **responses}},
+    }
 
 
 def _get(meaning: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """GET, and HEAD without the body."""
+    found = {"description": meaning}
     return {
-        "summary": meaning,
-        "responses": {"200": {"description": meaning, "content": {media_type: {"schema": schema}}}},
+        "get": {"summary": meaning, "responses": {"200": {**found, "content": {media_type: {"schema": schema}}}}},
+        "head": {"summary": meaning, "responses": {"200": found}},
+    }
+
+
+def _headers(meanings: dict[str, str]) -> dict[str, Any]:
+    return {name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in meanings.items()}
+
+
+def _errors(*statuses: int) -> dict[str, Any]:
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {
+        str(status): {"description": _MEANINGS[status], "content": error}
+        | ({"headers": _RETRY} if status in _DRAWING_ERRORS else {})
+        for status in statuses
     }
 
 
@@ -96,6 +149,7 @@ def _image_schema(media_type: str) -> dict[str, Any]:
         return {"type": "string", "format": "binary"}
     image = {
         "type": "object",
+        "required": ["index", "png"],
         "properties": {"index": {"type": "integer"}, "png": {"type": "string", "contentEncoding": "base64"}},
     }
     properties = {
@@ -104,7 +158,7 @@ def _image_schema(media_type: str) -> dict[str, Any]:
         "count": {"type": "integer"},
         "images": {"type": "array", "items": image},
     }
-    return {"type": "object", "required": list(properties), "properties": properties}
+    return {"type": "object", "required": ["digest", "count", "images"], "properties": properties}
 
 
 def _error_schema() -> dict[str, Any]:

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from drawwell import wire
 from drawwell.archives import Archive, Chunk, Tar, Zip
 from drawwell.batch import labels_of
-from drawwell.naming import facts_of, files_of
+from drawwell.naming import files_of
 from drawwell.pictures import Images, contact_sheet, to_png, to_pngs
 
 from .drawing import Addressed, Drawing
@@ -123,7 +123,7 @@ def _archived(kind: type[Archive]) -> Callable[[Well, Drawing, Flow], Chunks]:
         async with aclosing(well.stream(drawing, flow, encoded)) as pieces:
             async for chunk in pieces:
                 yield archive.append(chunk)
-        for rest in archive.end(facts_of(well.engine.digest, drawing.seed, drawing.indices)):
+        for rest in archive.end(drawing.facts(well.engine)):
             yield rest
 
     return chunks

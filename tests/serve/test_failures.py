@@ -20,7 +20,7 @@ FORMS = ["application/json", "image/png", "application/x-npy"]
 @pytest.fixture
 def app(tiny_generator: Path) -> Iterator[Starlette]:
     app = create_app()
-    app.state.well = Well(Settings(tiny_generator))
+    app.state.well = Well(Settings(str(tiny_generator)))
     yield app
     app.state.well.close()
 
