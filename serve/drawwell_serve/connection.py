@@ -31,7 +31,7 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, settings: Settings, **uvicorn_gives: Any) -> None:
         super().__init__(**uvicorn_gives)
-        self._settings, self._stopping, self._head_bytes = settings, False, 0
+        self._settings, self._stopping, self._head_bytes, self._in_body = settings, False, 0, False
         self._reading: asyncio.TimerHandle | None = None
         self._stalling: asyncio.TimerHandle | None = None
 
@@ -46,13 +46,14 @@ class Connection(HttpToolsProtocol):
                 timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        if self._is_idle():
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(431, "head_too_large", f"the head of the request is larger than {MAX_HEAD_BYTES:,} bytes")
-                return
         super().data_received(data)
-        if self._is_idle() and self._reading is None and not self.transport.is_closing():
+        if not self._is_idle() or self.transport.is_closing():
+            return
+        if not self._in_body:
+            self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse(431, "head_too_large", f"the head of the request is larger than {MAX_HEAD_BYTES:,} bytes")
+        elif self._reading is None:
             self._expect_head()
 
     def on_message_begin(self) -> None:
@@ -60,13 +61,17 @@ class Connection(HttpToolsProtocol):
         self.scope["extensions"] = {"drawwell": {"gone": self.transport.is_closing}}
 
     def on_headers_complete(self) -> None:
-        self._head_bytes = 0
+        self._head_bytes, self._in_body = 0, True
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
         super().on_headers_complete()
         if self._stopping:
             self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
 
     def pause_writing(self) -> None:
         super().pause_writing()

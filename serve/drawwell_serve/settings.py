@@ -25,7 +25,7 @@ def _setting(name: str, read: Callable[[str, str], Value], default: Value) -> Va
 
     def from_environment() -> Value:
         value = os.environ.get(f"DRAWWELL_{name}")
-        return default if value is None else read(f"DRAWWELL_{name}", value)
+        return read(f"DRAWWELL_{name}", value) if value else default
 
     field: Value = dataclasses.field(default_factory=from_environment, metadata={"variable": f"DRAWWELL_{name}"})
     return field

@@ -5,6 +5,7 @@ import concurrent.futures
 import hashlib
 import io
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,7 +178,7 @@ def test_a_wrong_body_is_explained(http: httpx.Client, body: bytes, status: int,
     assert (error["code"], error.get("field")) == (code, field)
     assert len(error["message"]) > 10
     assert "Traceback" not in answer.text
-    assert "/" not in error["message"].replace("application/x-npy", "")
+    assert "/" not in re.sub("application/x?-?[a-z]+", "", error["message"])
 
 
 def test_too_many_for_a_picture_names_the_form_that_holds_them(http: httpx.Client) -> None:
@@ -238,7 +239,7 @@ def test_a_client_that_hangs_up_is_no_fault_of_the_servers(server: Server, http:
         with connected(server) as raw:
             raw.sendall(HEAD + b"Content-Length: 100\r\n\r\n{")
     assert http.post("/generate", json={}).is_success
-    assert server.log.read_text() == before
+    assert "Traceback" not in server.log.read_text().removeprefix(before)
     assert 'http_response_code="500"' not in http.get("/metrics").text
 
 

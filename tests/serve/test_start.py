@@ -54,8 +54,10 @@ def test_a_broken_generator_ends_the_start_with_one_line(tmp_path: Path, tiny_ge
     ("name", "value", "sentence"),
     [
         ("DRAWWELL_PROVIDER", "gpu", "DRAWWELL_PROVIDER must be one of auto, cuda, cpu, not 'gpu'"),
-        ("DRAWWELL_THREADS", "0", "DRAWWELL_THREADS must be an integer of at least 1, not '0'"),
-        ("DRAWWELL_MAX_COUNT", "many", "DRAWWELL_MAX_COUNT must be an integer of at least 1, not 'many'"),
+        ("DRAWWELL_THREADS", "0", "threads (DRAWWELL_THREADS) must be above 0, not 0"),
+        ("DRAWWELL_STALL_SECONDS", "inf", "stall seconds (DRAWWELL_STALL_SECONDS) must be above 0, not inf"),
+        ("DRAWWELL_LOG_REQUESTS", "yes", "DRAWWELL_LOG_REQUESTS must be 0 or 1, not 'yes'"),
+        ("DRAWWELL_MAX_COUNT", "many", "DRAWWELL_MAX_COUNT must be an integer, not 'many'"),
     ],
 )
 def test_a_setting_that_makes_no_sense_ends_the_start(tmp_path: Path, name: str, value: str, sentence: str) -> None:
