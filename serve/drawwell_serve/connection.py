@@ -73,6 +73,11 @@ class Connection(HttpToolsProtocol):
         self._in_body = False
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._stopping and not self.transport.is_closing():  # its head went out before, and did not say that it is the last
+            self._last_call()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._stalling = self.loop.call_later(self._settings.stall_seconds, self.transport.abort)
@@ -95,12 +100,15 @@ class Connection(HttpToolsProtocol):
         self._stopping = True
         self.loop.call_later(self._settings.drain_seconds, self.transport.abort)
         if self._is_idle():
-            self.loop.call_later(_LAST_CALL_SECONDS, self._close_if_idle)
-        else:
-            self.cycle.keep_alive = False
+            self._last_call()
+        elif not self.cycle.response_started:
+            self.cycle.keep_alive = False  # its head will say so
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
+
+    def _last_call(self) -> None:
+        self.loop.call_later(_LAST_CALL_SECONDS, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
         if self._is_idle():
