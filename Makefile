@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 export BENTOML_DO_NOT_TRACK ?= True
 
-.PHONY: help serve test test-gpu lint train bench bench-engine bench-gpu bento clean
+.PHONY: help serve test test-gpu lint train bench bench-engine bench-serve bench-gpu bento clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,10 +22,18 @@ help:  ## list the targets
 	$(PIP) --editable '.[cpu,serve,train,export,digits,dev]'
 	@touch $@
 
+.venv/bench: .venv/all
+	$(PIP) --editable '.[cpu,serve,train,export,digits,dev,bench]'
+	@touch $@
+
 # onnxruntime-gpu and onnxruntime exclude each other
 .venv-gpu/all: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-gpu
 	.venv-gpu/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[gpu,serve,train,export,digits,dev]'
+	@touch $@
+
+.venv-gpu/bench: .venv-gpu/all
+	.venv-gpu/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[gpu,serve,train,export,digits,dev,bench]'
 	@touch $@
 
 serve: .venv/serve  ## serve the bundled generator, or GENERATOR=file, at http://127.0.0.1:3000 or PORT
@@ -47,14 +55,17 @@ train: .venv/all  ## train on 5,000 real digits for a few minutes, export, and d
 	$(BIN)/drawwell export runs/digits
 	$(BIN)/drawwell generate runs/digits/generator.onnx --seed 7 --count 64 --out runs/digits/sheet.png
 
-bench: .venv/all  ## measure what the README claims; needs a machine with nothing else running
+bench: .venv/all  ## measure the address book; all benches need a machine with nothing else running
 	$(BIN)/python -m benchmarks.latents
-	$(BIN)/python -m benchmarks.serving
+	@echo 'the engine: make bench-engine; the server beside two peers, in a quarter of an hour: make bench-serve'
 
 bench-engine: .venv/all  ## measure the engine beside the plain export, and write the README's table
 	$(BIN)/python -m benchmarks.engine
 
-bench-gpu: .venv-gpu/all  ## measure on a CUDA device
+bench-serve: .venv/bench  ## measure the server beside two peers; needs wrk
+	$(BIN)/python -m benchmarks.serving
+
+bench-gpu: .venv-gpu/bench  ## measure on a CUDA device
 	.venv-gpu/bin/python -m benchmarks.gpu
 	.venv-gpu/bin/python -m benchmarks.serving --provider cuda
 

@@ -1,143 +1,161 @@
-"""Images a second of ``POST /generate`` as npy, count 256, beside the bare session of the same file in the same run.
+"""``POST /generate`` as npy of our server, beside two peers that serve the plain export: FastAPI and LitServe.
 
-The client is one process of Python that reads each reply whole, with one connection or two at once, on the same machine.
+1.00 is the plain export in a bare default session of ONNX Runtime on all cores, latents made beforehand, 64 images at once:
+nothing is checked, converted or sent. All servers of a model are started once and stay, since a start costs more than a
+stretch; but only the one whose turn it is runs, the others are stopped as ^Z does, because on two cores even idle servers
+are in the way. In each round the bare session and then each server have their turn, and ratios are taken within a round.
+The client is wrk, on the same machine.
 """
 
 import argparse
-import concurrent.futures
-import http.client
-import json
-import os
-import socket
-import subprocess
+import importlib.metadata
+import io
+import signal
+import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-import httpx
+import numpy as np
 import onnxruntime
 
-from benchmarks.report import interleaved, spread, write
-from drawwell.engine import Engine
+from benchmarks import table
+from benchmarks.client import Case, Stretch, drive, insist_on_wrk, warm
+from benchmarks.contenders import DEPENDENCIES, contenders
+from benchmarks.engine import random
+from benchmarks.race import race
+from benchmarks.report import spread, write
+from benchmarks.servers import Server, serving
+from benchmarks.starts import first_replies
 from drawwell.latents import latents
-from drawwell.opening import find_file
+from drawwell.session import Provider
 
-COUNT, REQUESTS, ROUNDS, STARTS = 256, 20, 9, 5
+CASES = {"A": Case(clients=1, count=1), "B": Case(32, 1), "C": Case(8, 16), "D": Case(2, 256)}
+SIZES = {"dcgan64": 64, "small": 32}
+BARE_IMAGES, BARE_ROUNDS = 64, 3
+WARM_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Plan:
+    provider: Provider
+    rounds: int
+    seconds: float
+    cases: Mapping[str, Case]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--generator", default="fashion")
-    parser.add_argument("--provider", default="cpu", choices=["cpu", "cuda"])
-    options = parser.parse_args()
-    starts = []
-    for _ in range(STARTS):
-        with server(options.generator, options.provider) as (_, seconds_to_ready):
-            starts.append(seconds_to_ready)
-    with server(options.generator, options.provider) as (port, _):
-        cases = {
-            "bare_session": bare_session(options.generator, options.provider),
-            "http_1_client": over_http(port, 1),
-            "http_2_clients": over_http(port, 2),
-        }
-        measured = interleaved({name: images_a_second(call) for name, call in cases.items()}, ROUNDS)
-    bare = measured["bare_session"]["median"]
-    ratios = {name: measured[name]["median"] / bare for name in ("http_1_client", "http_2_clients")}
-    figures = {
-        "images_a_second": measured,
-        "against_bare_session": ratios,
-        "seconds_from_start_to_ready": spread(starts),
+    options = arguments()
+    plan = Plan(
+        options.provider, options.rounds, options.seconds, {name: CASES[name] for name in options.only or CASES}
+    )
+    insist_on_wrk()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # through the ends of all servers
+    with tempfile.TemporaryDirectory() as folder:
+        models = {name: measure(size, Path(folder) / name, plan) for name, size in SIZES.items()}
+    measured = {
+        "versions": {name: importlib.metadata.version(name) for name in DEPENDENCIES},
+        "cases": {name: asdict(case) for name, case in plan.cases.items()},
+        "seconds_of_a_stretch": plan.seconds,
+        "models": models,
+        "seconds_to_first_reply": first_replies(plan.provider),
     }
-    write(f"serving-{options.provider}", {"generator": options.generator, "count": COUNT, **figures}, options.provider)
+    if not options.only:
+        write(f"serving-{plan.provider}", measured, plan.provider)
+    print(table.serving_figures(measured))
+    if not options.only and plan.provider == "cpu":
+        table.update_serving()
 
 
-def images_a_second(call: Callable[[], None]) -> Callable[[], float]:
-    def timed() -> float:
-        begin = time.perf_counter()
-        call()
-        return REQUESTS * COUNT / (time.perf_counter() - begin)
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--provider", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--rounds", default=5, type=int)
+    parser.add_argument("--seconds", default=4, type=float, help="of each stretch")
+    parser.add_argument("--only", nargs="+", choices=CASES, metavar="CASE", help="a quick look; writes no results")
+    return parser.parse_args()
 
-    return timed
+
+def measure(size: int, folder: Path, plan: Plan) -> dict[str, Any]:
+    """One generator with random weights: all rounds, and what they come to."""
+    bare: list[float] = []
+    seen: dict[str, list[dict[str, Stretch]]] = {}
+    with ExitStack() as stack:
+        servers = {}
+        for name, contender in contenders(random(size), folder, plan.provider).items():
+            servers[name] = stack.enter_context(serving(name, contender))
+            check(name, servers[name], plan.cases, size)
+            servers[name].sleep()
+        for turn in range(plan.rounds):
+            bare.append(bare_images_a_second(folder / "plain.onnx", plan.provider))
+            for name in turned(list(servers), turn):
+                seen.setdefault(name, []).append(stretches(servers[name], plan, 3 * size**2))
+                print(folder.name, name, in_words(seen[name][-1], bare[-1]), flush=True)
+    return {
+        "bare_images_a_second": spread(bare),
+        "servers": {name: {case: figures(seen[name], case, bare) for case in plan.cases} for name in servers},
+    }
 
 
-def bare_session(generator: str, provider: str) -> Callable[[], None]:
-    """ONNX Runtime as it comes, latents made beforehand, nothing checked, nothing sent."""
-    wanted = "CUDAExecutionProvider" if provider == "cuda" else "CPUExecutionProvider"
+def turned(names: list[str], turn: int) -> list[str]:
+    """Each round begins with another, so that none is always the furthest from the bare session."""
+    return names[turn % len(names) :] + names[: turn % len(names)]
+
+
+def check(name: str, server: Server, cases: Mapping[str, Case], size: int) -> None:
+    """That it is asked for the same as the others, and gives it."""
+    for case in cases.values():
+        images = np.load(io.BytesIO(server.generate(7, case.count)))
+        if images.dtype != np.uint8 or images.shape != (case.count, size, size, 3) or images.min() == images.max():
+            raise SystemExit(f"{name} sent {images.dtype} {images.shape} for {case.count} images of {size} px")
+
+
+def stretches(server: Server, plan: Plan, image_bytes: int) -> dict[str, Stretch]:
+    """One turn. What has just been woken is slow for a moment, and so is the first of another case."""
+    seen = {}
+    with server.awake():
+        for name, case in plan.cases.items():
+            warm(server, case, WARM_SECONDS)
+            seen[name] = drive(server, case, plan.seconds, image_bytes)
+    return seen
+
+
+def in_words(seen: Mapping[str, Stretch], bare: float) -> str:
+    return ", ".join(
+        f"{case} {one.images_a_second:,.0f} ({one.images_a_second / bare:.2f}x)" for case, one in seen.items()
+    )
+
+
+def figures(seen: list[dict[str, Stretch]], case: str, bare: list[float]) -> dict[str, dict[str, float]]:
+    """Of one server in one case."""
+    stretches = [by_case[case] for by_case in seen]
+    rates = [stretch.images_a_second for stretch in stretches]
+    return {
+        "images_a_second": spread(rates),
+        "against_bare": spread([rate / one for rate, one in zip(rates, bare, strict=True)]),
+        "p50_ms": spread([stretch.p50_ms for stretch in stretches]),
+        "p99_ms": spread([stretch.p99_ms for stretch in stretches]),
+    }
+
+
+def bare_images_a_second(file: Path, provider: Provider) -> float:
+    """In a process of its own, which is gone when the servers have their turns."""
+    return statistics.median(race({"bare": (run_bare, (file, provider))}, BARE_IMAGES, BARE_ROUNDS)["bare"])
+
+
+def run_bare(file: Path, provider: Provider) -> Callable[[], Any]:
+    wanted = f"{provider.upper()}ExecutionProvider"
     if provider == "cuda":
         onnxruntime.preload_dlls()
-    session = onnxruntime.InferenceSession(find_file(generator), providers=[wanted])
+    session = onnxruntime.InferenceSession(file, providers=[wanted])
     if session.get_providers()[0] != wanted:
         raise SystemExit(f"{wanted} cannot be had here")
-    card = Engine(find_file(generator), "cpu").card
-    z = latents(7, range(COUNT), card.latent_dim, card.prior)
-
-    def run() -> None:
-        for _ in range(REQUESTS):
-            session.run(None, {"z": z})
-
-    return run
-
-
-def over_http(port: int, clients: int) -> Callable[[], None]:
-    connections = [http.client.HTTPConnection("127.0.0.1", port) for _ in range(clients)]
-    pool = concurrent.futures.ThreadPoolExecutor(clients)
-
-    def ask(connection: http.client.HTTPConnection, seed: int) -> None:
-        headers = {"Content-Type": "application/json", "Accept": "application/x-npy"}
-        connection.request("POST", "/generate", json.dumps({"seed": seed, "count": COUNT}), headers)
-        answer = connection.getresponse()
-        body = answer.read()
-        assert answer.status == 200, body
-
-    def ask_all(connection: http.client.HTTPConnection) -> None:
-        for seed in range(REQUESTS // clients):
-            ask(connection, seed)
-
-    def run() -> None:
-        shares = [pool.submit(ask_all, connection) for connection in connections]
-        for share in shares:
-            share.result()
-
-    return run
-
-
-@contextmanager
-def server(generator: str, provider: str) -> Iterator[tuple[int, float]]:
-    """Start `bentoml serve` on a free port; yield the port and the seconds until it was ready."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as home:
-        variables = {
-            "BENTOML_HOME": home,
-            "BENTOML_DO_NOT_TRACK": "True",
-            "DRAWWELL_GENERATOR": generator,
-            "DRAWWELL_PROVIDER": provider,
-        }
-        command = [sys.executable, "-m", "bentoml", "serve", "--port", str(port)]
-        begin = time.perf_counter()
-        process = subprocess.Popen(
-            command, cwd=Path(__file__).parents[1], env=os.environ | variables, stdout=subprocess.DEVNULL
-        )
-        try:
-            _wait(f"http://127.0.0.1:{port}/readyz")
-            yield port, time.perf_counter() - begin
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _wait(url: str) -> None:
-    for _ in range(1200):
-        try:
-            if httpx.get(url).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    raise SystemExit("the server did not get ready")
+    z = latents(7, range(BARE_IMAGES), session.get_inputs()[0].shape[1])
+    return lambda: session.run(None, {"z": z})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The README's figures of the engine, written from ``results/engine-cpu.json``: none is copied by hand."""
+"""The README's figures of the engine and the server, written from their files in ``results/``: none is copied by hand."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,8 @@ from benchmarks.report import RESULTS
 
 README = Path(__file__).parents[1] / "README.md"
 
-_BEGIN, _END = "<!-- from benchmarks/results/engine-cpu.json -->\n", "<!-- end -->"
+_ENGINE = "<!-- from benchmarks/results/engine-cpu.json -->\n", "<!-- end -->"
+_SERVING = "<!-- from benchmarks/results/serving-cpu.json -->\n", "<!-- end serving -->"
 _ROWS = ("plain", "portable", "cpu", "cpu-int8")
 _MODELS = {
     "dcgan64": "DCGAN, 64 px, colour (512, 256, 128, 64 channels)",
@@ -19,9 +20,19 @@ _MODELS = {
 
 
 def update() -> None:
-    """Write the figures into the README, between its two marks."""
-    before, rest = README.read_text().split(_BEGIN)
-    README.write_text(before + _BEGIN + engine_figures() + _END + rest.split(_END, 1)[1])
+    """Write the figures of the engine into the README, between their two marks."""
+    _replace(*_ENGINE, engine_figures())
+
+
+def update_serving() -> None:
+    """Write the figures of the server into the README, where it has marks for them."""
+    if _SERVING[0] in README.read_text():
+        _replace(*_SERVING, serving_figures(json.loads((RESULTS / "serving-cpu.json").read_text())))
+
+
+def _replace(begin: str, end: str, text: str) -> None:
+    before, rest = README.read_text().split(begin)
+    README.write_text(before + begin + text + end + rest.split(end, 1)[1])
 
 
 def engine_figures() -> str:
@@ -66,3 +77,28 @@ def _png(model: dict[str, Any], beside: str) -> float:
 def _more_bytes(model: dict[str, Any]) -> float:
     sizes = model["png"]["bytes"]
     return float(100 * (sizes["to_pngs"] / sizes["pillow_level_1"] - 1))
+
+
+def serving_figures(measured: dict[str, Any]) -> str:
+    """A latency for one client with one image, images a second and how many times the bare session's for the others."""
+    cases = measured["cases"]
+    heads = [f"{case['clients']} x {case['count']}" + (", p50 / p99" if _lone(case) else "") for case in cases.values()]
+    lines = [f"| clients x images of a request | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for name, model in measured["models"].items():
+        bare = f"{model['bare_images_a_second']['median']:,.0f}"
+        lines.append(f"| **{_MODELS[name]}**, bare session {bare} |{' |' * len(heads)}")
+        for server, by_case in model["servers"].items():
+            lines.append(f"| {server} | {' | '.join(_cell(cases[case], seen) for case, seen in by_case.items())} |")
+    ours, empty = (measured["seconds_to_first_reply"][name]["median"] for name in ("drawwell", "empty"))
+    first = f"The first reply comes {ours:.2f} s after `bentoml serve`, that of an empty BentoML service after {empty:.2f} s."
+    return "\n".join([*lines, "", first]) + "\n"
+
+
+def _lone(case: dict[str, int]) -> bool:
+    return case == {"clients": 1, "count": 1}
+
+
+def _cell(case: dict[str, int], seen: dict[str, dict[str, float]]) -> str:
+    if _lone(case):
+        return f"{seen['p50_ms']['median']:.2f} / {seen['p99_ms']['median']:.2f} ms"
+    return f"{seen['images_a_second']['median']:,.0f} ({seen['against_bare']['median']:.2f}x)"

@@ -1,0 +1,42 @@
+"""Who is measured in ``serving``: our server with each of its files, and two peers with the plain export."""
+
+from pathlib import Path
+
+import onnx
+
+from benchmarks.servers import Contender
+from drawwell.card import Target
+from drawwell.session import Provider
+from drawwell_export import graph
+from drawwell_export.main import export
+from drawwell_train import state
+from drawwell_train.checkpoint import Checkpoint
+
+DEPENDENCIES = ("bentoml", "fastapi", "litserve", "uvicorn", "uvloop", "httptools")
+"""Whose versions belong beside the figures."""
+
+EMPTY = Contender(("-m", "bentoml", "serve", "benchmarks.peers.empty_bentoml:Empty", "--port", "PORT"))
+
+_TARGETS: dict[Provider, tuple[Target, ...]] = {"cpu": ("cpu", "cpu-int8"), "cuda": ("cuda",)}
+_UVICORN = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning")
+_FASTAPI = ("-m", "uvicorn", "benchmarks.peers.fastapi_peer:app", "--port", "PORT", *_UVICORN)
+_LITSERVE = ("-m", "benchmarks.peers.litserve_peer", "PORT")
+
+
+def contenders(trained: Checkpoint, folder: Path, provider: Provider) -> dict[str, Contender]:
+    """Write ``plain.onnx`` and our files into ``folder``, and say who serves which."""
+    folder.mkdir()
+    plain = folder / "plain.onnx"
+    onnx.save(graph.trace(state.load_averaged(trained.config, trained.tensors), trained.config.latent_dim), plain)
+    made = {}
+    for target in _TARGETS[provider]:
+        export(trained, file := folder / f"{target}.onnx", target).close()
+        made[f"drawwell, `{target}`"] = ours(str(file), provider)
+    variables = {"PEER_MODEL": str(plain), "PEER_PROVIDER": provider}
+    return made | {"FastAPI": Contender(_FASTAPI, variables), "LitServe": Contender(_LITSERVE, variables)}
+
+
+def ours(generator: str, provider: Provider) -> Contender:
+    """As an operator starts it, with every other setting as it comes."""
+    variables = {"DRAWWELL_GENERATOR": generator, "DRAWWELL_PROVIDER": provider}
+    return Contender(("-m", "bentoml", "serve", "--port", "PORT"), variables)

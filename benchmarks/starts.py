@@ -1,0 +1,20 @@
+"""Seconds from the start of a process to its first 200 of ``POST /generate``, beside a BentoML service that does nothing."""
+
+from benchmarks.contenders import EMPTY, ours
+from benchmarks.report import spread
+from benchmarks.servers import serving
+from drawwell.session import Provider
+
+STARTS = 5
+
+
+def first_replies(provider: Provider) -> dict[str, dict[str, float]]:
+    """Of the bundled generator, which serves where nothing is set. The two take turns; the difference is within a turn."""
+    contenders = {"drawwell": ours("fashion", provider), "empty": EMPTY}
+    seen: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(STARTS):
+        for name, contender in contenders.items():
+            with serving(name, contender) as server:
+                seen[name].append(server.start_seconds)
+    difference = [one - other for one, other in zip(seen["drawwell"], seen["empty"], strict=True)]
+    return {name: spread(values) for name, values in seen.items()} | {"difference": spread(difference)}
