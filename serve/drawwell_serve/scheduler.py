@@ -75,8 +75,8 @@ class Scheduler:
             flow.finish = start + count
             heapq.heappush(self._heap, _Piece(start, next(self._order), flow, count, feeds, then, future))
             self.waiting_images += count
+            self._metrics.waiting(self.waiting_images)  # under the lock, else an older number could come last and stay
             self._changed.notify()
-        self._metrics.waiting(self.waiting_images)
         return future
 
     def close(self) -> None:
@@ -109,11 +109,11 @@ class Scheduler:
                 else:
                     run.append(piece)
                     room -= piece.count
+            self._metrics.waiting(self.waiting_images)
         return run
 
     def _draw(self, run: list[_Piece]) -> None:
         began = time.perf_counter()
-        self._metrics.waiting(self.waiting_images)
         try:
             images = self._engine.draw(_joined([piece.feeds() for piece in run]))
             drawn = time.perf_counter()
