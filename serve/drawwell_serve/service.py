@@ -58,6 +58,9 @@ class Drawwell:
             Engine(_settings.file, _settings.provider, _settings.threads_of_worker).close()
         except DrawwellError as error:
             sys.exit(f"drawwell: {error}")
+        from . import supervisor  # not above: of all processes only this one needs it
+
+        supervisor.install()
 
     def __init__(self) -> None:
         process.end_with_parent()
