@@ -42,14 +42,14 @@ class Client:
     """A remote generator. Whatever is retried gives the same bytes, since a request is a pure function.
 
     ``timeout`` is in seconds, for each connect, read and write; ``retry_for`` is the time in seconds after which a
-    failing call is given up. Calls from several threads are safe. Pickled, it travels as its URL.
+    failing call is given up. Calls from several threads are safe. Pickled, it travels as its URL. A key comes from DRAWWELL_KEY.
     """
 
     def __init__(self, url: str, timeout: float = 30.0, retry_for: float = 60.0) -> None:
         """Ask the server for its card. Raises ``UnreachableError``, ``UnavailableError`` or ``ResponseError``."""
         self._url, self._timeout, self._retry_for = url, timeout, retry_for
         try:
-            self._http = httpx.Client(base_url=url, timeout=timeout)
+            self._http = httpx.Client(base_url=url, timeout=timeout, headers=wire.authorization())
         except httpx.InvalidURL as error:
             raise RequestError(f"{url}: {error}") from None
         try:

@@ -19,6 +19,7 @@ def open_generator(
 ) -> "Generator":
     """Open a generator: ``http://...`` or ``https://...``, the path of a generator file, or the name of a bundled one.
 
+    A server's key is sent from the environment variable DRAWWELL_KEY, as ``Authorization: Bearer KEY``, to whatever URL is opened.
     ``provider`` (``auto``, ``cuda``, ``cpu``) and ``threads`` (by default one a core) are those of a local generator.
     Raises ``GeneratorFileError``, ``ProviderError``, ``RequestError`` or a ``ServerError``.
     """

@@ -1,4 +1,4 @@
-"""What travels between client and server: header names, and the npy reply with its checksum.
+"""What travels between client and server: the key, header names, and the npy reply with its checksum.
 
 ``application/x-npy`` is an npy file, version 1.0, of uint8 ``[N, H, W, C]``, followed by a footer of 40 bytes: 8 magic
 bytes and the SHA-256 of the pixels. ``np.load`` of a buffer ignores what follows the array; the client checks it.
@@ -7,10 +7,12 @@ bytes and the SHA-256 of the pixels. ``np.load`` of a buffer ignores what follow
 import hashlib
 import io
 import math
+import os
 
 import numpy as np
 import numpy.typing as npt
 
+from drawwell.errors import RequestError
 from drawwell.latents import CheckedIndices
 
 NPY_TYPE = "application/x-npy"
@@ -26,6 +28,22 @@ TRUNCATION = "X-Drawwell-Truncation"
 LATENTS = "X-Drawwell-Latents"
 PROVIDER = "X-Drawwell-Provider"
 FINGERPRINT = "X-Drawwell-Fingerprint"
+
+
+def authorization() -> dict[str, str]:
+    """The header with the key in DRAWWELL_KEY, if any. httpx puts a URL's ``user:password@`` over it. Raises ``RequestError``."""
+    key = os.environ.get("DRAWWELL_KEY")
+    try:
+        return {} if key is None else {"Authorization": f"Bearer {check_key(key)}"}
+    except ValueError as error:
+        raise RequestError(f"DRAWWELL_KEY: {error}") from None
+
+
+def check_key(key: str) -> str:
+    """Return the key as it is. Raises ``ValueError`` for one that a header cannot carry."""
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError("the key must be printable ASCII without spaces, and not empty")
+    return key
 
 
 def npy_header(shape: tuple[int, ...]) -> bytes:

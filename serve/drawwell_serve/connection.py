@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 import uvicorn.protocols.http.auto
+import uvicorn.protocols.websockets.auto
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from .errors import SECURITY_HEADERS
 from .settings import Settings
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -20,6 +22,9 @@ _LAST_CALL_SECONDS = 0.5
 def install(settings: Settings) -> None:
     """Make every connection of this process one of ours."""
     uvicorn.protocols.http.auto.AutoHTTPProtocol = functools.partial(Connection, settings)  # type: ignore[assignment]
+    uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol = (
+        None  # they would pass our limits by, and nobody here speaks it
+    )
 
 
 class Connection(HttpToolsProtocol):
@@ -75,7 +80,9 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._stopping and not self.transport.is_closing():  # its head went out before, and did not say that it is the last
+        if (
+            self._stopping and not self.transport.is_closing()
+        ):  # its head went out before, and did not say that it is the last
             self._last_call()
 
     def pause_writing(self) -> None:
@@ -128,6 +135,11 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Answer before there is a request that the application could answer."""
         body = msgspec.json.encode({"error": {"code": code, "message": message}})
-        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-        self.transport.write(STATUS_LINE[status] + head + body)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+        ]
+        lines = [b"%s: %s\r\n" % header for header in (*headers, *SECURITY_HEADERS)]
+        self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
         self.transport.close()

@@ -8,6 +8,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 RETRY_SECONDS = 5
+SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    ),
+]
+"""Of every reply, errors or not."""
 
 logger = logging.getLogger("drawwell.serve")
 
@@ -49,6 +59,7 @@ def on_full_memory(request: Request, error: Exception) -> Response:
     """The device's memory was full: nothing is wrong with the request, and another may have ended meanwhile."""
     logger.warning("%s %s: %s", request.method, request.url.path, error)
     message = "the device that draws is out of memory now: try again"
+    request.app.state.well.metrics.refused("out_of_memory")
     return reply(503, "out_of_memory", message, headers={"Retry-After": str(RETRY_SECONDS)})
 
 

@@ -15,21 +15,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .app import PROBES
-from .errors import reply
+from .errors import SECURITY_HEADERS, reply
 from .metrics import Traffic
 
 GONE = 499
 """In the log: the client left before the reply began (nginx's number for it)."""
 
-_SECURITY_HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (
-        b"content-security-policy",
-        b"default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    ),
-]
 _LOGGED_HEADERS = {b"x-drawwell-seed": "seed", b"x-drawwell-start": "start", b"x-drawwell-count": "count"}
 
 logger = logging.getLogger("drawwell.serve")
@@ -94,7 +85,7 @@ class _Exchange:
             self._status = message["status"]
             headers = message["headers"]
             self._about = {_LOGGED_HEADERS[name]: int(value) for name, value in headers if name in _LOGGED_HEADERS}
-            message = {**message, "headers": [*headers, *_SECURITY_HEADERS]}
+            message = {**message, "headers": [*headers, *SECURITY_HEADERS]}
         else:
             self._bytes += len(message.get("body", b""))
         await self._send(message)
@@ -120,9 +111,10 @@ class _Exchange:
 
 def _route(routes: Sequence[Route], path: str) -> str:
     """By this and not by path are requests counted, since there is no end of paths."""
-    return next(
+    fitting = (
         route.path for route in routes if route.path == path or ("{" in route.path and route.path_regex.match(path))
     )
+    return next(fitting, routes[-1].path)  # no route takes * or a path with a line break
 
 
 @functools.cache

@@ -84,11 +84,12 @@ def exposition() -> bytes:
 
 def forget_dead_workers() -> None:
     """What a worker that was killed had in hand is in nobody's hand."""
+    import psutil
     from prometheus_client.multiprocess import mark_process_dead
 
     for file in Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "/nowhere")).glob("gauge_live*_*.db"):
         process = int(file.stem.rpartition("_")[2])
-        if not Path(f"/proc/{process}").exists():
+        if not psutil.pid_exists(process):
             mark_process_dead(process)  # type: ignore[no-untyped-call]
 
 

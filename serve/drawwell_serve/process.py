@@ -2,10 +2,12 @@
 
 import ctypes
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
 
+import psutil
 from bentoml._internal.configuration.containers import BentoMLContainer
 
 _PR_SET_PDEATHSIG = 1
@@ -17,8 +19,14 @@ def is_worker() -> bool:
 
 
 def share_no_metrics() -> None:
-    """Give each server a folder of its own for its workers' metrics: BentoML empties the common one at every start."""
+    """Give each server a folder of its own for its workers' metrics: BentoML empties the common one at every start.
+
+    Those of servers that have ended are removed.
+    """
     home = Path(BentoMLContainer.bentoml_home.get()) / "drawwell_metrics"
+    for folder in home.glob("[0-9]*"):
+        if not psutil.pid_exists(int(folder.name)):
+            shutil.rmtree(folder, ignore_errors=True)  # another start may be at it too
     BentoMLContainer.prometheus_multiproc_dir.set(str(home / str(os.getpid())))
 
 

@@ -13,6 +13,7 @@ from drawwell.cores import cores
 from drawwell.errors import DrawwellError
 from drawwell.opening import find_file
 from drawwell.session import Provider
+from drawwell.wire import check_key
 
 Value = TypeVar("Value")
 
@@ -127,9 +128,10 @@ class Settings:
                 key = Path(self.key_file).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise DrawwellError(f"{self.key_file}: cannot be read as a key ({error})") from None
-        if key is not None and (not key or not key.isascii() or not key.isprintable() or " " in key):
-            raise DrawwellError("the key must be printable ASCII without spaces, and not empty")
-        return key.encode() if key else None
+        try:
+            return None if key is None else check_key(key).encode()
+        except ValueError as error:
+            raise DrawwellError(str(error)) from None
 
     def check_exposure(self, host: str) -> None:
         """Raise ``DrawwellError`` where other machines would be served without a key, unless that was asked for."""
