@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import logging
 from typing import Any
 
 import msgspec
@@ -22,9 +23,8 @@ _LAST_CALL_SECONDS = 0.5
 def install(settings: Settings) -> None:
     """Make every connection of this process one of ours."""
     uvicorn.protocols.http.auto.AutoHTTPProtocol = functools.partial(Connection, settings)  # type: ignore[assignment]
-    uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol = (
-        None  # they would pass our limits by, and nobody here speaks it
-    )
+    uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol = None  # nobody here speaks it, and it knows no limits
+    logging.getLogger("uvicorn.error").propagate = False  # BentoML writes it out, and again as the root's
 
 
 class Connection(HttpToolsProtocol):
@@ -110,6 +110,9 @@ class Connection(HttpToolsProtocol):
             self._last_call()
         elif not self.cycle.response_started:
             self.cycle.keep_alive = False  # its head will say so
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """It is answered as if it had not been asked for (RFC 9110, section 7.8); the log need not hear of it."""
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

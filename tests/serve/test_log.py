@@ -115,3 +115,15 @@ def test_a_refused_request_is_a_line_too(server: Server) -> None:
     logged(server, SEED + 1, 1)
     lines = [json.loads(line) for line in server.log.read_text().splitlines() if "/refused/once" in line]
     assert [line["status"] for line in lines] == [404]
+
+
+def test_what_is_no_request_is_one_warning(server: Server) -> None:
+    before = server.log.read_text()
+    unread(server, b"rubbish\r\n\r\n")
+    httpx.get(f"{server.url}/livez", headers=UPGRADE)
+    httpx.post(f"{server.url}/generate", json={"seed": SEED + 2})
+    logged(server, SEED + 2, 1)
+    said = server.log.read_text().removeprefix(before)
+    assert [line.partition("] ")[2] for line in said.splitlines() if "WARNING" in line] == [
+        "[entry_service:drawwell:1] Invalid HTTP request received."
+    ]
