@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 export BENTOML_DO_NOT_TRACK ?= True
 
-.PHONY: help serve test test-gpu lint train bench bench-engine bench-serve bench-gpu bento clean
+.PHONY: help serve test test-gpu torture lint train bench bench-engine bench-serve bench-gpu bento clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,10 @@ test: .venv/all  ## run all tests
 
 test-gpu: .venv-gpu/all  ## run the tests that need a CUDA device
 	.venv-gpu/bin/python -m pytest -m gpu
+
+torture: .venv/all  ## keep every promise under load, with full counts, in an hour or so, and write docs/promises.md
+	DRAWWELL_TORTURE=1 $(BIN)/python -m pytest tests/torture
+	$(BIN)/python -m benchmarks.promises
 
 lint: .venv/all  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -21,11 +21,13 @@ from drawwell.engine import Engine
 from drawwell.opening import find_file
 from tests.conftest import START_SECONDS, Server, StartServer
 
-from .conftest import Record, times
+from .conftest import FULL, Record, times
 from .metrics import total
 
 GENERATOR, WORKERS, CLIENTS = "fashion", 2, 6
 COUNTS = (1, 64, 3, 500)
+MAX_SECONDS = 10
+"""Until the full capacity is back, on a machine with nothing else running."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,9 @@ def test_kill_9_of_a_worker_loses_no_image(
             _workers(server)[0].kill()
             _wait_until_all_answer(server)
             seconds.append(time.monotonic() - begin)
-    assert sum(drawn) > 0
+    assert all(drawn)
+    if FULL:
+        assert max(seconds) <= MAX_SECONDS
     assert "Traceback" not in server.log.read_text()
     record(count=kills, lost=0, images=sum(drawn), seconds_to_full_capacity=spread(seconds))
 
