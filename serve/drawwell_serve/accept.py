@@ -1,11 +1,13 @@
 """Choosing the form of a reply by ``Accept`` (RFC 9110, section 12.5.1)."""
 
+import functools
 from collections.abc import Sequence
 
 from .errors import ApiError
 
 
-def choose(accept: str | None, offered: Sequence[str]) -> str:
+@functools.lru_cache(128)
+def choose(accept: str | None, offered: tuple[str, ...]) -> str:
     """The offered media type that the client likes best, the first of equals. Raises ``ApiError`` 406 where it likes none."""
     ranges = [_parse(part) for part in (accept or "*/*").split(",") if part.strip()] or [("*/*", 1.0)]
     quality = {offer: _quality(offer, ranges) for offer in offered}

@@ -29,7 +29,7 @@ PROBES = ("/livez", "/readyz", "/healthz")
 async def generate(request: Request) -> Response:
     """``POST /generate``: draw images by address."""
     well: Well = request.app.state.well
-    form = FORMS[choose(", ".join(request.headers.getlist("accept")), list(FORMS))]
+    form = FORMS[choose(", ".join(request.headers.getlist("accept")), tuple(FORMS))]
     return ImagesReply(well, await read_drawing(request, well), form)
 
 

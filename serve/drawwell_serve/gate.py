@@ -3,9 +3,7 @@
 import functools
 import hmac
 import logging
-import sys
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import bentoml
@@ -17,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .app import PROBES
 from .errors import SECURITY_HEADERS, reply
 from .metrics import Traffic
+from .request_log import RequestLog
 
 GONE = 499
 """In the log: the client left before the reply began (nginx's number for it)."""
@@ -24,7 +23,6 @@ GONE = 499
 _LOGGED_HEADERS = {b"x-drawwell-seed": "seed", b"x-drawwell-start": "start", b"x-drawwell-count": "count"}
 
 logger = logging.getLogger("drawwell.serve")
-_requests = logging.getLogger("drawwell.requests")
 
 
 class Gate:
@@ -32,27 +30,24 @@ class Gate:
 
     def __init__(self, ours: Starlette, bentoml_app: ASGIApp, key: bytes | None, log_requests: bool) -> None:
         self._ours, self._bentoml = ours, bentoml_app
-        self._routes = [route for route in ours.routes if isinstance(route, Route)]
+        routes = [route for route in ours.routes if isinstance(route, Route)]
+        self._route = functools.lru_cache(128)(functools.partial(_route, routes))
         self._authorization = None if key is None else b"Bearer " + key
-        self._log_requests = log_requests
-        if log_requests and not _requests.handlers:
-            _requests.addHandler(logging.StreamHandler(sys.stdout))  # a line as it is, and only once
-            _requests.setLevel(logging.INFO)
-            _requests.propagate = False
+        self._log = RequestLog() if log_requests else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._bentoml(scope, receive, send)
             return
-        exchange = _Exchange(scope, send, _traffic(_route(self._routes, scope["path"])))
+        exchange = _Exchange(scope, send, _traffic(self._route(scope["path"])))
         try:
             await self._answer(scope)(scope, receive, exchange.send)
         except Exception:  # what had a handler was answered by it; here a reply breaks off
             logger.exception("%s %s broke off", scope["method"], scope["path"])
         finally:
             exchange.end()
-            if self._log_requests:
-                _requests.info(exchange.line())
+            if self._log is not None:
+                self._log.add(exchange.line())
 
     def _answer(self, scope: Scope) -> ASGIApp:
         return self._ours if scope["path"] in PROBES or self._may_pass(scope) else _UNAUTHORIZED
@@ -94,7 +89,7 @@ class _Exchange:
         self._seconds = time.perf_counter() - self._began
         self._traffic.end(self._status, self._seconds)
 
-    def line(self) -> str:
+    def line(self) -> bytes:
         """The request as one line of JSON."""
         scope = self._scope
         facts = {
@@ -106,10 +101,10 @@ class _Exchange:
             "seconds": round(self._seconds, 6),
             "bytes": self._bytes,
         }
-        return msgspec.json.encode(facts | self._about).decode()
+        return msgspec.json.encode(facts | self._about)
 
 
-def _route(routes: Sequence[Route], path: str) -> str:
+def _route(routes: list[Route], path: str) -> str:
     """By this and not by path are requests counted, since there is no end of paths."""
     fitting = (
         route.path for route in routes if route.path == path or ("{" in route.path and route.path_regex.match(path))

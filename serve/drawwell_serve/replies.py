@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import functools
 import hashlib
 import math
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -27,15 +29,22 @@ from .well import ClientGoneError, Well
 MAX_PICTURES = 256
 """In one JSON reply or on one sheet: beyond it, PNGs cost more than the images."""
 
+Result = TypeVar("Result")
 Chunks = AsyncGenerator[bytes, None]
 
 
 @dataclass(frozen=True)
 class Form:
-    """One media type. ``check`` raises ``ApiError`` for a drawing that it cannot hold; ``length`` is in bytes, where it is known."""
+    """One media type.
+
+    ``whole`` makes the body of all images at once, on another thread than the event loop's; ``stream`` makes one that is
+    too long for that, and is None for a form of few images. ``length`` is a stream's, in bytes, where it is known.
+    ``check`` raises ``ApiError`` for a drawing that the form cannot hold.
+    """
 
     media_type: str
-    chunks: Callable[[Well, Drawing, Flow], Chunks]
+    whole: Callable[[Well, Drawing, Images], bytes]
+    stream: Callable[[Well, Drawing, Flow], Chunks] | None = None
     check: Callable[[Drawing], None] = lambda _: None
     length: Callable[[Well, Drawing], int | None] = lambda *_: None
 
@@ -45,101 +54,126 @@ class ImagesReply(Response):
 
     def __init__(self, well: Well, drawing: Drawing, form: Form, headers: Mapping[str, str] | None = None) -> None:
         form.check(drawing)
-        super().__init__(media_type=form.media_type, headers=well.headers(drawing) | dict(headers or {}))
-        del self.headers["content-length"]
         self._well, self._drawing, self._form = well, drawing, form
+        self._named = {"content-type": form.media_type} | well.headers(drawing) | dict(headers or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the body was read
         gone = scope.get("extensions", {}).get("drawwell", {}).get("gone", lambda: False)
         with self._well.admitted(gone) as flow, suppress(ClientGoneError):
-            async with aclosing(self._form.chunks(self._well, self._drawing, flow)) as chunks:
-                chunk, following = await self._begin(chunks)
-                length = len(chunk) if following is None else self._form.length(self._well, self._drawing)
-                if length is not None:
-                    self.headers["content-length"] = str(length)
-                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                while following is not None:
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                    chunk, following = following, await anext(chunks, None)
-                await send({"type": "http.response.body", "body": chunk})
+            if self._form.stream is None or len(self._drawing) <= self._well.scheduler.piece_images:
+                body = await self._in_time(self._whole(flow))
+                await self._start(send, len(body))
+                await send({"type": "http.response.body", "body": body})
+            else:
+                await self._stream(self._form.stream(self._well, self._drawing, flow), send)
 
-    async def _begin(self, chunks: Chunks) -> tuple[bytes, bytes | None]:
-        """The first two chunks, or the only one, while a refusal can still have its status."""
+    async def _whole(self, flow: Flow) -> bytes:
+        well, drawing, whole = self._well, self._drawing, self._form.whole
+        if len(drawing) <= well.scheduler.piece_images:
+            return await well.draw(drawing, flow, lambda images: whole(well, drawing, images))
+        async with aclosing(well.stream(drawing, flow, lambda images, _: images)) as pieces:
+            images = np.concatenate([piece async for piece in pieces])
+        return await asyncio.to_thread(whole, well, drawing, images)
+
+    async def _stream(self, chunks: Chunks, send: Send) -> None:
+        async with aclosing(chunks):
+            chunk: bytes | None = await self._in_time(anext(chunks))
+            await self._start(send, self._form.length(self._well, self._drawing))
+            while chunk is not None:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                chunk = await anext(chunks, None)
+            await send({"type": "http.response.body"})
+
+    async def _in_time(self, begun: Awaitable[Result]) -> Result:
+        """What the reply begins with, while a refusal can still have its status."""
         deadline = self._well.settings.deadline_seconds
         try:
             async with asyncio.timeout(deadline):
-                return await anext(chunks), await anext(chunks, None)
+                return await begun
         except TimeoutError:
             late = f"too many others are waiting: no reply began within {deadline:g} seconds"
             raise ApiError(503, "deadline", late, headers={"Retry-After": str(RETRY_SECONDS)}) from None
 
+    async def _start(self, send: Send, length: int | None) -> None:
+        headers = self._named if length is None else self._named | {"content-length": str(length)}
+        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": raw})
 
-async def _json(well: Well, drawing: Drawing, flow: Flow) -> Chunks:
+
+def _json(well: Well, drawing: Drawing, images: Images) -> bytes:
     """The images as base64 PNGs with their addresses."""
-    pieces = [piece async for piece in well.stream(drawing, flow, lambda images, _: _base64_pngs(images))]
-    pngs = [png for piece in pieces for png in piece]
+    pngs = [base64.b64encode(png).decode() for png in to_pngs(images)]
     seed, indices = (
         ({"seed": drawing.seed}, drawing.indices) if isinstance(drawing, Addressed) else ({}, range(len(pngs)))
     )
     listed = [{"index": int(index), "png": png} for index, png in zip(indices, pngs, strict=True)]
-    yield msgspec.json.encode({"digest": well.engine.digest, **seed, "count": len(listed), "images": listed})
+    return msgspec.json.encode({"digest": well.engine.digest, **seed, "count": len(listed), "images": listed})
 
 
-async def _png(well: Well, drawing: Drawing, flow: Flow) -> Chunks:
+def _png(_: Well, __: Drawing, images: Images) -> bytes:
     """The one image, or a contact sheet of all."""
-    pieces = [piece async for piece in well.stream(drawing, flow, lambda images, _: images)]
-    images = np.concatenate(pieces)
-    yield await asyncio.to_thread(lambda: to_png(images[0] if len(images) == 1 else contact_sheet(images)))
+    return to_png(images[0] if len(images) == 1 else contact_sheet(images))
 
 
-async def _npy(well: Well, drawing: Drawing, flow: Flow) -> Chunks:
-    """uint8 ``[N, H, W, C]`` as it is drawn, with the checksum at its end."""
-    pixels_sha256, before = hashlib.sha256(), wire.npy_header((len(drawing), *well.engine.card.image_shape))
+def _npy(_: Well, __: Drawing, images: Images) -> bytes:
+    """uint8 ``[N, H, W, C]`` and the checksum."""
+    pixels = images.tobytes()
+    return b"".join((wire.npy_header(images.shape), pixels, wire.footer(hashlib.sha256(pixels).digest())))
+
+
+async def _npy_stream(well: Well, drawing: Drawing, flow: Flow) -> Chunks:
+    """The same as it is drawn."""
+    pixels_sha256, header = hashlib.sha256(), wire.npy_header(_npy_shape(well, drawing))
     async with aclosing(well.stream(drawing, flow, lambda images, _: images.tobytes())) as pieces:
-        last = await anext(pieces)
         async for pixels in pieces:
-            pixels_sha256.update(last)  # in order, so not where pieces are drawn side by side
-            yield before + last
-            before, last = b"", pixels
-    pixels_sha256.update(last)
-    yield b"".join((before, last, wire.footer(pixels_sha256.digest())))
+            pixels_sha256.update(pixels)  # in order, so not where pieces are drawn side by side
+            yield header + pixels
+            header = b""
+    yield wire.footer(pixels_sha256.digest())
 
 
 def _npy_length(well: Well, drawing: Drawing) -> int:
-    shape = (len(drawing), *well.engine.card.image_shape)
+    shape = _npy_shape(well, drawing)
     return len(wire.npy_header(shape)) + math.prod(shape) + wire.FOOTER_BYTES
 
 
-def _archived(kind: type[Archive]) -> Callable[[Well, Drawing, Flow], Chunks]:
-    async def chunks(well: Well, drawing: Drawing, flow: Flow) -> Chunks:
+def _npy_shape(well: Well, drawing: Drawing) -> tuple[int, ...]:
+    return (len(drawing), *well.engine.card.image_shape)
+
+
+def _archive(kind: type[Archive]) -> Form:
+    """PNGs named by address, and the record at their end."""
+
+    def encoded(well: Well, drawing: Drawing, images: Images, first: int) -> Chunk:
         assert isinstance(drawing, Addressed), "it was checked"
+        indices = drawing.indices[first : first + len(images)]
+        return kind.chunk(files_of(drawing.seed, indices, images, labels_of(well.engine.card, drawing.seed, indices)))
 
-        def encoded(images: Images, first: int) -> Chunk:
-            indices = drawing.indices[first : first + len(images)]
-            labels = labels_of(well.engine.card, drawing.seed, indices)
-            return kind.chunk(files_of(drawing.seed, indices, images, labels))
-
+    def whole(well: Well, drawing: Drawing, images: Images) -> bytes:
+        assert isinstance(drawing, Addressed), "it was checked"
         archive = kind()
-        async with aclosing(well.stream(drawing, flow, encoded)) as pieces:
+        return b"".join([archive.append(encoded(well, drawing, images, 0)), *archive.end(drawing.facts(well.engine))])
+
+    async def stream(well: Well, drawing: Drawing, flow: Flow) -> Chunks:
+        assert isinstance(drawing, Addressed), "it was checked"
+        archive = kind()
+        then = functools.partial(encoded, well, drawing)
+        async with aclosing(well.stream(drawing, flow, then)) as pieces:
             async for chunk in pieces:
                 yield archive.append(chunk)
         for rest in archive.end(drawing.facts(well.engine)):
             yield rest
 
-    return chunks
-
-
-def _base64_pngs(images: Images) -> list[str]:
-    return [base64.b64encode(png).decode() for png in to_pngs(images)]
+    return Form(kind.media_type, whole, stream, _check_addressed)
 
 
 def _check_few(drawing: Drawing) -> None:
     if len(drawing) > MAX_PICTURES:
-        others = ", ".join(media_type for media_type, form in FORMS.items() if form.check is not _check_few)
+        others = ", ".join(media_type for media_type, form in FORMS.items() if form.stream is not None)
+        field = "indices" if isinstance(drawing, Addressed) and not isinstance(drawing.indices, range) else "count"
         message = (
             f"JSON and PNG hold at most {MAX_PICTURES} images, {len(drawing):,} were asked for: send Accept: {others}"
         )
-        field = "indices" if isinstance(drawing, Addressed) and not isinstance(drawing.indices, range) else "count"
         raise ApiError(400, "too_many_for_this_form", message, field)
 
 
@@ -152,11 +186,11 @@ def _check_addressed(drawing: Drawing) -> None:
 FORMS: dict[str, Form] = {
     form.media_type: form
     for form in (
-        Form("application/json", _json, _check_few),
-        Form("image/png", _png, _check_few),
-        Form(wire.NPY_TYPE, _npy, length=_npy_length),
-        Form(Zip.media_type, _archived(Zip), _check_addressed),
-        Form(Tar.media_type, _archived(Tar), _check_addressed),
+        Form("application/json", _json, check=_check_few),
+        Form("image/png", _png, check=_check_few),
+        Form(wire.NPY_TYPE, _npy, _npy_stream, length=_npy_length),
+        _archive(Zip),
+        _archive(Tar),
     )
 }
 """By media type; the first is the default."""

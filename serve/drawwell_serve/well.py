@@ -68,12 +68,16 @@ class Well:
             for first in range(0, len(drawing), self.scheduler.piece_images):
                 ahead.append(self._submit(drawing, flow, first, then))
                 if len(ahead) > self.engine.threads:
-                    yield await _taken(ahead, flow)
+                    yield await _taken(ahead.popleft(), flow)
             while ahead:
-                yield await _taken(ahead, flow)
+                yield await _taken(ahead.popleft(), flow)
         finally:
             for future in ahead:
                 future.cancel()
+
+    async def draw(self, drawing: Drawing, flow: Flow, then: Callable[[Images], Result]) -> Result:
+        """What ``then`` makes of the images of a drawing that is one piece. Raises ``ClientGoneError`` once the client has left."""
+        return await _taken(self._submit(drawing, flow, 0, lambda images, _: then(images)), flow)
 
     async def check(self) -> None:
         """Raise ``ApiError`` 503 unless images are drawn right: once drawing has failed, the known answers are drawn again."""
@@ -118,11 +122,11 @@ class Well:
             raise ApiError(503, "deadline", late, headers=retry)
 
 
-async def _taken(ahead: "deque[asyncio.Future[Result]]", flow: Flow) -> Result:
+async def _taken(future: "asyncio.Future[Result]", flow: Flow) -> Result:
     if flow.gone():
         raise ClientGoneError
     try:
-        return await ahead.popleft()
+        return await future
     except asyncio.CancelledError:
         if flow.gone():
             raise ClientGoneError from None

@@ -5,7 +5,7 @@ import pytest
 from drawwell_serve.accept import choose
 from drawwell_serve.errors import ApiError
 
-OFFERED = ["application/json", "image/png", "application/x-npy"]
+OFFERED = ("application/json", "image/png", "application/x-npy")
 
 
 @pytest.mark.parametrize(
