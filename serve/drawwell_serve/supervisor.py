@@ -3,9 +3,11 @@
 from typing import Any
 
 import bentoml._internal.utils.circus as bentoml_circus
+from circus.exc import ConflictError  # type: ignore[import-untyped]
 
 LOOK_SECONDS = 0.5
 """Between two looks at the workers. One costs some ten microseconds; BentoML takes 10 s, in which half the capacity may be gone."""
+_RETRY_SECONDS = 0.01
 
 
 def install() -> None:
@@ -25,4 +27,8 @@ class Supervisor(bentoml_circus.Arbiter):
 
     def stop(self) -> Any:
         self.sockets.close_all()  # held to the end, it takes in connections that no worker answers any more
-        return super().stop()
+        try:
+            return super().stop()
+        except ConflictError:  # a worker is being started at this moment, and Circus would forget the signal
+            self.loop.call_later(_RETRY_SECONDS, self.stop)
+            return None

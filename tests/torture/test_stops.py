@@ -8,11 +8,15 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
+import httpx
+import psutil
 import pytest
 
 from benchmarks.report import spread
 from drawwell.engine import Engine
 from drawwell.opening import find_file
+from drawwell.wire import NPY_TYPE
+from drawwell_serve.supervisor import LOOK_SECONDS
 from tests.conftest import Server, StartServer
 
 from .conftest import Record, times
@@ -54,6 +58,30 @@ def test_sigterm_fails_no_accepted_request(
         kinds.update(seen.kinds)
         images += seen.images
     record(count=stops, failed=0, requests=dict(kinds), images=images, seconds_to_exit=spread(seconds))
+
+
+def test_sigterm_is_heard_while_a_worker_is_replaced(start_server: StartServer, record: Record) -> None:
+    """SIGTERM at any moment after a worker was killed ends the server, too."""
+    stops, chance = times(30, 1), random.Random(7)
+    for _ in range(stops):
+        server = start_server(GENERATOR, DRAWWELL_WORKERS="2")
+        psutil.Process(server.process.pid).children()[0].kill()
+        time.sleep(chance.uniform(0, LOOK_SECONDS + 0.1))
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(DRAIN_SECONDS) == 0
+    record(count=stops, unheard=0)
+
+
+def test_a_stream_is_cut_off_at_the_end_of_the_drain(start_server: StartServer) -> None:
+    """A reply that is still being read DRAWWELL_DRAIN_SECONDS after SIGTERM is cut off, and the server exits."""
+    server = start_server(GENERATOR, DRAWWELL_DRAIN_SECONDS="1")
+    body, headers = {"seed": 1, "count": 1_000_000}, {"Accept": NPY_TYPE}
+    with httpx.stream("POST", f"{server.url}/generate", json=body, headers=headers, timeout=60) as answer:
+        server.process.send_signal(signal.SIGTERM)
+        with pytest.raises(httpx.TransportError):
+            for _ in answer.iter_raw():
+                pass
+    assert server.process.wait(DRAIN_SECONDS) == 0
 
 
 def _stop(server: Server, seen: Seen) -> float:
