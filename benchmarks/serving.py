@@ -27,6 +27,7 @@ from benchmarks import table
 from benchmarks.client import Case, Stretch, drive, insist_on_wrk, warm
 from benchmarks.contenders import DEPENDENCIES, contenders
 from benchmarks.engine import random
+from benchmarks.lone import beside_long
 from benchmarks.race import race
 from benchmarks.report import spread, write
 from benchmarks.servers import Server, serving
@@ -95,7 +96,13 @@ def measure(size: int, folder: Path, plan: Plan) -> dict[str, Any]:
             for name in turned(list(servers), turn):
                 seen.setdefault(name, []).append(stretches(servers[name], plan, 3 * size**2))
                 print(folder.name, name, in_words(seen[name][-1], bare[-1]), flush=True)
+        lone = {
+            name: beside_long(server, plan.seconds, 3 * size**2)
+            for name, server in servers.items()
+            if name.startswith("drawwell")
+        }
     return {
+        "lone_beside_long": lone,
         "bare_images_a_second": spread(bare),
         "servers": {name: {case: figures(seen[name], case, bare) for case in plan.cases} for name in servers},
     }

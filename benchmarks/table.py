@@ -91,7 +91,19 @@ def serving_figures(measured: dict[str, Any]) -> str:
             lines.append(f"| {server} | {' | '.join(_cell(cases[case], seen) for case, seen in by_case.items())} |")
     ours, empty = (measured["seconds_to_first_reply"][name]["median"] for name in ("drawwell", "empty"))
     first = f"The first reply comes {ours:.2f} s after `bentoml serve`, that of an empty BentoML service after {empty:.2f} s."
-    return "\n".join([*lines, "", first]) + "\n"
+    return "\n".join([*lines, "", first, *_beside(measured)]) + "\n"
+
+
+def _beside(measured: dict[str, Any]) -> list[str]:
+    lines = []
+    for name, model in measured["models"].items():
+        for server, lone in model["lone_beside_long"].items():
+            quiet, beside, run = (lone[what]["median"] for what in ("quiet_p99_ms", "beside_p99_ms", "run_ms"))
+            lines.append(
+                f"p99 of a lone image, {_MODELS[name]}, {server}: {quiet:.1f} ms; beside a request for 4,096: {beside:.1f} ms, "
+                f"while a run takes {run:.1f} ms."
+            )
+    return lines
 
 
 def _lone(case: dict[str, int]) -> bool:
