@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from drawwell.engine import Engine
 from drawwell.errors import DrawwellError
 
-from . import connection, metrics, process
+from . import connection, metrics, process, stopping
 from .app import create_app
 from .gate import Gate
 from .settings import Settings
@@ -27,6 +27,7 @@ _app = create_app()
 
 if process.is_worker():
     connection.install(_settings)
+    stopping.install()
 else:
     process.share_no_metrics()
 

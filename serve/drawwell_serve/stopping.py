@@ -1,0 +1,41 @@
+"""The end of listening: whoever is in the kernel's queue by then is served, where uvicorn would let the kernel hang up on him."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+
+
+def install() -> None:
+    """Make the server of this process stop in our way."""
+    uvicorn.Server.shutdown = _shutdown  # type: ignore[method-assign, assignment]
+
+
+_uvicorns = uvicorn.Server.shutdown
+
+
+async def _shutdown(server: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
+    queued = [connection for listening in sockets or [] for connection in _queued(listening)]
+    for listener in server.servers:
+        listener.close()  # at once: whoever comes between is hung up on
+    for listening in sockets or []:
+        listening.close()
+    loop = asyncio.get_running_loop()
+    for connection in queued:
+        await loop.connect_accepted_socket(lambda: _protocol(server), connection, ssl=server.config.ssl)
+    await _uvicorns(server, sockets)
+
+
+def _queued(listening: socket.socket) -> Iterator[socket.socket]:
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            yield listening.accept()[0]
+
+
+def _protocol(server: uvicorn.Server) -> asyncio.Protocol:
+    """As uvicorn makes it in its ``startup``."""
+    return server.config.http_protocol_class(  # type: ignore[call-arg]
+        config=server.config, server_state=server.server_state, app_state=server.lifespan.state
+    )
