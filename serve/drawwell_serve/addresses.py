@@ -40,7 +40,7 @@ def _immutable(request: Request, drawing: Addressed, media_type: str) -> Respons
     well: Well = request.app.state.well
     if request.path_params["digest"] != well.engine.digest:
         raise _no_such(f"this server draws from the generator {well.engine.digest} alone")
-    scope = "public" if well.settings.key() is None else "private"
+    scope = "private" if well.has_key else "public"
     etag = _etag(well, drawing, media_type)
     headers = {"ETag": etag, "Cache-Control": f"{scope}, max-age={_YEAR_SECONDS}, immutable"}
     if _is_known(request, etag):

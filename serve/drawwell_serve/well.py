@@ -32,7 +32,7 @@ class Well:
     """Draws for many requests at once, up to the limits of its settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        self.settings, self.has_key = settings, settings.key() is not None
         self.engine = Engine(settings.file, settings.provider, settings.threads_of_worker)
         self.metrics = Metrics(self.engine)
         self.scheduler = Scheduler(self.engine, self.metrics)
