@@ -7,6 +7,7 @@ first: a lone image passes a long request after the pieces under way, and no req
 """
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import threading
@@ -133,7 +134,8 @@ class Scheduler:
 
 def _deliver(run: list[_Piece], results: list[Any]) -> None:
     """One wake-up of the event loop for a whole run."""
-    run[0].future.get_loop().call_soon_threadsafe(_settle, run, results)
+    with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile, and nobody waits any more
+        run[0].future.get_loop().call_soon_threadsafe(_settle, run, results)
 
 
 def _settle(run: list[_Piece], results: list[Any]) -> None:
