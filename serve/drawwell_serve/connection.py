@@ -3,8 +3,10 @@
 import asyncio
 import functools
 import logging
+import sys
 from typing import Any
 
+import httptools
 import msgspec
 import uvicorn.protocols.http.auto
 import uvicorn.protocols.websockets.auto
@@ -14,7 +16,7 @@ from .errors import SECURITY_HEADERS
 from .settings import Settings
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Of a request, before its body; browsers and proxies stay below 16 KiB."""
+"""Of a request, before its body, and of what frames a body between two bytes of it; browsers and proxies stay below 16 KiB."""
 
 _LAST_CALL_SECONDS = 0.5
 """A client in the middle of its work sends the next request meanwhile, and hears in its reply that it is the last here."""
@@ -36,7 +38,7 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, settings: Settings, **uvicorn_gives: Any) -> None:
         super().__init__(**uvicorn_gives)
-        self._settings, self._stopping, self._head_bytes, self._in_body = settings, False, 0, False
+        self._settings, self._stopping, self._deaf, self._head_bytes, self._fed = settings, False, False, 0, b""
         self._reading: asyncio.TimerHandle | None = None
         self._stalling: asyncio.TimerHandle | None = None
 
@@ -51,14 +53,17 @@ class Connection(HttpToolsProtocol):
                 timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if not self._is_idle() or self.transport.is_closing():
+        if self._deaf:
             return
-        if not self._in_body:
-            self._head_bytes += len(data)
+        self._head_bytes += len(data)
+        self._fed = data
+        super().data_received(data)
+        self._fed = b""
+        if self.transport.is_closing():
+            return
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(431, "head_too_large", f"the head of the request is larger than {MAX_HEAD_BYTES:,} bytes")
-        elif self._reading is None:
+        elif self._is_idle() and self._reading is None:
             self._expect_head()
 
     def on_message_begin(self) -> None:
@@ -66,23 +71,27 @@ class Connection(HttpToolsProtocol):
         self.scope["extensions"] = {"drawwell": {"gone": self.transport.is_closing}}
 
     def on_headers_complete(self) -> None:
-        self._head_bytes, self._in_body = 0, True
+        self._head_bytes = 0
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
         super().on_headers_complete()
-        if self._stopping:
+        if self._stopping and self.cycle is not None:
             self.cycle.keep_alive = False
 
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
-        self._in_body = False
+        self._head_bytes = 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if (
-            self._stopping and not self.transport.is_closing()
-        ):  # its head went out before, and did not say that it is the last
+        if self.transport.is_closing() or (self._deaf and self._is_idle()):
+            self._close()
+        elif self._stopping:  # its head went out before, and did not say that it is the last
             self._last_call()
 
     def pause_writing(self) -> None:
@@ -111,8 +120,24 @@ class Connection(HttpToolsProtocol):
         elif not self.cycle.response_started:
             self.cycle.keep_alive = False  # its head will say so
 
+    def _should_upgrade(self) -> bool:
+        return self.parser.get_method() != b"CONNECT"  # whose body is none; the application refuses the method
+
+    def handle_websocket_upgrade(self) -> None:
+        """Answer as if no upgrade had been asked for (RFC 9110, section 7.8): some clients ask with every request. httptools has
+        left the body to the other protocol, so the request is parsed again.
+        """
+        error = sys.exception()
+        assert isinstance(error, httptools.HttpParserUpgrade), "uvicorn calls this where it caught it"
+        start = b" ".join((self.parser.get_method(), self.url, b"HTTP/" + self.parser.get_http_version().encode()))
+        lines = [start, *(b": ".join(header) for header in self.headers if header[0] != b"upgrade")]
+        rest = self._fed[error.args[0] :]
+        self.parser = httptools.HttpRequestParser(self)  # after "Connection: close" the old one reads nothing more
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.data_received(b"\r\n".join((*lines, b"", rest)))
+
     def _unsupported_upgrade_warning(self) -> None:
-        """It is answered as if it had not been asked for (RFC 9110, section 7.8); the log need not hear of it."""
+        """A CONNECT is refused by the application; the log need not hear of it."""
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
@@ -122,7 +147,13 @@ class Connection(HttpToolsProtocol):
 
     def _close_if_idle(self) -> None:
         if self._is_idle():
-            self.transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Once what was written has been read, or has lain unread for too long."""
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self.loop.call_later(self._settings.stall_seconds, self.transport.abort)
 
     def _expect_head(self) -> None:
         self._reading = self.loop.call_later(self._settings.read_seconds, self._give_up_reading)
@@ -136,7 +167,14 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        """Answer before there is a request that the application could answer."""
+        """Answer before there is a request that the application could answer; not in the middle of another's reply."""
+        if not self._is_idle():
+            self.cycle.keep_alive = False
+            if self.pipeline or self.cycle.response_started or not self.cycle.more_body:
+                self._deaf = True
+                return
+            self.cycle.disconnected = True  # the application waits for the rest of the body
+            self.cycle.message_event.set()
         body = msgspec.json.encode({"error": {"code": code, "message": message}})
         headers = [
             (b"content-type", b"application/json"),
@@ -145,4 +183,4 @@ class Connection(HttpToolsProtocol):
         ]
         lines = [b"%s: %s\r\n" % header for header in (*headers, *SECURITY_HEADERS)]
         self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
-        self.transport.close()
+        self._close()
