@@ -84,9 +84,9 @@ class Settings:
     """Images that wait to be drawn, a long request's next few pieces counted; beyond, a request is a 429. DRAWWELL_QUEUE_IMAGES"""
     deadline_seconds: float = _setting("DEADLINE_SECONDS", _seconds, 30.0)
     """Until a reply begins, else it is a 503. DRAWWELL_DEADLINE_SECONDS"""
-    read_seconds: float = _setting("READ_SECONDS", _seconds, 10.0)
+    read_seconds: float = _setting("READ_SECONDS", _seconds, 8.0)
     """For the head of a request, and again for its body. DRAWWELL_READ_SECONDS"""
-    stall_seconds: float = _setting("STALL_SECONDS", _seconds, 10.0)
+    stall_seconds: float = _setting("STALL_SECONDS", _seconds, 8.0)
     """That a client may leave a reply unread before it is cut off. DRAWWELL_STALL_SECONDS"""
     drain_seconds: float = _setting("DRAIN_SECONDS", _seconds, 30.0)
     """After SIGTERM, until replies still under way are cut off. DRAWWELL_DRAIN_SECONDS"""
