@@ -25,6 +25,9 @@ MAX_INDICES = 65_536
 MAX_LATENTS = 1_024
 """Rows of latents, sent in or interpolated: what the body holds of 100 numbers each."""
 
+_SENTENCE = 200
+"""Characters of one about a wrong field, which may name a field of any length."""
+
 _Integer63 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
@@ -184,7 +187,8 @@ def _decode(body: bytes) -> GenerateRequest:
     except msgspec.ValidationError as error:
         raise ApiError(422, "invalid_field", *_explain(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ApiError(400, "malformed_json", f"the body is no JSON: {error}") from None
+        why = str(error).removeprefix("JSON is malformed: ")
+        raise ApiError(400, "malformed_json", f"the body is no JSON: {why}") from None
     # no value here is a string, so that every colon follows a key; msgspec would take the last of two
     if body.count(b":") != _keys(asked):
         raise ApiError(400, "malformed_json", "a field is given twice")
@@ -197,8 +201,8 @@ def _keys(asked: GenerateRequest) -> int:
 
 
 def _explain(message: str) -> tuple[str, str | None]:
-    """msgspec's sentence without its path notation, and the field it speaks of."""
-    sentence, _, path = message.partition(" - at `$")
-    name = re.match(r"\.(\w+)", path) or re.search(r"unknown field `(\w+)`", sentence)
-    field = name.group(1) if name else None
-    return (f"{field}: {sentence}" if field and "unknown field" not in sentence else sentence), field
+    """msgspec's sentence, led by the way to what it speaks of, and the field of the request that this is in."""
+    sentence, _, path = message[:_SENTENCE].partition(" - at `$")
+    way = path.strip(".`")
+    name = re.match(r"(\w+)", way) or re.search(r"unknown field `(\w+)`", sentence)
+    return (f"{way}: {sentence}" if way else sentence), name and name[1]
