@@ -1,5 +1,6 @@
 """From a generator file to ONNX Runtime sessions on the provider that was asked for."""
 
+import os
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -70,6 +71,7 @@ def session_options(threads: int) -> "onnxruntime.SessionOptions":
 
 
 def _onnxruntime() -> Any:
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its builds tell Microsoft of their use, unless asked not to
     try:
         import onnxruntime
     except ImportError as error:

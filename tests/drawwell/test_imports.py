@@ -57,9 +57,7 @@ def test_a_module_brings_no_more_than_the_map_allows(statement: str, allowed: se
 
 def test_serving_never_brings_torch() -> None:
     draw = "import drawwell_serve.service as s, os; from drawwell_serve.settings import Settings; from drawwell_serve.well import Well"
-    assert "torch" not in imported_by(
-        f"{draw}; w = Well(Settings()); w.engine.generate(1, 2); w.close()"
-    )
+    assert "torch" not in imported_by(f"{draw}; w = Well(Settings()); w.engine.generate(1, 2); w.close()")
 
 
 def test_the_command_line_imports_a_stage_only_when_called() -> None:
