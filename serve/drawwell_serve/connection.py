@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+import socket
 import sys
 from typing import Any
 
@@ -17,6 +18,11 @@ from .settings import Settings
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of a request, before its body, and of what frames a body between two bytes of it; browsers and proxies stay below 16 KiB."""
+
+_UNSENT_BYTES = 128 * 1024
+"""Of a reply that the kernel takes before the client has room for it: it would take megabytes, drawn for a client that reads
+nothing, and the stall would be noticed when they are full. What is under way is not bounded by it.
+"""
 
 _LAST_CALL_SECONDS = 0.5
 """A client in the middle of its work sends the next request meanwhile, and hears in its reply that it is the last here."""
@@ -44,6 +50,9 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        connected = transport.get_extra_info("socket")
+        if connected.family != socket.AF_UNIX and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
