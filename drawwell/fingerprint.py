@@ -1,6 +1,7 @@
 """What the bytes of an image may depend on besides its address and the model digest."""
 
 import ctypes
+import importlib.metadata
 import os
 import platform
 from pathlib import Path
@@ -29,6 +30,7 @@ def fingerprint(provider: str, batch: int | None = None) -> str:
         "drawwell": drawwell.__version__,
         "onnxruntime": onnxruntime.__version__,
         "numpy": np.__version__,
+        "isal": importlib.metadata.version("isal"),
         "provider": provider,
         "processor": _cuda_device() if provider == "cuda" else _processor(),
     }

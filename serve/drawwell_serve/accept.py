@@ -1,7 +1,8 @@
 """Choosing the form of a reply by ``Accept`` (RFC 9110, section 12.5.1)."""
 
 import functools
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
 
 from .errors import ApiError
 
@@ -9,7 +10,7 @@ from .errors import ApiError
 @functools.lru_cache(128)
 def choose(accept: str | None, offered: tuple[str, ...]) -> str:
     """The offered media type that the client likes best, the first of equals. Raises ``ApiError`` 406 where it likes none."""
-    ranges = [_parse(part) for part in (accept or "*/*").split(",") if part.strip()] or [("*/*", 1.0)]
+    ranges = dict(reversed([_parse(part) for part in (accept or "*/*").split(",") if part.strip()])) or {"*/*": 1.0}
     quality = {offer: _quality(offer, ranges) for offer in offered}
     best = max(offered, key=lambda offer: quality[offer])
     if not quality[best]:
@@ -23,17 +24,20 @@ def _parse(part: str) -> tuple[str, float]:
     media, *parameters = (piece.strip() for piece in part.split(";"))
     for name, _, value in (parameter.partition("=") for parameter in parameters):
         if name.strip().lower() == "q":
-            try:
-                return media.lower(), min(max(float(value), 0.0), 1.0)
-            except ValueError:
-                raise ApiError(400, "malformed_header", f"Accept: {value!r} is no quality value") from None
+            return media.lower(), _number(value)
     return media.lower(), 1.0
 
 
-def _quality(offer: str, ranges: Sequence[tuple[str, float]]) -> float:
+def _number(value: str) -> float:
+    try:
+        if not math.isnan(quality := float(value)):
+            return min(max(quality, 0.0), 1.0)
+    except ValueError:
+        pass
+    raise ApiError(400, "malformed_header", f"Accept: {value[:20]!r} is no quality value")
+
+
+def _quality(offer: str, ranges: Mapping[str, float]) -> float:
     """The quality of the most specific range that fits."""
-    for wanted in (offer, f"{offer.partition('/')[0]}/*", "*/*"):
-        for media, quality in ranges:
-            if media == wanted:
-                return quality
-    return 0.0
+    fitting = (offer, f"{offer.partition('/')[0]}/*", "*/*")
+    return next((ranges[media] for media in fitting if media in ranges), 0.0)

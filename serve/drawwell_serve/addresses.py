@@ -55,7 +55,7 @@ def _immutable(request: Request, drawing: Addressed, media_type: str) -> Respons
 def _etag(well: Well, drawing: Addressed, media_type: str) -> str:
     """Strong: of everything that the bytes depend on."""
     address = f"{drawing.seed}/{drawing.indices[0]}-{drawing.indices[-1]}"
-    parts = "\n".join((well.engine.digest, address, media_type, well.engine.fingerprint))
+    parts = "\n".join((well.engine.digest, address, media_type, well.fingerprint))
     return f'"{hashlib.sha256(parts.encode()).hexdigest()[:32]}"'
 
 

@@ -22,6 +22,9 @@ from .replies import FORMS, ImagesReply
 from .requests import read_drawing
 from .well import Well
 
+MAX_ACCEPT = 4096
+"""Characters; a browser sends some 150."""
+
 PROBES = ("/livez", "/readyz", "/healthz")
 """What anybody may ask, with or without the key."""
 
@@ -29,7 +32,11 @@ PROBES = ("/livez", "/readyz", "/healthz")
 async def generate(request: Request) -> Response:
     """``POST /generate``: draw images by address."""
     well: Well = request.app.state.well
-    form = FORMS[choose(", ".join(request.headers.getlist("accept")), tuple(FORMS))]
+    accept = ", ".join(request.headers.getlist("accept"))
+    if len(accept) > MAX_ACCEPT:
+        raise ApiError(400, "malformed_header", f"Accept is longer than {MAX_ACCEPT:,} characters")
+    form = FORMS[choose(accept, tuple(FORMS))]
+    well.check_room()  # before its body is read
     return ImagesReply(well, await read_drawing(request, well), form)
 
 
@@ -40,7 +47,8 @@ async def model(request: Request) -> Response:
 
 async def page(request: Request) -> Response:
     """``GET /``: what is served here, for people."""
-    return HTMLResponse(await render(request.app.state.well, str(request.base_url)))
+    html = await render(request.app.state.well, str(request.base_url))
+    return HTMLResponse(html, headers={"Cache-Control": "no-store"})  # it names the host as this client does
 
 
 async def docs_json(_: Request) -> Response:

@@ -14,6 +14,7 @@ import uvicorn.protocols.websockets.auto
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .errors import SECURITY_HEADERS
+from .metrics import refused
 from .settings import Settings
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -23,6 +24,9 @@ _UNSENT_BYTES = 128 * 1024
 """Of a reply that the kernel takes before the client has room for it: it would take megabytes, drawn for a client that reads
 nothing, and the stall would be noticed when they are full. What is under way is not bounded by it.
 """
+
+LEAST_BYTES_A_SECOND = 1024
+"""That a client must read of a reply that waits for it, on average over ``stall_seconds``: less holds memory for hours."""
 
 _LAST_CALL_SECONDS = 0.5
 """A client in the middle of its work sends the next request meanwhile, and hears in its reply that it is the last here."""
@@ -36,8 +40,8 @@ def install(settings: Settings) -> None:
 
 
 class Connection(HttpToolsProtocol):
-    """The head of a request must come within ``read_seconds`` and ``MAX_HEAD_BYTES``; a reply may lie unread for
-    ``stall_seconds``; when the server stops, idle connections get a last call and busy ones ``drain_seconds``.
+    """The head of a request must come within ``read_seconds`` and ``MAX_HEAD_BYTES``; a reply must be
+    read on within ``stall_seconds``; when the server stops, idle connections get a last call and busy ones ``drain_seconds``.
 
     An application asks ``scope["extensions"]["drawwell"]["gone"]()`` whether the client has left.
     """
@@ -105,7 +109,7 @@ class Connection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._stalling = self.loop.call_later(self._settings.stall_seconds, self.transport.abort)
+        self._watch_reader()
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -114,9 +118,7 @@ class Connection(HttpToolsProtocol):
             self._stalling = None
 
     def timeout_keep_alive_handler(self) -> None:
-        if self.transport.get_write_buffer_size():  # closing would wait until it is read
-            self.transport.abort()
-        super().timeout_keep_alive_handler()
+        self._close()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours is in the form of all errors
         self._refuse(400, "malformed_request", "this is no HTTP request")
@@ -159,10 +161,23 @@ class Connection(HttpToolsProtocol):
             self._close()
 
     def _close(self) -> None:
-        """Once what was written has been read, or has lain unread for too long."""
+        """Once what was written has been read."""
         self.transport.close()
-        if self.transport.get_write_buffer_size():
-            self.loop.call_later(self._settings.stall_seconds, self.transport.abort)
+        if self._stalling is None and self.transport.get_write_buffer_size():
+            self._watch_reader()
+
+    def _watch_reader(self) -> None:
+        """Nothing is written now: what waits to be read must become less by ``LEAST_BYTES_A_SECOND``, else the reader is cut off."""
+        least, unread = LEAST_BYTES_A_SECOND * self._settings.stall_seconds, self.transport.get_write_buffer_size()
+
+        def look() -> None:
+            left = self.transport.get_write_buffer_size()
+            if left > max(0, unread - least):
+                self.transport.abort()
+            elif left:
+                self._watch_reader()
+
+        self._stalling = self.loop.call_later(self._settings.stall_seconds, look)
 
     def _expect_head(self) -> None:
         self._reading = self.loop.call_later(self._settings.read_seconds, self._give_up_reading)
@@ -184,6 +199,7 @@ class Connection(HttpToolsProtocol):
                 return
             self.cycle.disconnected = True  # the application waits for the rest of the body
             self.cycle.message_event.set()
+        refused(code)
         body = msgspec.json.encode({"error": {"code": code, "message": message}})
         headers = [
             (b"content-type", b"application/json"),

@@ -50,8 +50,7 @@ class Addressed:
 
     def facts(self, engine: Engine) -> dict[str, object]:
         """What the record of an archive says of these images."""
-        truncation = {} if self.truncation == 1 else {"truncation": self.truncation}
-        return facts_of(engine.digest, self.seed, self.indices) | truncation
+        return facts_of(engine.digest, self.seed, self.indices)
 
 
 @dataclass(frozen=True)

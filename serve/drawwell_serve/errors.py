@@ -7,6 +7,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from .metrics import refused
+
 RETRY_SECONDS = 5
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -41,10 +43,9 @@ def reply(
     return JSONResponse({"error": error}, status, headers)
 
 
-def on_api_error(request: Request, error: Exception) -> Response:
+def on_api_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    if error.status in (429, 503):
-        request.app.state.well.metrics.refused(error.code)
+    refused(error.code)
     return reply(error.status, error.code, error.message, error.field, error.headers)
 
 
@@ -59,7 +60,7 @@ def on_full_memory(request: Request, error: Exception) -> Response:
     """The device's memory was full: nothing is wrong with the request, and another may have ended meanwhile."""
     logger.warning("%s %s: %s", request.method, request.url.path, error)
     message = "the device that draws is out of memory now: try again"
-    request.app.state.well.metrics.refused("out_of_memory")
+    refused("out_of_memory")
     return reply(503, "out_of_memory", message, headers={"Retry-After": str(RETRY_SECONDS)})
 
 

@@ -37,13 +37,15 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
+            assert scope["type"] == "lifespan", "a connection asks for nothing else"
             await self._bentoml(scope, receive, send)
             return
         exchange = _Exchange(scope, send, _traffic(self._route(scope["path"])))
         try:
             await self._answer(scope)(scope, receive, exchange.send)
-        except Exception:  # what had a handler was answered by it; here a reply breaks off
-            logger.exception("%s %s broke off", scope["method"], scope["path"])
+        except Exception:  # Starlette raises again what it has answered with a 500, and that is in the log
+            if not exchange.is_whole:
+                logger.exception("%s %s broke off", scope["method"], scope["path"])
         finally:
             exchange.end()
             if self._log is not None:
@@ -56,7 +58,7 @@ class Gate:
         if self._authorization is None:
             return True
         sent = [value for name, value in scope["headers"] if name == b"authorization"]
-        return len(sent) == 1 and hmac.compare_digest(sent[0], self._authorization)
+        return len(sent) == 1 and hmac.compare_digest(sent[0][:7].title() + sent[0][7:], self._authorization)
 
 
 _UNAUTHORIZED = reply(
@@ -73,6 +75,7 @@ class _Exchange:
     def __init__(self, scope: Scope, send: Send, traffic: Traffic) -> None:
         self._scope, self._send, self._traffic, self._began = scope, send, traffic, time.perf_counter()
         self._status, self._bytes, self._about = GONE, 0, dict[str, object]()
+        self.is_whole = False
         traffic.begin()
 
     async def send(self, message: Message) -> None:
@@ -84,6 +87,7 @@ class _Exchange:
         else:
             self._bytes += len(message.get("body", b""))
         await self._send(message)
+        self.is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
 
     def end(self) -> None:
         self._seconds = time.perf_counter() - self._began
@@ -100,6 +104,7 @@ class _Exchange:
             "status": self._status,
             "seconds": round(self._seconds, 6),
             "bytes": self._bytes,
+            "whole": self.is_whole,
         }
         return msgspec.json.encode(facts | self._about)
 

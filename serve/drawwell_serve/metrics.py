@@ -26,9 +26,7 @@ class Metrics:
         series = _series()
         self._images, self._runs = series["images"], series["runs"]
         self._stages = {stage: series["stages"].labels(stage) for stage in ("waiting", "drawing", "encoding")}
-        self._refused, self._queue_images, self._queue_requests = (
-            series[name] for name in ("refused", "queue_images", "queue_requests")
-        )
+        self._queue_images, self._queue_requests = series["queue_images"], series["queue_requests"]
         series["info"].labels(engine.provider, engine.digest, engine.fingerprint).set(1)
 
     def drew(self, images: int, waited: Sequence[float], drawing: float, encoding: float) -> None:
@@ -46,8 +44,10 @@ class Metrics:
     def answering(self, requests: int) -> None:
         self._queue_requests.set(requests)
 
-    def refused(self, reason: str) -> None:
-        self._refused.labels(reason).inc()
+
+def refused(reason: str) -> None:
+    """Count a request that was refused, by the code of the error."""
+    _series()["refused"].labels(reason).inc()
 
 
 class Traffic:

@@ -26,7 +26,7 @@ async def render(well: Well, base_url: str) -> str:
         name=html.escape(engine.card.name),
         base_url=html.escape(base_url.rstrip("/")),
         digest=engine.digest,
-        fingerprint=html.escape(well.engine.fingerprint),
+        fingerprint=html.escape(well.fingerprint),
         facts=facts,
         sheet=sheet,
         seed=_SEED,

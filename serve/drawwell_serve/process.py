@@ -37,9 +37,9 @@ def end_with_parent() -> None:
 
 
 def take_one_device(worker: int) -> None:
-    """Leave worker 1, 2, ... one of the visible CUDA devices each, in turn."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    devices = [device for device in visible if device] or [str(number) for number in range(_cuda_devices())]
+    """Leave worker 1, 2, ... one of the visible CUDA devices each, in turn; where the variable is empty, none."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    devices = [str(number) for number in range(_cuda_devices())] if visible is None else visible.split(",")
     if devices:
         os.environ["CUDA_VISIBLE_DEVICES"] = devices[(worker - 1) % len(devices)]
 

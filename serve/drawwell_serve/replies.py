@@ -22,12 +22,12 @@ from drawwell.naming import files_of
 from drawwell.pictures import Images, contact_sheet, to_png, to_pngs
 
 from .drawing import Addressed, Drawing
-from .errors import RETRY_SECONDS, ApiError
+from .errors import ApiError
 from .scheduler import Flow
 from .well import ClientGoneError, Well
 
 MAX_PICTURES = 256
-"""In one JSON reply or on one sheet: beyond it, PNGs cost more than the images."""
+"""In one JSON reply or on one sheet, which are made whole in memory, for people."""
 
 Result = TypeVar("Result")
 Chunks = AsyncGenerator[bytes, None]
@@ -59,12 +59,15 @@ class ImagesReply(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the body was read
         gone = scope.get("extensions", {}).get("drawwell", {}).get("gone", lambda: False)
-        with self._well.admitted(gone) as flow, suppress(ClientGoneError):
-            if self._form.stream is None or len(self._drawing) <= self._well.scheduler.piece_images:
+        whole = self._form.stream is None or len(self._drawing) <= self._well.scheduler.piece_images
+        held = len(self._drawing) if whole else 0
+        with self._well.admitted(gone, held) as flow, suppress(ClientGoneError):
+            if whole:
                 body = await self._in_time(self._whole(flow))
                 await self._start(send, len(body))
                 await send({"type": "http.response.body", "body": body})
             else:
+                assert self._form.stream is not None
                 await self._stream(self._form.stream(self._well, self._drawing, flow), send)
 
     async def _whole(self, flow: Flow) -> bytes:
@@ -92,7 +95,7 @@ class ImagesReply(Response):
                 return await begun
         except TimeoutError:
             late = f"too many others are waiting: no reply began within {deadline:g} seconds"
-            raise ApiError(503, "deadline", late, headers={"Retry-After": str(RETRY_SECONDS)}) from None
+            raise ApiError(503, "deadline", late, headers=self._well.retry_after()) from None
 
     async def _start(self, send: Send, length: int | None) -> None:
         headers = self._named if length is None else self._named | {"content-length": str(length)}
@@ -178,8 +181,8 @@ def _check_few(drawing: Drawing) -> None:
 
 
 def _check_addressed(drawing: Drawing) -> None:
-    if not isinstance(drawing, Addressed):
-        message = f"an archive names its images by address, and these have none: send Accept: {wire.NPY_TYPE}"
+    if not isinstance(drawing, Addressed) or drawing.truncation != 1:
+        message = f"an archive names its images by address, and these are others: send Accept: {wire.NPY_TYPE}"
         raise ApiError(400, "no_address", message)
 
 

@@ -19,6 +19,6 @@ class RequestLog:
         self._lines.append(line)
 
     def _write(self) -> None:
-        sys.stdout.buffer.write(b"\n".join((*self._lines, b"")))
+        lines, self._lines = self._lines, []
+        sys.stdout.buffer.write(b"\n".join((*lines, b"")))
         sys.stdout.buffer.flush()
-        self._lines.clear()

@@ -1,6 +1,5 @@
 """What a client may ask, read strictly: unknown fields, wrong types and numbers as strings are refused."""
 
-import asyncio
 import re
 from typing import Annotated
 
@@ -8,22 +7,21 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET, Meta, UnsetType
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from drawwell.batch import address
 from drawwell.card import ModelCard
 from drawwell.errors import RequestError
 from drawwell.latents import interpolate, latents, random_seed
 
+from .body import read_json
 from .drawing import Addressed, Drawing, Given
 from .errors import ApiError
 from .well import Well
 
-MAX_BODY_BYTES = 2 * 2**20
-"""65,536 indices of 19 digits fit; nothing longer makes sense."""
 MAX_INDICES = 65_536
-MAX_LATENTS = 1_024
-"""Rows of latents, sent in or interpolated: what the body holds of 100 numbers each."""
+MAX_LATENTS = 512
+"""Rows of latents, sent in or interpolated: the body holds them up to some 190 numbers each, in all their digits."""
 
 _SENTENCE = 200
 """Characters of one about a wrong field, which may name a field of any length."""
@@ -86,8 +84,7 @@ class GenerateRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 async def read_drawing(request: Request, well: Well) -> Drawing:
     """Read the body as a ``GenerateRequest``. Raises ``ApiError`` 400, 408, 413, 415 or 422."""
-    _check_content_type(request)
-    asked = _decode(await _read_body(request, well.settings.read_seconds))
+    asked = _decode(await read_json(request, well))
     truncation = 1.0 if asked.truncation is UNSET else asked.truncation
     if asked.latents is UNSET and asked.interpolate is UNSET:
         return _addressed(asked, well.settings.max_count, truncation)
@@ -148,35 +145,6 @@ def _count(asked: GenerateRequest) -> int:
     if asked.indices is not UNSET:
         return len(asked.indices)
     return 1 if asked.count is UNSET else asked.count
-
-
-def _check_content_type(request: Request) -> None:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise ApiError(
-            415,
-            "unsupported_media_type",
-            f"send JSON with Content-Type: application/json, not {kind or 'without a Content-Type'}",
-        )
-    if encoding := request.headers.get("content-encoding"):
-        raise ApiError(415, "unsupported_media_type", f"send the body as it is, without Content-Encoding: {encoding}")
-
-
-async def _read_body(request: Request, seconds: float) -> bytes:
-    """The body, counted while it comes, since a ``Content-Length`` may lie or be absent."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise ApiError(413, "body_too_large", f"the body is larger than {MAX_BODY_BYTES:,} bytes")
-    except TimeoutError:
-        late = f"the body did not come within {seconds:g} seconds"
-        raise ApiError(408, "body_too_slow", late, headers={"Connection": "close"}) from None
-    except ClientDisconnect:
-        raise ApiError(400, "body_cut_off", "the connection ended before the body did") from None
-    return bytes(body)
 
 
 def _decode(body: bytes) -> GenerateRequest:

@@ -20,7 +20,7 @@ import numpy as np
 
 from drawwell.backends import Feeds
 from drawwell.engine import Engine
-from drawwell.errors import DeviceMemoryError
+from drawwell.errors import DeviceMemoryError, ProviderError
 from drawwell.pictures import Images
 
 from .metrics import Metrics
@@ -121,7 +121,7 @@ class Scheduler:
             ends = list(itertools.accumulate(piece.count for piece in run))
             results = [piece.then(images[end - piece.count : end]) for piece, end in zip(run, ends, strict=True)]
         except Exception as error:  # whoever waits for it decides what it means
-            self.failed |= not isinstance(error, DeviceMemoryError)
+            self.failed |= isinstance(error, ProviderError) and not isinstance(error, DeviceMemoryError)
             _deliver(run, [error] * len(run))
             return
         _deliver(run, results)

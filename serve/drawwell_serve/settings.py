@@ -80,8 +80,9 @@ class Settings:
     """The most images in one reply. It is streamed, so that this bounds its time and not its memory. DRAWWELL_MAX_COUNT"""
     queue_requests: int = _setting("QUEUE_REQUESTS", _integer, 256)
     """Requests for images that a worker answers at once; one more is a 429. DRAWWELL_QUEUE_REQUESTS"""
-    queue_images: int = _setting("QUEUE_IMAGES", _integer, 8192)
-    """Images that wait to be drawn, a long request's next few pieces counted; beyond, a request is a 429. DRAWWELL_QUEUE_IMAGES"""
+    queue_images: int | None = _setting("QUEUE_IMAGES", _integer, None)
+    """Images that wait to be drawn, of a stream its next few pieces, or that JSON and PNG replies hold; beyond, a request is a 429.
+    By default 8,192, or more where a quarter of the requests would hold more as streams. DRAWWELL_QUEUE_IMAGES"""
     deadline_seconds: float = _setting("DEADLINE_SECONDS", _seconds, 30.0)
     """Until a reply begins, else it is a 503. DRAWWELL_DEADLINE_SECONDS"""
     read_seconds: float = _setting("READ_SECONDS", _seconds, 8.0)
@@ -135,7 +136,11 @@ class Settings:
 
     def check_exposure(self, host: str) -> None:
         """Raise ``DrawwellError`` where other machines would be served without a key, unless that was asked for."""
-        if not (ipaddress.ip_address(host).is_loopback or self.insecure_bind or self.key()):
+        try:
+            is_loopback = ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            raise DrawwellError(f"the host to listen to must be an IP address, not {host!r}") from None
+        if not (is_loopback or self.insecure_bind or self.key()):
             raise DrawwellError(
                 f"{host} lets other machines in, and there is no key: give one in DRAWWELL_KEY or a file (--key-file), "
                 "or allow it with --insecure-bind (DRAWWELL_INSECURE_BIND=1)"

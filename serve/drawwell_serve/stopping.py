@@ -24,7 +24,8 @@ async def _shutdown(server: uvicorn.Server, sockets: list[socket.socket] | None 
         listening.close()
     loop = asyncio.get_running_loop()
     for connection in queued:
-        await loop.connect_accepted_socket(lambda: _protocol(server), connection, ssl=server.config.ssl)
+        with contextlib.suppress(OSError):  # who has left meanwhile
+            await loop.connect_accepted_socket(lambda: _protocol(server), connection, ssl=server.config.ssl)
     await _uvicorns(server, sockets)
 
 

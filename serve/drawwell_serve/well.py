@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import TypeVar
@@ -36,24 +37,30 @@ class Well:
         self.engine = Engine(settings.file, settings.provider, settings.threads_of_worker)
         self.metrics = Metrics(self.engine)
         self.scheduler = Scheduler(self.engine, self.metrics)
+        self.most_images = settings.queue_images or _room_for_images(settings, self.engine, self.scheduler)
+        self.fingerprint = self.engine.fingerprint
         self._rendered_by = {
             wire.DIGEST: self.engine.digest,
             wire.PROVIDER: self.engine.provider,
-            wire.FINGERPRINT: self.engine.fingerprint,
+            wire.FINGERPRINT: self.fingerprint,
         }
-        self._requests = 0
+        self.body_bytes = 0
+        self._requests, self._held_images, self._ends = 0, 0, _Ends()
+        self._checking: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
-    def admitted(self, gone: Callable[[], bool]) -> Iterator[Flow]:
-        """A place among the requests that are answered. Raises ``ApiError`` 429 or 503 where there is none in time."""
-        self._check_room()
-        self._requests += 1
-        self.metrics.answering(self._requests)
+    def admitted(self, gone: Callable[[], bool], held_images: int = 0) -> Iterator[Flow]:
+        """A place among the requests that are answered, and room for images that it holds until all are drawn.
+
+        Raises ``ApiError`` 429 or 503 where there is none in time.
+        """
+        self.check_room()
+        self._count(1, held_images)
         try:
             yield Flow(gone)
         finally:
-            self._requests -= 1
-            self.metrics.answering(self._requests)
+            self._count(-1, -held_images)
+            self._ends.note()
 
     async def stream(
         self, drawing: Drawing, flow: Flow, then: Callable[[Images, int], Result]
@@ -81,15 +88,15 @@ class Well:
 
     async def check(self) -> None:
         """Raise ``ApiError`` 503 unless images are drawn right: once drawing has failed, the known answers are drawn again."""
-        if not self.scheduler.failed:
-            return
+        if self._checking is None or self._checking.done():
+            if not self.scheduler.failed:
+                return
+            self._checking = asyncio.create_task(self._check_again())
         try:
-            await asyncio.to_thread(self.engine.check)
-        except ProviderError as error:
-            logger.error("not ready: %s", error)
+            await asyncio.shield(self._checking)  # one at a time, however many ask
+        except ProviderError:
             message = "drawing fails here; the log says why"
             raise ApiError(503, "not_ready", message, headers={"Retry-After": str(RETRY_SECONDS)}) from None
-        self.scheduler.failed = False
 
     def headers(self, drawing: Drawing) -> dict[str, str]:
         """What every reply with images says of them."""
@@ -107,19 +114,57 @@ class Well:
             flow, last - first, lambda: drawing.feeds(self.engine, first, last), lambda images: then(images, first)
         )
 
-    def _check_room(self) -> None:
-        settings, seconds = self.settings, self.scheduler.waiting_images / self.scheduler.images_a_second
-        retry = {"Retry-After": str(max(1, math.ceil(seconds)))}
+    def retry_after(self) -> dict[str, str]:
+        """When there will be room: once what waits is drawn, and once another request has ended, as often as they end."""
+        return {"Retry-After": str(max(1, math.ceil(max(self._seconds_of_queue(), self._ends.seconds_to_next()))))}
+
+    def check_room(self) -> None:
+        """Raise ``ApiError`` 429 where there is no room for a request, and 503 where its reply would begin too late."""
+        settings, seconds, retry = self.settings, self._seconds_of_queue(), self.retry_after()
         if self._requests >= settings.queue_requests:
             raise ApiError(
                 429, "too_many_requests", f"{self._requests} requests are being answered: come back", headers=retry
             )
-        if self.scheduler.waiting_images >= settings.queue_images:
-            waiting = f"{self.scheduler.waiting_images:,} images wait to be drawn: come back"
+        images, most = max(self.scheduler.waiting_images, self._held_images), self.most_images
+        if images >= most:
+            waiting = f"{images:,} images wait to be drawn: come back"
             raise ApiError(429, "too_many_images", waiting, headers=retry)
         if seconds > settings.deadline_seconds:
             late = f"a reply would begin in {seconds:.0f} seconds, which is after the deadline of {settings.deadline_seconds:g}"
             raise ApiError(503, "deadline", late, headers=retry)
+
+    def _seconds_of_queue(self) -> float:
+        return self.scheduler.waiting_images / self.scheduler.images_a_second
+
+    def _count(self, requests: int, images: int) -> None:
+        self._requests += requests
+        self._held_images += images
+        self.metrics.answering(self._requests)
+
+    async def _check_again(self) -> None:
+        self.scheduler.failed = False  # before, so that a failure meanwhile is not forgotten
+        try:
+            await asyncio.to_thread(self.engine.check)
+        except ProviderError as error:
+            self.scheduler.failed = True
+            logger.error("not ready: %s", error)
+            raise
+
+
+class _Ends:
+    """How often requests end, smoothed over some ten of them."""
+
+    def __init__(self) -> None:
+        self._last, self._seconds = time.monotonic(), 0.0
+
+    def note(self) -> None:
+        now = time.monotonic()
+        self._seconds += 0.1 * (now - self._last - self._seconds)
+        self._last = now
+
+    def seconds_to_next(self) -> float:
+        """As long as it takes of late, or as it has taken already."""
+        return max(self._seconds, time.monotonic() - self._last)
 
 
 async def _taken(future: "asyncio.Future[Result]", flow: Flow) -> Result:
@@ -131,3 +176,8 @@ async def _taken(future: "asyncio.Future[Result]", flow: Flow) -> Result:
         if flow.gone():
             raise ClientGoneError from None
         raise
+
+
+def _room_for_images(settings: Settings, engine: Engine, scheduler: Scheduler) -> int:
+    """What a quarter of the requests hold ahead when they are long ones, so that these do not shut out the short ones."""
+    return max(8192, settings.queue_requests // 4 * (engine.threads + 1) * scheduler.piece_images)

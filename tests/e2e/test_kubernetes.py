@@ -52,10 +52,12 @@ def test_it_writes_only_where_it_may() -> None:
     assert set(mounted.values()) == {volume["name"] for volume in POD["volumes"] if volume["emptyDir"] == {}}
 
 
-def test_it_scales_by_a_metric_that_there_is() -> None:
-    (metric,) = DOCUMENTS["HorizontalPodAutoscaler"]["spec"]["metrics"]
-    assert metric["pods"]["metric"]["name"] == metrics._series()["queue_images"]._name
-    assert float(metric["pods"]["target"]["averageValue"]) < Settings().queue_images
+def test_it_scales_by_metrics_that_there_are_before_anybody_is_refused() -> None:
+    limits = {"queue_images": 8192, "queue_requests": Settings().queue_requests}
+    wanted = [metric["pods"] for metric in DOCUMENTS["HorizontalPodAutoscaler"]["spec"]["metrics"]]
+    assert [pods["metric"]["name"] for pods in wanted] == [metrics._series()[name]._name for name in limits]
+    for pods, limit in zip(wanted, limits.values(), strict=True):
+        assert float(pods["target"]["averageValue"]) < limit / 2
 
 
 def test_all_parts_speak_of_the_same_pods() -> None:

@@ -10,9 +10,10 @@ import pytest
 from drawwell import wire
 from drawwell_serve import metrics
 from drawwell_serve.app import create_app
+from drawwell_serve.body import MAX_BODY_BYTES
 from drawwell_serve.connection import MAX_HEAD_BYTES
 from drawwell_serve.replies import FORMS, MAX_PICTURES
-from drawwell_serve.requests import MAX_BODY_BYTES, MAX_INDICES, MAX_LATENTS, GenerateRequest
+from drawwell_serve.requests import MAX_INDICES, MAX_LATENTS, GenerateRequest
 from drawwell_serve.settings import Settings
 from tests.conftest import ROOT, Server
 

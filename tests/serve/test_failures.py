@@ -65,3 +65,27 @@ def test_another_failure_is_a_500_that_says_nothing_of_us(
     assert reply.json() == {
         "error": {"code": "internal", "message": "the server failed at this request; its log says why"}
     }
+
+
+def test_it_is_not_ready_from_a_failure_until_the_known_answers_are_right(
+    app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ProviderError("drawing failed on cuda (cuDNN)")
+
+    def is_ready() -> bool:
+        async def get() -> httpx.Response:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+                return await client.get("/readyz")
+
+        answer = asyncio.run(get())
+        assert answer.status_code == 200 or (answer.status_code, int(answer.headers["Retry-After"])) > (503, 0)
+        return answer.status_code == 200
+
+    assert is_ready()
+    with monkeypatch.context() as patch:
+        patch.setattr(CpuBackend, "run", fail)
+        ask(app, "application/x-npy")
+        assert not is_ready()
+        assert not is_ready()
+    assert is_ready()

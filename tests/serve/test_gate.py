@@ -1,6 +1,7 @@
 """Who gets in."""
 
 import hmac
+import os
 import re
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import drawwell as library
 from drawwell.errors import DrawwellError, RequestError
 from drawwell_serve import gate
 from drawwell_serve.app import PROBES, create_app
+from drawwell_serve.process import take_one_device
 from drawwell_serve.settings import Settings
 from tests.conftest import ROOT, START_SECONDS, Server, StartServer, drawwell, free_port, server_environment
 
@@ -55,7 +57,6 @@ def test_with_the_key_everything_is_answered(locked: Server) -> None:
     [
         [f"Bearer {KEY}x"],
         [f"Bearer {KEY[:-1]}"],
-        [f"bearer {KEY}"],
         [f"Basic {KEY}"],
         [KEY],
         [""],
@@ -173,3 +174,15 @@ def test_the_log_of_requests_can_be_turned_off_and_never_holds_the_key(locked: S
     assert "logged" not in locked.log.read_text()
     assert KEY not in locked.log.read_text()
     assert "/model" not in locked.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("visible", "worker", "left"),
+    [("3,5", 1, "3"), ("3,5", 2, "5"), ("3,5", 3, "3"), ("GPU-1f", 2, "GPU-1f"), ("", 1, "")],
+)
+def test_a_worker_takes_one_of_the_visible_devices(
+    monkeypatch: pytest.MonkeyPatch, visible: str, worker: int, left: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    take_one_device(worker)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == left

@@ -102,6 +102,7 @@ def test_each_request_is_one_line_of_json(server: Server) -> None:
             "status": 200,
             "seconds": 0,
             "bytes": len(answer.content),
+            "whole": True,
             "seed": SEED,
             "start": line["start"],
             "count": 2,

@@ -1,7 +1,6 @@
 """Who is drawn next, together with whom, and who not at all. The engine is real; where order matters it waits for the test."""
 
 import asyncio
-import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -92,7 +91,7 @@ def test_long_requests_take_turns(scheduler: Scheduler, engine: Engine, turnstil
 
     async def main() -> None:
         flows = {name: Flow() for name in "abc"}
-        waiting = [ask(scheduler, engine, drawn, name, flows[name], scheduler.piece_images) for name in "abc" * 1]
+        waiting = [ask(scheduler, engine, drawn, name, flows[name], scheduler.piece_images) for name in "abc"]
         waiting += [
             ask(scheduler, engine, drawn, name, flow, scheduler.piece_images)
             for name, flow in flows.items()
@@ -208,7 +207,7 @@ def test_the_doors_close_when_too_many_are_being_answered(well: Well) -> None:
 
 def test_the_doors_close_when_too_many_images_wait(well: Well, monkeypatch: pytest.MonkeyPatch) -> None:
     turnstile, piece = Turnstile(monkeypatch), well.scheduler.piece_images
-    well.settings = dataclasses.replace(well.settings, queue_images=5 * piece)
+    well.most_images = 5 * piece
 
     async def main() -> None:
         waiting = fill(well, 5)  # one is under way
