@@ -88,6 +88,7 @@ class Connection(HttpToolsProtocol):
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
+        self._watch_reader_no_more()  # another reply will be written meanwhile
         super().on_headers_complete()
         if self._stopping and self.cycle is not None:
             self.cycle.keep_alive = False
@@ -106,6 +107,8 @@ class Connection(HttpToolsProtocol):
             self._close()
         elif self._stopping:  # its head went out before, and did not say that it is the last
             self._last_call()
+        if self._is_idle():
+            self._watch_reader()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -113,9 +116,9 @@ class Connection(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._stalling is not None:
-            self._stalling.cancel()
-            self._stalling = None
+        self._watch_reader_no_more()
+        if self._is_idle():
+            self._watch_reader()
 
     def timeout_keep_alive_handler(self) -> None:
         self._close()
@@ -163,21 +166,25 @@ class Connection(HttpToolsProtocol):
     def _close(self) -> None:
         """Once what was written has been read."""
         self.transport.close()
-        if self._stalling is None and self.transport.get_write_buffer_size():
-            self._watch_reader()
+        self._watch_reader()
 
     def _watch_reader(self) -> None:
         """Nothing is written now: what waits to be read must become less by ``LEAST_BYTES_A_SECOND``, else the reader is cut off."""
-        least, unread = LEAST_BYTES_A_SECOND * self._settings.stall_seconds, self.transport.get_write_buffer_size()
+        if self._stalling is None and (unread := self.transport.get_write_buffer_size()):
+            most = max(0, unread - LEAST_BYTES_A_SECOND * self._settings.stall_seconds)
+            self._stalling = self.loop.call_later(self._settings.stall_seconds, self._look_at_reader, most)
 
-        def look() -> None:
-            left = self.transport.get_write_buffer_size()
-            if left > max(0, unread - least):
-                self.transport.abort()
-            elif left:
-                self._watch_reader()
+    def _look_at_reader(self, most: float) -> None:
+        self._stalling = None
+        if self.transport.get_write_buffer_size() > most:
+            self.transport.abort()
+        else:
+            self._watch_reader()
 
-        self._stalling = self.loop.call_later(self._settings.stall_seconds, look)
+    def _watch_reader_no_more(self) -> None:
+        if self._stalling is not None:
+            self._stalling.cancel()
+            self._stalling = None
 
     def _expect_head(self) -> None:
         self._reading = self.loop.call_later(self._settings.read_seconds, self._give_up_reading)
