@@ -93,7 +93,7 @@ class Addresses:
         if not self.images:
             return "cut off in its first image; ask for all of it again"
         rest = (
-            f"the rest from index {self._last + 1} on"
+            f"the rest from index {self._last + 1} on, if it was asked for as a range"
             if self._in_a_row
             else f"those that come after index {self._last}"
         )

@@ -4,6 +4,7 @@
 bytes and the SHA-256 of the pixels. ``np.load`` of a buffer ignores what follows the array; the client checks it.
 """
 
+import functools
 import hashlib
 import io
 import math
@@ -46,6 +47,7 @@ def check_key(key: str) -> str:
     return key
 
 
+@functools.lru_cache(64)
 def npy_header(shape: tuple[int, ...]) -> bytes:
     """The bytes before the pixels of a uint8 array of this shape."""
     stream = io.BytesIO()

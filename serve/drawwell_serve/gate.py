@@ -64,7 +64,7 @@ class Gate:
 _UNAUTHORIZED = reply(
     401,
     "unauthorized",
-    "send the key of this server as Authorization: Bearer KEY",
+    "send the key of this server as Authorization: Bearer KEY (drawwell takes it from DRAWWELL_KEY)",
     headers={"WWW-Authenticate": "Bearer"},
 )
 

@@ -31,12 +31,9 @@ class ServeConfig(Settings):
     """
 
     generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GENERATOR")] = _same("generator")
-    """A generator file, or the name of a bundled generator. DRAWWELL_GENERATOR"""
     key_file: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = _same("key_file")
-    """A file with the key that clients must send as `Authorization: Bearer KEY`; everything but the probes then needs it.
-    DRAWWELL_KEY_FILE; or DRAWWELL_KEY, the key itself."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="INT")] = _same("threads")
-    """Threads that draw, in each worker; by default the cores are shared out to the workers. DRAWWELL_THREADS"""
+    queue_images: Annotated[int | None, tyro.conf.arg(metavar="INT")] = _same("queue_images")
     host: str = "127.0.0.1"
     """The address to listen to: this machine only, unless told otherwise."""
     port: int = 3000

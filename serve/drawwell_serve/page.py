@@ -25,6 +25,7 @@ async def render(well: Well, base_url: str) -> str:
     return _TEMPLATE.substitute(
         name=html.escape(engine.card.name),
         base_url=html.escape(base_url.rstrip("/")),
+        key=" -H 'Authorization: Bearer KEY'" if well.has_key else "",
         digest=engine.digest,
         fingerprint=html.escape(well.fingerprint),
         facts=facts,

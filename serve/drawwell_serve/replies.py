@@ -60,8 +60,7 @@ class ImagesReply(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the body was read
         gone = scope.get("extensions", {}).get("drawwell", {}).get("gone", lambda: False)
         whole = self._form.stream is None or len(self._drawing) <= self._well.scheduler.piece_images
-        held = len(self._drawing) if whole else 0
-        with self._well.admitted(gone, held) as flow, suppress(ClientGoneError):
+        with self._well.admitted(gone, len(self._drawing), whole) as flow, suppress(ClientGoneError):
             if whole:
                 body = await self._in_time(self._whole(flow))
                 await self._start(send, len(body))

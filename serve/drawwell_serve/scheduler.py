@@ -30,10 +30,10 @@ PIECE_SECONDS = 0.01
 
 
 class Flow:
-    """One request's claim on the engine; ``gone`` tells whether its client has left."""
+    """One request's claim on the engine: ``gone`` tells whether its client has left, ``left`` images are to be drawn."""
 
-    def __init__(self, gone: Callable[[], bool] = lambda: False) -> None:
-        self.gone, self.finish = gone, 0.0
+    def __init__(self, gone: Callable[[], bool] = lambda: False, left: int = 0) -> None:
+        self.gone, self.left, self.finish = gone, left, 0.0
 
 
 @dataclass(order=True)

@@ -1,5 +1,6 @@
 """The BentoML service: `bentoml serve` and `bentoml build` start here."""
 
+import logging
 import sys
 
 import bentoml
@@ -16,6 +17,8 @@ from .app import create_app
 from .gate import Gate
 from .settings import Settings
 from .well import Well
+
+logger = logging.getLogger("bentoml.drawwell")  # which BentoML writes out
 
 try:
     _settings = Settings()
@@ -67,7 +70,8 @@ class Drawwell:
         process.end_with_parent()
         process.take_one_device(bentoml.server_context.worker_index or 1)
         metrics.forget_dead_workers()
-        _app.state.well = Well(_settings)
+        _app.state.well = well = Well(_settings)
+        logger.info("%s", well.in_words())
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:

@@ -92,7 +92,7 @@ class Settings:
     drain_seconds: float = _setting("DRAIN_SECONDS", _seconds, 30.0)
     """After SIGTERM, until replies still under way are cut off. DRAWWELL_DRAIN_SECONDS"""
     log_requests: bool = _setting("LOG_REQUESTS", _yes, True)
-    """Write a line of JSON for each request. DRAWWELL_LOG_REQUESTS=0 turns it off"""
+    """Write no line of JSON for each request. DRAWWELL_LOG_REQUESTS=0"""
 
     def __post_init__(self) -> None:
         if self.provider not in get_args(Provider):

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import TypeVar
@@ -21,6 +20,8 @@ from .scheduler import Flow, Scheduler
 from .settings import Settings
 
 Result = TypeVar("Result")
+
+MOST_RETRY_SECONDS = 60
 
 logger = logging.getLogger("drawwell.serve")
 
@@ -45,22 +46,23 @@ class Well:
             wire.FINGERPRINT: self.fingerprint,
         }
         self.body_bytes = 0
-        self._requests, self._held_images, self._ends = 0, 0, _Ends()
+        self._requests, self._held_images, self._left_images = 0, 0, 0
         self._checking: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
-    def admitted(self, gone: Callable[[], bool], held_images: int = 0) -> Iterator[Flow]:
-        """A place among the requests that are answered, and room for images that it holds until all are drawn.
+    def admitted(self, gone: Callable[[], bool], images: int = 0, is_whole: bool = False) -> Iterator[Flow]:
+        """A place among the requests that are answered, and room for the images of a reply that is made whole in memory.
 
         Raises ``ApiError`` 429 or 503 where there is none in time.
         """
         self.check_room()
-        self._count(1, held_images)
+        held = images if is_whole else 0
+        flow = Flow(gone, images)
+        self._count(1, held, images)
         try:
-            yield Flow(gone)
+            yield flow
         finally:
-            self._count(-1, -held_images)
-            self._ends.note()
+            self._count(-1, -held, -flow.left)
 
     async def stream(
         self, drawing: Drawing, flow: Flow, then: Callable[[Images, int], Result]
@@ -75,16 +77,16 @@ class Well:
             for first in range(0, len(drawing), self.scheduler.piece_images):
                 ahead.append(self._submit(drawing, flow, first, then))
                 if len(ahead) > self.engine.threads:
-                    yield await _taken(ahead.popleft(), flow)
+                    yield await self._taken(ahead.popleft(), flow)
             while ahead:
-                yield await _taken(ahead.popleft(), flow)
+                yield await self._taken(ahead.popleft(), flow)
         finally:
             for future in ahead:
                 future.cancel()
 
     async def draw(self, drawing: Drawing, flow: Flow, then: Callable[[Images], Result]) -> Result:
         """What ``then`` makes of the images of a drawing that is one piece. Raises ``ClientGoneError`` once the client has left."""
-        return await _taken(self._submit(drawing, flow, 0, lambda images, _: then(images)), flow)
+        return await self._taken(self._submit(drawing, flow, 0, lambda images, _: then(images)), flow)
 
     async def check(self) -> None:
         """Raise ``ApiError`` 503 unless images are drawn right: once drawing has failed, the known answers are drawn again."""
@@ -102,6 +104,11 @@ class Well:
         """What every reply with images says of them."""
         return drawing.about() | self._rendered_by
 
+    def in_words(self) -> str:
+        """What is served, for the log of a start."""
+        engine, who = self.engine, "whoever has the key" if self.has_key else "whoever reaches it"
+        return f"draws {engine.card.name} ({engine.digest[:12]}) on {engine.provider} with {engine.threads} threads for {who}"
+
     def close(self) -> None:
         self.scheduler.close()
         self.engine.close()
@@ -115,8 +122,9 @@ class Well:
         )
 
     def retry_after(self) -> dict[str, str]:
-        """When there will be room: once what waits is drawn, and once another request has ended, as often as they end."""
-        return {"Retry-After": str(max(1, math.ceil(max(self._seconds_of_queue(), self._ends.seconds_to_next()))))}
+        """When there will be room: once all that was let in is drawn, be it piece by piece; of long streams the next minute counts."""
+        seconds = max(self._left_images, self.scheduler.waiting_images) / self.scheduler.images_a_second
+        return {"Retry-After": str(math.ceil(min(max(1, seconds), MOST_RETRY_SECONDS)))}
 
     def check_room(self) -> None:
         """Raise ``ApiError`` 429 where there is no room for a request, and 503 where its reply would begin too late."""
@@ -136,10 +144,25 @@ class Well:
     def _seconds_of_queue(self) -> float:
         return self.scheduler.waiting_images / self.scheduler.images_a_second
 
-    def _count(self, requests: int, images: int) -> None:
+    def _count(self, requests: int, held_images: int, left_images: int) -> None:
         self._requests += requests
-        self._held_images += images
+        self._held_images += held_images
+        self._left_images += left_images
         self.metrics.answering(self._requests)
+
+    async def _taken(self, future: "asyncio.Future[Result]", flow: Flow) -> Result:
+        if flow.gone():
+            raise ClientGoneError
+        try:
+            result = await future
+        except asyncio.CancelledError:
+            if flow.gone():
+                raise ClientGoneError from None
+            raise
+        drawn = min(self.scheduler.piece_images, flow.left)
+        flow.left -= drawn
+        self._left_images -= drawn
+        return result
 
     async def _check_again(self) -> None:
         self.scheduler.failed = False  # before, so that a failure meanwhile is not forgotten
@@ -149,33 +172,6 @@ class Well:
             self.scheduler.failed = True
             logger.error("not ready: %s", error)
             raise
-
-
-class _Ends:
-    """How often requests end, smoothed over some ten of them."""
-
-    def __init__(self) -> None:
-        self._last, self._seconds = time.monotonic(), 0.0
-
-    def note(self) -> None:
-        now = time.monotonic()
-        self._seconds += 0.1 * (now - self._last - self._seconds)
-        self._last = now
-
-    def seconds_to_next(self) -> float:
-        """As long as it takes of late, or as it has taken already."""
-        return max(self._seconds, time.monotonic() - self._last)
-
-
-async def _taken(future: "asyncio.Future[Result]", flow: Flow) -> Result:
-    if flow.gone():
-        raise ClientGoneError
-    try:
-        return await future
-    except asyncio.CancelledError:
-        if flow.gone():
-            raise ClientGoneError from None
-        raise
 
 
 def _room_for_images(settings: Settings, engine: Engine, scheduler: Scheduler) -> int:

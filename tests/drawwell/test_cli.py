@@ -149,7 +149,8 @@ def test_verify_tells_whole_files_from_those_cut_off(tmp_path: Path, tiny_genera
     os.truncate(files[1], Path(files[1]).stat().st_size // 2)
     error = drawwell("verify", files[1], code=1).stderr
     assert re.fullmatch(
-        rf"drawwell verify: {re.escape(files[1])}: cut off after (\d+) whole images; ask for the rest from index (\d+) on\n",
+        rf"drawwell verify: {re.escape(files[1])}: cut off after (\d+) whole images; "
+        r"ask for the rest from index (\d+) on, if it was asked for as a range\n",
         error,
     )
     done = drawwell("verify", *files, code=1)

@@ -39,7 +39,10 @@ def test_without_the_key_nothing_is_told(locked: Server, path: str) -> None:
         answer = httpx.request(method, f"{locked.url}{path}")
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert httpx.get(f"{locked.url}{path}").json() == {
-        "error": {"code": "unauthorized", "message": "send the key of this server as Authorization: Bearer KEY"}
+        "error": {
+            "code": "unauthorized",
+            "message": "send the key of this server as Authorization: Bearer KEY (drawwell takes it from DRAWWELL_KEY)",
+        }
     }
 
 
