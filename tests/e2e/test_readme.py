@@ -4,6 +4,7 @@ Ports are changed to free ones and trainings are shortened. `make` is asked what
 runs inside one of its targets; `.ci/run` runs the targets on a clean clone.
 """
 
+import json
 import os
 import re
 import shlex
@@ -14,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.table import engine_figures
+from benchmarks.report import RESULTS
+from benchmarks.table import engine_figures, serving_figures
 from drawwell_serve.replies import MAX_PICTURES
 from drawwell_serve.requests import MAX_INDICES
 from drawwell_serve.settings import Settings
@@ -102,12 +104,13 @@ def run(command: list[str], cwd: Path, environment: dict[str, str]) -> None:
         assert content.startswith(b"\x89PNG" if name == "sheet.png" else b"\x93NUMPY"), name
 
 
-def test_the_figures_of_the_engine_are_those_of_the_results() -> None:
+def test_the_figures_are_those_of_the_results() -> None:
     assert engine_figures() in README
+    assert serving_figures(json.loads((RESULTS / "serving-cpu.json").read_text())) in README
 
 
 def test_the_limits_in_the_readme_are_those_of_the_code() -> None:
-    for limit in (f"at most {Settings.max_count:,}", f"up to {MAX_INDICES:,} indices", f"up to {MAX_PICTURES} images"):
+    for limit in (f"at most {Settings().max_count:,}", f"up to {MAX_INDICES:,} indices", f"up to {MAX_PICTURES} images"):
         assert limit in README
-    for status in (400, 404, 405, 406, 408, 413, 415, 422, 503):
+    for status in (400, 401, 404, 405, 406, 408, 413, 415, 422, 429, 431, 503):
         assert str(status) in README
