@@ -124,7 +124,7 @@ def test_an_npy_holds_the_batch(tmp_path: Path, tiny_generator: Path, server: Se
 def test_an_archive_is_the_same_from_a_file_and_from_a_server(
     tmp_path: Path, tiny_generator: Path, server: Server, kind: str
 ) -> None:
-    options = ["--seed", "7", "--count", "600", "--start", "9", "--out"]
+    options = ["--seed", "7", "--count", "1100", "--start", "9", "--out"]
     for target, name in ((str(tiny_generator), "local"), (server.url, "remote")):
         drawwell("generate", target, *options, str(tmp_path / f"{name}.{kind}"))
     drawwell("generate", str(tiny_generator), *options, str(tmp_path / "folder"))

@@ -110,7 +110,11 @@ def test_the_figures_are_those_of_the_results() -> None:
 
 
 def test_the_limits_in_the_readme_are_those_of_the_code() -> None:
-    for limit in (f"at most {Settings().max_count:,}", f"up to {MAX_INDICES:,} indices", f"up to {MAX_PICTURES} images"):
+    for limit in (
+        f"at most {Settings().max_count:,}",
+        f"up to {MAX_INDICES:,} indices",
+        f"up to {MAX_PICTURES} images",
+    ):
         assert limit in README
     for status in (400, 401, 404, 405, 406, 408, 413, 415, 422, 429, 431, 503):
         assert str(status) in README
