@@ -63,6 +63,7 @@ class ImagesReply(Response):
         with self._well.admitted(gone, len(self._drawing), whole) as flow, suppress(ClientGoneError):
             if whole:
                 body = await self._in_time(self._whole(flow))
+                self._well.let_go(flow)
                 await self._start(send, len(body))
                 await send({"type": "http.response.body", "body": body})
             else:

@@ -30,10 +30,12 @@ PIECE_SECONDS = 0.01
 
 
 class Flow:
-    """One request's claim on the engine: ``gone`` tells whether its client has left, ``left`` images are to be drawn."""
+    """One request's claim on the engine: ``gone`` tells whether its client has left, ``left`` images are to be drawn,
+    ``held`` are in memory.
+    """
 
-    def __init__(self, gone: Callable[[], bool] = lambda: False, left: int = 0) -> None:
-        self.gone, self.left, self.finish = gone, left, 0.0
+    def __init__(self, gone: Callable[[], bool] = lambda: False, left: int = 0, held: int = 0) -> None:
+        self.gone, self.left, self.held, self.finish = gone, left, held, 0.0
 
 
 @dataclass(order=True)

@@ -56,13 +56,17 @@ class Well:
         Raises ``ApiError`` 429 or 503 where there is none in time.
         """
         self.check_room()
-        held = images if is_whole else 0
-        flow = Flow(gone, images)
-        self._count(1, held, images)
+        flow = Flow(gone, images, images if is_whole else 0)
+        self._count(1, flow.held, images)
         try:
             yield flow
         finally:
-            self._count(-1, -held, -flow.left)
+            self._count(-1, -flow.held, -flow.left)
+
+    def let_go(self, flow: Flow) -> None:
+        """The images of a reply that is made whole are its body now, however slowly that is read."""
+        self._count(0, -flow.held, 0)
+        flow.held = 0
 
     async def stream(
         self, drawing: Drawing, flow: Flow, then: Callable[[Images, int], Result]
