@@ -30,7 +30,7 @@ def fingerprint(provider: str, batch: int | None = None) -> str:
         "drawwell": drawwell.__version__,
         "onnxruntime": onnxruntime.__version__,
         "numpy": np.__version__,
-        "isal": importlib.metadata.version("isal"),
+        "deflate": importlib.metadata.version("deflate"),
         "provider": provider,
         "processor": _cuda_device() if provider == "cuda" else _processor(),
     }

@@ -298,6 +298,6 @@ def test_open_takes_no_provider_for_a_url() -> None:
 
 def test_the_fingerprint_names_versions_provider_and_processor(engine: Engine) -> None:
     parts = dict(part.split("=", 1) for part in engine.fingerprint.split("; "))
-    assert list(parts) == ["drawwell", "onnxruntime", "numpy", "isal", "provider", "processor"]
+    assert list(parts) == ["drawwell", "onnxruntime", "numpy", "deflate", "provider", "processor"]
     assert parts["onnxruntime"] == onnxruntime.__version__
     assert parts["provider"] == engine.provider
