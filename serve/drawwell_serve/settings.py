@@ -82,7 +82,7 @@ class Settings:
     """Requests for images that a worker answers at once; one more is a 429. DRAWWELL_QUEUE_REQUESTS"""
     queue_images: int | None = _setting("QUEUE_IMAGES", _integer, None)
     """Images that wait to be drawn, of a stream its next few pieces, or that JSON and PNG replies hold; beyond, a request is a 429.
-    By default 8,192, or more where a quarter of the requests would hold more as streams. DRAWWELL_QUEUE_IMAGES"""
+    By default 8,192, or more where all the requests would hold more as streams. DRAWWELL_QUEUE_IMAGES"""
     deadline_seconds: float = _setting("DEADLINE_SECONDS", _seconds, 30.0)
     """Until a reply begins, else it is a 503. DRAWWELL_DEADLINE_SECONDS"""
     read_seconds: float = _setting("READ_SECONDS", _seconds, 8.0)

@@ -179,5 +179,5 @@ class Well:
 
 
 def _room_for_images(settings: Settings, engine: Engine, scheduler: Scheduler) -> int:
-    """What a quarter of the requests hold ahead when they are long ones, so that these do not shut out the short ones."""
-    return max(8192, settings.queue_requests // 4 * (engine.threads + 1) * scheduler.piece_images)
+    """What the requests hold ahead when all are long ones: streams that nobody reads do not shut out the short ones."""
+    return max(8192, settings.queue_requests * (engine.threads + 1) * scheduler.piece_images)
