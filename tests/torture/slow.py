@@ -1,6 +1,6 @@
 """Slow clients of every kind, in a process of their own: `python -m tests.torture.slow PORT MANY SOME FEW`.
 
-Prints the kind of each connection by its port, and goes on until its standard input ends.
+Prints of each connection, by its port, its kind and when it was there (``time.monotonic``), and goes on until its standard input ends.
 """
 
 import contextlib
@@ -8,6 +8,7 @@ import json
 import selectors
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 _POST = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: application/x-npy\r\n"
@@ -17,15 +18,15 @@ _SMALL_BUFFER = 4096
 
 def main(port: int, many: int, some: int, few: int) -> None:
     clients = [
-        (kind, _connected(port, sent), trickle)
+        (kind, _connected(port, sent), trickle, time.monotonic())
         for kind, count, sent, trickle in _kinds(many, some, few)
         for _ in range(count)
     ]
-    print(json.dumps({client.getsockname()[1]: kind for kind, client, _ in clients}), flush=True)
+    print(json.dumps({client.getsockname()[1]: (kind, when) for kind, client, _, when in clients}), flush=True)
     with selectors.DefaultSelector() as told:
         told.register(sys.stdin, selectors.EVENT_READ)
         while not told.select(1):
-            for _, client, trickle in clients:
+            for _, client, trickle, _ in clients:
                 with contextlib.suppress(OSError):  # closed by the server, or nothing there to read
                     trickle(client)
 
@@ -44,18 +45,19 @@ def _send(client: socket.socket) -> None:
 
 def _kinds(many: int, some: int, few: int) -> Iterator[tuple[str, int, bytes, Callable[[socket.socket], None]]]:
     """Kind, how many, what they send at once, and what they do each second."""
+    fewer = max(2, few // 5)
     yield "half a head", many, _POST, _nothing
-    yield "nothing at all", few, b"", _nothing
+    yield "nothing at all", fewer, b"", _nothing
     yield "a stalled body", some, _POST + b"Content-Length: 100\r\n\r\n{", _nothing
-    yield "a chunked body without end", few, _POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n \r\n", _nothing
+    yield "a chunked body without end", fewer, _POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n \r\n", _nothing
     yield "a slow reader", few, _asking(1_000_000), _read
-    yield "a reader of nothing", few, _asking(1_000_000), _nothing
+    yield "a reader of nothing", fewer, _asking(1_000_000), _nothing
     for count in (64, 96, 128, 192, 256):  # around what lies in the buffers of the kernel
-        yield "a small reply unread", max(1, few // 5), _asking(count), _nothing
-        yield "a small last reply unread", max(1, few // 5), _asking(count, _CLOSE), _nothing
-    yield "a head byte by byte", few, _POST + b"X: ", _send
-    yield "a body byte by byte", few, _POST + b"Content-Length: 1000\r\n\r\n", _send
-    yield "a refused body byte by byte", few, b"POST /model HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", _send
+        yield "a small reply unread", 1, _asking(count), _nothing
+        yield "a small last reply unread", 1, _asking(count, _CLOSE), _nothing
+    yield "a head byte by byte", fewer, _POST + b"X: ", _send
+    yield "a body byte by byte", fewer, _POST + b"Content-Length: 1000\r\n\r\n", _send
+    yield "a refused body byte by byte", fewer, b"POST /model HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", _send
 
 
 def _asking(count: int, header: bytes = b"") -> bytes:

@@ -39,8 +39,9 @@ def test_slow_clients_are_closed_and_slow_down_nobody(start_server: StartServer,
         while kinds and time.monotonic() - began < PATIENCE_SECONDS:
             busy += _seconds_of_requests(server, 0.2)
             for port in kinds.keys() - _connected(worker):
-                closed[kinds.pop(port)].append(time.monotonic() - began)
-    assert not kinds, f"still open: {sorted(kinds.values())}"
+                kind, since = kinds.pop(port)
+                closed[kind].append(time.monotonic() - since)
+    assert not kinds, f"still open: {sorted(kind for kind, _ in kinds.values())}"
     assert _seconds_of_requests(server, 0.1)
     assert "Traceback" not in server.log.read_text()
     last, (p99, quiet_p99) = max(max(seconds) for seconds in closed.values()), (_p99(busy), _p99(quiet))
@@ -57,13 +58,13 @@ def test_slow_clients_are_closed_and_slow_down_nobody(start_server: StartServer,
 
 
 @contextmanager
-def _slow_clients(server: Server, *counts: int) -> Iterator[dict[int, str]]:
-    """Those of ``slow.py``, connected: the kind of each by its port."""
+def _slow_clients(server: Server, *counts: int) -> Iterator[dict[int, tuple[str, float]]]:
+    """Those of ``slow.py``, connected: by its port, the kind of each and since when."""
     command = [sys.executable, "-m", "tests.torture.slow", str(urlsplit(server.url).port), *map(str, counts)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stdout is not None
         try:
-            yield {int(port): kind for port, kind in json.loads(process.stdout.readline()).items()}
+            yield {int(port): (kind, since) for port, (kind, since) in json.loads(process.stdout.readline()).items()}
         finally:
             process.stdin.close()
 
