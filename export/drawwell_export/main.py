@@ -16,7 +16,8 @@ from drawwell_export import graph, parity
 from drawwell_export.quantise import CALIBRATION_IMAGES, calibrate, quantise
 from drawwell_export.targets import RECIPES
 from drawwell_train.checkpoint import Checkpoint, find
-from drawwell_train.config import digest, images_per_step
+from drawwell_train.config import images_per_step, recipe_of
+from drawwell_train.identity import digest
 from drawwell_train.state import load_averaged, load_discriminator
 
 _BRIGHTEST = 28
@@ -59,20 +60,21 @@ def main(config: ExportConfig) -> None:
 def export(checkpoint: Checkpoint, out: Path, target: Target = "cpu") -> Engine:
     """Write the generator file and return it opened. A file that fails parity is not written, and nothing else is left."""
     config, recipe = checkpoint.config, RECIPES[target]
+    prior = recipe_of(config).prior
     generator = load_averaged(config, checkpoint.tensors)
     model = graph.export(generator, config.latent_dim, recipe.rewrites, recipe.dtype)
     known: tuple[int, ...] = parity.KNOWN_INDICES
     if recipe.int8:  # calibrated on addresses that parity does not look at
         first = recipe.addresses
-        calibration = calibrate(model, parity.prior_sample(CALIBRATION_IMAGES, config.latent_dim, config.prior, first))
+        calibration = calibrate(model, parity.prior_sample(CALIBRATION_IMAGES, config.latent_dim, prior, first))
         model = quantise(model, calibration)
         known += tuple(first + place for place in calibration.brightest(_BRIGHTEST))
     discriminator = load_discriminator(config, checkpoint.tensors)
-    z = parity.prior_sample(recipe.addresses, config.latent_dim, config.prior)
+    z = parity.prior_sample(recipe.addresses, config.latent_dim, prior)
     assert config.size is not None and config.channels is not None, "a checkpoint's configuration is resolved"
     card = ModelCard(
         name=config.name,
-        prior=config.prior,
+        prior=prior,
         latent_dim=config.latent_dim,
         height=config.size,
         width=config.size,
@@ -86,7 +88,7 @@ def export(checkpoint: Checkpoint, out: Path, target: Target = "cpu") -> Engine:
             config_sha256=digest(config),
         ),
         parity=parity.measure(generator, discriminator, model, recipe, z),
-        known_answers=parity.known_answers(generator, model, recipe, config.latent_dim, config.prior, known),
+        known_answers=parity.known_answers(generator, model, recipe, config.latent_dim, prior, known),
     )
     return _write(seal(model, card), out)
 

@@ -21,8 +21,9 @@ from drawwell_export.parity import ParityError
 from drawwell_export.targets import RECIPES
 from drawwell_train import checkpoint, state
 from drawwell_train.checkpoint import Checkpoint
-from drawwell_train.config import TrainConfig, digest
-from drawwell_train.networks import Discriminator
+from drawwell_train.config import TrainConfig
+from drawwell_train.dcgan import DcganDiscriminator
+from drawwell_train.identity import digest
 from tests.conftest import drawwell
 from tests.export.test_rewrites import trained
 
@@ -166,7 +167,7 @@ def test_a_graph_that_draws_other_pixels_is_refused() -> None:
     with pytest.raises(ParityError, match=said):
         parity.measure(
             generator,
-            Discriminator(28, 1, 4),
+            DcganDiscriminator(28, 1, 4),
             graph.export(other, 12, recipe.rewrites),
             recipe,
             latents(0, range(64), 12),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from drawwell_export.rewrites import ParitySplit, Projection, fold_batch_norms, project_stem, split_by_parity
-from drawwell_train.networks import Generator
+from drawwell_train.dcgan import DcganGenerator as Generator
 
 
 def trained(size: int, channels: int, width: int = 4) -> Generator:

@@ -57,7 +57,12 @@ def _kinds(many: int, some: int, few: int) -> Iterator[tuple[str, int, bytes, Ca
         yield "a small last reply unread", 1, _asking(count, _CLOSE), _nothing
     yield "a head byte by byte", fewer, _POST + b"X: ", _send
     yield "a body byte by byte", fewer, _POST + b"Content-Length: 1000\r\n\r\n", _send
-    yield "a refused body byte by byte", fewer, b"POST /model HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", _send
+    yield (
+        "a refused body byte by byte",
+        fewer,
+        b"POST /model HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
+        _send,
+    )
 
 
 def _asking(count: int, header: bytes = b"") -> bytes:

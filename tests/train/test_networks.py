@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from drawwell_train.networks import Discriminator, Generator, to_pixels
+from drawwell_train.dcgan import DcganDiscriminator as Discriminator
+from drawwell_train.dcgan import DcganGenerator as Generator
+from drawwell_train.networks import to_pixels
 
 PARAMETERS = {
     (28, 1): (759_681, 138_689),

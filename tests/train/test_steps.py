@@ -10,15 +10,15 @@ from torch import Tensor
 from drawwell_train import state as states
 from drawwell_train.config import TrainConfig
 from drawwell_train.state import TrainState
-from drawwell_train.steps import train_step
+from drawwell_train.steps import Real, train_step
 
 CONFIG = TrainConfig(
     "digits", out=Path("x"), size=28, channels=1, width=4, batch_size=8, device="cpu", precision="float32"
 )
 
 
-def batch() -> Tensor:
-    return torch.rand(8, 1, 28, 28) * 2 - 1
+def batch() -> Real:
+    return Real(torch.rand(8, 1, 28, 28) * 2 - 1)
 
 
 def fresh(config: TrainConfig = CONFIG) -> TrainState:
@@ -30,16 +30,16 @@ def test_a_step_moves_both_networks_and_counts() -> None:
     before = {name: [p.clone() for p in network.parameters()] for name, network in state.networks().items()}
     stats = train_step(state, CONFIG, batch)
     assert state.step == 1
-    assert set(stats) == {"loss_d", "d_real", "d_fake", "loss_g"}
+    assert set(stats) == {"loss_d", "d_real", "d_fake", "accuracy_d", "gradient_d", "loss_g", "gradient_g"}
     for name, network in state.networks().items():
         assert all(not torch.equal(a, b) for a, b in zip(before[name], network.parameters(), strict=True)), name
 
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_d_makes_k_steps_on_fresh_data(k: int) -> None:
-    drawn: list[Tensor] = []
+    drawn: list[Real] = []
 
-    def counted() -> Tensor:
+    def counted() -> Real:
         drawn.append(batch())
         return drawn[-1]
 
@@ -59,11 +59,12 @@ def test_the_losses_are_those_of_the_paper() -> None:
             super().__init__()
             self.logit = torch.nn.Parameter(torch.tensor(0.7))
 
-        def forward(self, images: Tensor) -> Tensor:
+        def forward(self, images: Tensor, _: Tensor | None = None) -> Tensor:
             return self.logit + 0 * images.flatten(1).sum(1)
 
     state.discriminator = Constant()  # type: ignore[assignment]
-    state.optimizer_d = torch.optim.SGD(state.discriminator.parameters(), lr=0.0)
+    group = {"params": state.discriminator.parameters(), "initial_lr": 0.0, "decay": 0.0}
+    state.optimizer_d = torch.optim.SGD([group], lr=0.0)
     stats = train_step(state, CONFIG, batch)
     probability = torch.sigmoid(torch.tensor(0.7))
     assert stats["loss_d"] == pytest.approx(float(-probability.log() - (1 - probability).log()))
@@ -75,7 +76,7 @@ def test_d_learns_to_tell_noise_from_constants() -> None:
     config = replace(CONFIG, learning_rate=2e-3)
     state = fresh(config)
     for _ in range(60):
-        stats = train_step(state, config, lambda: torch.ones(8, 1, 28, 28))
+        stats = train_step(state, config, lambda: Real(torch.ones(8, 1, 28, 28)))
     assert stats["d_real"] > 0.8 > 0.3 > stats["d_fake"]
 
 
@@ -112,7 +113,7 @@ def test_both_priors_train(prior: str) -> None:
 @pytest.mark.parametrize(("size", "channels"), [(28, 1), (32, 3), (64, 3), (128, 1)])
 def test_every_size_trains_in_bfloat16(size: int, channels: int) -> None:
     config = replace(CONFIG, size=size, channels=channels, precision="bfloat16")  # type: ignore[arg-type]
-    stats = train_step(fresh(config), config, lambda: torch.rand(8, channels, size, size) * 2 - 1)
+    stats = train_step(fresh(config), config, lambda: Real(torch.rand(8, channels, size, size) * 2 - 1))
     assert all(value.isfinite() for value in stats.values())
     assert all(p.dtype == torch.float32 for p in fresh(config).generator.parameters())
 

@@ -18,7 +18,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from drawwell.errors import DrawwellError
-from drawwell_train.config import TrainConfig, from_dict, to_dict
+from drawwell_train.config import TrainConfig
+from drawwell_train.identity import from_dict, to_dict
 
 _TENSORS, _STATE, _MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 _PREFIX, _TEMPORARY = "step-", ".writing-"

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from drawwell_train.arrays import read_cifar, read_file, read_idx_pair
+from drawwell_train.config import ImageSize
 from drawwell_train.folder import Shape, fit, list_classes, read_folder
 from drawwell_train.images import DataError, ImageData, check_memory
-from drawwell_train.networks import ImageSize
 
 _DEFAULT_SIZE = 64
 _IDX_IMAGES = "train-images-idx3-ubyte.gz"

@@ -14,8 +14,10 @@ from drawwell.latents import latents
 from drawwell.pictures import Images
 from drawwell_train import checkpoint
 from drawwell_train import state as states
+from drawwell_train.batches import Batches
 from drawwell_train.checkpoint import Checkpoint
-from drawwell_train.config import TrainConfig, differences, images_per_step
+from drawwell_train.config import TrainConfig, images_per_step, recipe_of
+from drawwell_train.identity import differences
 from drawwell_train.images import ImageData
 from drawwell_train.networks import to_pixels
 from drawwell_train.run import Run, RunError
@@ -38,7 +40,7 @@ def train(config: TrainConfig, data: ImageData, run: Run, report: Report, say: S
     device = torch.device(config.device)
     state = states.build(config, device)
     _resume(state, config, run, say)
-    real = _Batches(data, config, device, state.step * config.d_steps)
+    real = Batches(data, config, device, state.step * recipe_of(config).d_steps)
     ticks = _Ticks(state.step)
     if state.step >= config.steps:
         say(f"there is nothing left to do: {run.path} has {state.step:,} steps, {config.steps:,} were asked for")
@@ -100,36 +102,12 @@ def _diverged(state: TrainState, run: Run) -> DivergedError:
 @torch.no_grad()
 def _sample(state: TrainState, config: TrainConfig) -> Images:
     """The same addresses every time, drawn as the exported generator would draw them."""
-    z = torch.from_numpy(latents(_SHEET_SEED, range(_SHEET_IMAGES), config.latent_dim, config.prior)).to(config.device)
-    images: Images = to_pixels(state.averaged(z)).cpu().numpy()
+    prior, classes = recipe_of(config).prior, len(config.class_names)
+    address = _SHEET_SEED, range(_SHEET_IMAGES)
+    z = torch.from_numpy(latents(*address, config.latent_dim, prior)).to(config.device)
+    label = torch.arange(_SHEET_IMAGES, device=config.device) % classes if classes else None  # a class in each column
+    images: Images = to_pixels(state.averaged(z, label), state.averaged.lowest).cpu().numpy()
     return images
-
-
-class _Batches:
-    """Batch ``b`` is a pure function of the seed and ``b``: the place in the data needs no record but the step."""
-
-    def __init__(self, data: ImageData, config: TrainConfig, device: torch.device, done: int) -> None:
-        self._images = torch.from_numpy(data.images).permute(0, 3, 1, 2)  # stays uint8, [N, C, S, S]
-        self._config, self._device = config, device
-        self._position = done * config.batch_size
-        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
-
-    def next(self) -> Tensor:
-        """Real images, float32 ``[N, C, S, S]`` in [-1, 1]; every image comes once in every epoch."""
-        indices = torch.cat(list(self._places(self._config.batch_size)))
-        pixels = self._images[indices].to(self._device)
-        return (pixels.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-
-    def _places(self, wanted: int) -> Iterator[Tensor]:
-        while wanted:
-            epoch, place = divmod(self._position, len(self._images))
-            if epoch != self._epoch:
-                order = torch.Generator().manual_seed((self._config.seed * 1_000_003 + epoch) % 2**63)
-                self._epoch, self._order = epoch, torch.randperm(len(self._images), generator=order)
-            taken = self._order[place : place + wanted]
-            self._position += len(taken)
-            wanted -= len(taken)
-            yield taken
 
 
 class _Ticks:

@@ -18,7 +18,7 @@ from drawwell import terminal
 from drawwell.cores import cores
 from drawwell.errors import DrawwellError
 from drawwell_train import data, state
-from drawwell_train.config import TrainConfig, images_per_step
+from drawwell_train.config import TrainConfig, complete, images_per_step, recipe_of
 from drawwell_train.images import ImageData
 from drawwell_train.loop import train
 from drawwell_train.run import Run
@@ -62,17 +62,26 @@ def resolve(config: TrainConfig, images: ImageData) -> TrainConfig:
     data_path = config.data if config.data == "digits" else str(Path(config.data).expanduser().resolve())
     name = config.name or Path(data_path).name.split(".")[0]
     return replace(
-        config,
+        complete(config),
         data=data_path,
         data_sha256=images.sha256(),
         name=name,
         out=config.out or Path("runs", name),
         size=images.images.shape[1],
         channels=images.images.shape[3],
+        class_names=_class_names(config, images),
         device=(device := _device(config)),
         precision=_precision(config, device),
         threads=config.threads or cores(),
     )
+
+
+def _class_names(config: TrainConfig, images: ImageData) -> tuple[str, ...]:
+    if not config.conditional:
+        return ()
+    if images.labels is None or not images.class_names:
+        raise DrawwellError("--conditional: the data has no classes; sort the images into a sub-folder for each")
+    return images.class_names
 
 
 def _check_apart(config: TrainConfig) -> None:
@@ -112,8 +121,8 @@ def describe(config: TrainConfig, images: ImageData) -> str:
     lines = [
         f"data      {count:,} images of {height}x{width}x{channels} from {config.data} ({images.images.nbytes / 2**20:,.0f} MiB in memory)",
         f"networks  generator {sizes['generator']:,} parameters, discriminator {sizes['discriminator']:,}",
-        f"training  {config.steps:,} steps of {config.batch_size} ({epochs:,.1f} epochs), {config.precision} on {config.device}, "
-        f"{config.threads} threads",
+        f"training  {config.preset}: {config.steps:,} steps of {recipe_of(config).batch_size} ({epochs:,.1f} epochs), "
+        f"{config.precision} on {config.device}, {config.threads} threads",
         f"run       {config.out}",
     ]
     if images.labels is not None and images.class_names:
@@ -121,9 +130,8 @@ def describe(config: TrainConfig, images: ImageData) -> str:
         classes = ", ".join(
             f"{name} {number:,}" for name, number in list(zip(images.class_names, counts, strict=True))[:12]
         )
-        lines.insert(
-            1, f"classes   {len(counts)} (the generator takes no label): {classes}{', ...' if len(counts) > 12 else ''}"
-        )
+        learned = "learned" if config.conditional else "not learned: --conditional does that"
+        lines.insert(1, f"classes   {len(counts)} ({learned}): {classes}{', ...' if len(counts) > 12 else ''}")
     return "\n".join(lines)
 
 

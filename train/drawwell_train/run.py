@@ -10,7 +10,8 @@ import filelock
 
 from drawwell.errors import DrawwellError
 from drawwell.pictures import Images, contact_sheet, to_png
-from drawwell_train.config import TrainConfig, to_dict
+from drawwell_train.config import TrainConfig
+from drawwell_train.identity import to_dict
 
 
 class RunError(DrawwellError):

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from drawwell_train.config import TrainConfig
+from drawwell_train.architectures import build_discriminator, build_generator
+from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.networks import Discriminator, Generator
+from drawwell_train.presets import Preset
 
 
 @dataclass
@@ -31,29 +33,24 @@ class TrainState:
         return {"optimizer_g": self.optimizer_g, "optimizer_d": self.optimizer_d}
 
 
-def build_generator(config: TrainConfig) -> Generator:
-    assert config.size is not None and config.channels is not None, "the configuration is not resolved"
-    return Generator(config.size, config.channels, config.latent_dim, config.width)
-
-
-def build_discriminator(config: TrainConfig) -> Discriminator:
-    assert config.size is not None and config.channels is not None, "the configuration is not resolved"
-    return Discriminator(config.size, config.channels, config.width)
-
-
 def build(config: TrainConfig, device: torch.device) -> TrainState:
     """A fresh state, a pure function of ``config.seed``."""
-    assert config.size is not None and config.channels is not None, "the configuration is not resolved"
     torch.manual_seed(config.seed)
     generator = build_generator(config)
     discriminator = build_discriminator(config)
     generator, discriminator = (net.to(device, memory_format=torch.channels_last) for net in (generator, discriminator))  # type: ignore[call-overload]
     averaged = copy.deepcopy(generator).eval().requires_grad_(False)
-    return TrainState(generator, discriminator, averaged, _adam(generator, config), _adam(discriminator, config))
+    recipe = recipe_of(config)
+    optimizer_g = _optimizer(generator, recipe, recipe.learning_rate, recipe.decay_g)
+    optimizer_d = _optimizer(discriminator, recipe, recipe.learning_rate * recipe.discriminator_rate, recipe.decay_d)
+    return TrainState(generator, discriminator, averaged, optimizer_g, optimizer_d)
 
 
-def _adam(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    return torch.optim.Adam(network.parameters(), config.learning_rate, (config.beta1, 0.999), fused=True)
+def _optimizer(network: nn.Module, recipe: Preset, learning_rate: float, decay: float) -> torch.optim.Optimizer:
+    group = {"params": network.parameters(), "initial_lr": learning_rate, "decay": decay}
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam([group], learning_rate, (recipe.beta1, recipe.beta2), recipe.epsilon, fused=True)
+    return torch.optim.RMSprop([group], learning_rate, recipe.rho, recipe.epsilon)
 
 
 def to_tensors(state: TrainState) -> dict[str, Tensor]:

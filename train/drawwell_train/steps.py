@@ -1,61 +1,135 @@
 """One alternating step of adversarial training: Goodfellow et al., "Generative Adversarial Nets" (2014), algorithm 1."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from drawwell_train.config import TrainConfig, images_per_step
+from drawwell_train.augment import diff_augment
+from drawwell_train.config import TrainConfig, images_per_step, recipe_of
+from drawwell_train.losses import discriminator_loss, generator_loss, gradient_penalty
+from drawwell_train.networks import packed
+from drawwell_train.presets import Preset
+from drawwell_train.processes import ALONE, Processes
 from drawwell_train.state import TrainState
 
 Stats = dict[str, Tensor]
-NextBatch = Callable[[], Tensor]
-"""Gives real images, float32 ``[N, C, S, S]`` in [-1, 1]."""
 
 
-def train_step(state: TrainState, config: TrainConfig, next_batch: NextBatch) -> Stats:
-    """k steps of D, one of G, one of the average. Returns the losses and D's mean outputs as 0-d tensors."""
-    for _ in range(config.d_steps):
+class Real(NamedTuple):
+    """Images of the data, float32 ``[N, C, S, S]``, and their labels int64 ``[N]`` where G learns classes."""
+
+    images: Tensor
+    labels: Tensor | None = None
+
+
+NextBatch = Callable[[], Real]
+
+
+def train_step(state: TrainState, config: TrainConfig, next_batch: NextBatch, processes: Processes = ALONE) -> Stats:
+    """``d_steps`` of D, ``g_steps`` of G, one of the average. Returns the last losses and D's mean outputs as 0-d tensors.
+
+    The images that D saw last are those that G's first step learns from, as in the official DCGAN example.
+    """
+    step = _Step(state, config, processes)
+    for remaining in reversed(range(recipe_of(config).d_steps)):
         real = next_batch()
-        stats = _discriminator_step(state, config, real)
-    stats |= _generator_step(state, config, real)
+        fake = step.generate(real.labels, for_g=not remaining)
+        stats = step.improve_d(real, fake.detach())
+    for first in reversed(range(config.g_steps)):
+        stats |= step.improve_g(fake, real.labels)
+        if first:
+            fake = step.generate(real.labels, for_g=True)
     state.step += 1
     _average(state, config)
     return stats
 
 
-def _discriminator_step(state: TrainState, config: TrainConfig, real: Tensor) -> Stats:
-    """Ascend log D(x) + log(1 - D(G(z))): with logits l, descend softplus(-l) on real and softplus(l) on generated images."""
-    with _autocast(config, real):
-        with torch.no_grad():
-            fake = state.generator(_sample_latents(config, real))
-        logits_real = state.discriminator(real).float()
-        logits_fake = state.discriminator(fake).float()
-    loss = F.softplus(-logits_real).mean() + F.softplus(logits_fake).mean()
-    _descend(state.optimizer_d, loss)
-    return {
-        "loss_d": loss.detach(),
-        "d_real": logits_real.sigmoid().mean().detach(),
-        "d_fake": logits_fake.sigmoid().mean().detach(),
-    }
+class _Step:
+    """What the steps of both networks share."""
+
+    def __init__(self, state: TrainState, config: TrainConfig, processes: Processes) -> None:
+        self.state, self.config, self.processes, self.recipe = state, config, processes, recipe_of(config)
+
+    def generate(self, labels: Tensor | None, for_g: bool) -> Tensor:
+        """Images float ``[N, C, S, S]`` of fresh latents; with what G's gradient needs, where it is to learn from them."""
+        with torch.set_grad_enabled(for_g), self._autocast():
+            images: Tensor = self.state.generator(self._latents(), labels)
+        return images
+
+    def improve_d(self, real: Real, fake: Tensor) -> Stats:
+        """One step of D on as many real as generated images, float ``[N, C, S, S]``."""
+        with self._autocast():
+            real_logits, fake_logits = (self._judge(images, real.labels) for images in (real.images, fake))
+        loss = discriminator_loss(self.recipe.loss, real_logits, fake_logits, self.config.label_smoothing)
+        stats = {"loss_d": loss.detach()}
+        if self.recipe.penalty:
+            loss = loss + self.recipe.penalty * self._penalty(real, fake)
+        stats["gradient_d"] = self._descend(self.state.optimizer_d, loss)
+        if (most := self.recipe.clip_weights) is not None:
+            with torch.no_grad():
+                for weight in self.state.discriminator.parameters():
+                    weight.clamp_(-most, most)
+        return stats | _outputs(self.recipe, real_logits.detach(), fake_logits.detach())
+
+    def improve_g(self, fake: Tensor, labels: Tensor | None) -> Stats:
+        """One step of G through its images ``fake``, float ``[N, C, S, S]``."""
+        self.state.discriminator.requires_grad_(False)  # saves the gradients of D's weights, which nobody needs here
+        with self._autocast():
+            logits = self._judge(fake, labels)
+        loss = generator_loss(self.recipe.loss, logits)
+        norm = self._descend(self.state.optimizer_g, loss)
+        self.state.discriminator.requires_grad_(True)
+        return {"loss_g": loss.detach(), "gradient_g": norm}
+
+    def _judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        if self.config.diffaugment:
+            images = diff_augment(images, self.state.generator.lowest, self.processes)
+        logits: Tensor = self.state.discriminator(packed(images, self.config.pack), labels)
+        return logits.float()
+
+    def _penalty(self, real: Real, fake: Tensor) -> Tensor:
+        """In float32: it is a gradient of a gradient, for which bfloat16 has too few digits."""
+        tuples = [packed(images.float(), self.config.pack) for images in (real.images, fake)]
+        whole = len(tuples[0]) * self.processes.count
+        epsilon = self.processes.share(torch.rand(whole, device=fake.device))
+        return gradient_penalty(
+            lambda images: self.state.discriminator(images, real.labels), tuples[0], tuples[1], epsilon
+        )
+
+    def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> Tensor:
+        """One step of an optimizer. Returns the gradient's norm, before it is clipped."""
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        self.processes.average(weight.grad for weight in weights)
+        norm = nn.utils.get_total_norm(weight.grad for weight in weights if weight.grad is not None)
+        if self.recipe.clip_gradients is not None:
+            nn.utils.clip_grad_value_(weights, self.recipe.clip_gradients)
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] / (1 + group["decay"] * self.state.step)
+        optimizer.step()
+        return norm
+
+    def _latents(self) -> Tensor:
+        weight = next(self.state.generator.parameters())
+        shape = (self.recipe.batch_size, self.config.latent_dim)
+        if self.recipe.prior == "normal":
+            return self.processes.share(torch.randn(shape, device=weight.device))
+        return self.processes.share(torch.rand(shape, device=weight.device) * 2 - 1)
+
+    def _autocast(self) -> torch.autocast:
+        device = next(self.state.generator.parameters()).device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self.config.precision == "bfloat16")
 
 
-def _generator_step(state: TrainState, config: TrainConfig, real: Tensor) -> Stats:
-    """Ascend log D(G(z)), the non-saturating loss of section 3, in place of descending log(1 - D(G(z)))."""
-    state.discriminator.requires_grad_(False)  # saves the gradients of D's weights, which this step has no use for
-    with _autocast(config, real):
-        logits = state.discriminator(state.generator(_sample_latents(config, real))).float()
-    loss = F.softplus(-logits).mean()
-    _descend(state.optimizer_g, loss)
-    state.discriminator.requires_grad_(True)
-    return {"loss_g": loss.detach()}
-
-
-def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
+def _outputs(recipe: Preset, real: Tensor, fake: Tensor) -> Stats:
+    """Means of D(x) and D(G(z)), of a critic f(x) and f(G(z)); and the share of images that D takes for what they are."""
+    if recipe.loss == "wasserstein":
+        return {"d_real": real.mean(), "d_fake": fake.mean()}
+    right = ((real > 0).float().mean() + (fake <= 0).float().mean()) / 2
+    return {"d_real": real.sigmoid().mean(), "d_fake": fake.sigmoid().mean(), "accuracy_d": right}
 
 
 @torch.no_grad()
@@ -74,14 +148,3 @@ def _average(state: TrainState, config: TrainConfig) -> None:
             averaged.lerp_(fresh[name], weight)
         else:
             averaged.copy_(fresh[name])
-
-
-def _sample_latents(config: TrainConfig, like: Tensor) -> Tensor:
-    shape = (len(like), config.latent_dim)
-    if config.prior == "normal":
-        return torch.randn(shape, device=like.device)
-    return torch.rand(shape, device=like.device) * 2 - 1
-
-
-def _autocast(config: TrainConfig, like: Tensor) -> torch.autocast:
-    return torch.autocast(like.device.type, torch.bfloat16, enabled=config.precision == "bfloat16")

@@ -1,0 +1,134 @@
+"""Every preset has the networks, the losses and the optimizers of its source, and learns."""
+
+import copy
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import torch
+from torch import nn
+
+from drawwell_train import state as states
+from drawwell_train.config import TrainConfig, recipe_of
+from drawwell_train.networks import lowest
+from drawwell_train.presets import PRESETS, PresetName
+from drawwell_train.state import TrainState
+from drawwell_train.steps import Real, train_step
+
+NAMES = get_args(PresetName)
+
+
+def resolved(preset: str, size: int = 28, channels: int = 1, **options: object) -> TrainConfig:
+    options = {"batch_size": 8, "precision": "float32", "device": "cpu"} | options
+    return TrainConfig("x", out=Path("x"), preset=preset, size=size, channels=channels, **options)  # type: ignore[arg-type]
+
+
+def fresh(config: TrainConfig) -> TrainState:
+    return states.build(config, torch.device("cpu"))
+
+
+def batches(config: TrainConfig) -> Real:
+    shape = recipe_of(config).batch_size, config.channels, config.size, config.size
+    black = lowest(recipe_of(config).sigmoid)
+    labels = torch.arange(shape[0]) % len(config.class_names) if config.class_names else None
+    return Real(torch.rand(shape) * (1 - black) + black, labels)  # type: ignore[arg-type]
+
+
+PARAMETERS = {
+    ("mlp", 28, 1): (143_634, 132_951),
+    ("cnn", 28, 1): (840_321, 212_865),
+    ("deep-cnn", 28, 1): (390_577, 4_311_553),
+    ("deep-cnn", 32, 3): (489_859, 4_314_753),
+    ("wgan", 64, 3): (3_576_707, 2_765_633),
+    ("wgan-gp", 64, 3): (3_576_707, 2_764_737),
+}
+
+
+@pytest.mark.parametrize(("preset", "size", "channels"), PARAMETERS)
+def test_parameter_counts_are_pinned(preset: str, size: int, channels: int) -> None:
+    state = fresh(resolved(preset, size, channels))
+    counts = tuple(sum(p.numel() for p in network.parameters()) for network in (state.generator, state.discriminator))
+    assert counts == PARAMETERS[preset, size, channels]
+
+
+@pytest.mark.parametrize("classes", [(), ("a", "b", "c")])
+@pytest.mark.parametrize(("size", "channels"), [(28, 1), (32, 3)])
+@pytest.mark.parametrize("preset", NAMES)
+def test_every_preset_makes_steps(preset: str, size: int, channels: int, classes: tuple[str, ...]) -> None:
+    config = resolved(preset, size, channels, width=16, class_names=classes, conditional=bool(classes))
+    state = fresh(config)
+    before = {name: dict(network.state_dict()) for name, network in copy.deepcopy(state.networks()).items()}
+    for _ in range(2):
+        stats = train_step(state, config, lambda: batches(config))
+    assert all(value.isfinite() for value in stats.values())
+    for name, network in state.networks().items():
+        still = {key for key, weight in network.named_parameters() if torch.equal(weight, before[name][key])}
+        # adding a number to a critic changes no difference of its values
+        assert still <= ({"head.bias"} if config.preset.startswith("wgan") else set()), name
+    images = state.generator(torch.randn(4, 100), torch.tensor([0, 1, 2, 0]) if classes else None)
+    assert images.shape == (4, channels, size, size)
+    assert images.min() >= state.generator.lowest and images.max() <= 1
+
+
+@pytest.mark.parametrize("preset", NAMES)
+def test_options_of_all_presets(preset: str) -> None:
+    """Packing, spectral normalisation, both augmentations, the uniform prior and several steps of G go with every one."""
+    config = resolved(
+        preset, width=16, pack=2, spectral_norm=True, diffaugment=True, flip=True, prior="uniform", g_steps=2
+    )
+    stats = train_step(fresh(config), config, lambda: batches(config))
+    assert all(value.isfinite() for value in stats.values())
+
+
+def test_a_critic_of_wgan_keeps_its_weights_small() -> None:
+    config = resolved("wgan", width=8)
+    state = fresh(config)
+    train_step(state, config, lambda: batches(config))
+    assert all(bool((weight.abs() <= 0.01).all()) for weight in state.discriminator.parameters())
+
+
+def test_the_critic_of_wgan_gp_has_no_batch_norm() -> None:
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in fresh(resolved("wgan-gp")).discriminator.modules())
+
+
+def test_spectral_norms_become_one() -> None:
+    config = resolved("dcgan", width=8, spectral_norm=True)
+    state = fresh(config)
+    for _ in range(20):
+        train_step(state, config, lambda: batches(config))
+    state.discriminator.eval()
+    for layer in state.discriminator.modules():
+        if isinstance(layer, nn.Conv2d):
+            largest = torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)
+            assert float(largest) == pytest.approx(1, rel=0.1)
+
+
+def test_the_learning_rate_decays_as_keras_means_it() -> None:
+    config = resolved("deep-cnn", width=8)
+    state = fresh(config)
+    state.step = 1_000_000
+    train_step(state, config, lambda: batches(config))
+    assert state.optimizer_d.param_groups[0]["lr"] == pytest.approx(8e-4 / 1.06)
+    assert state.optimizer_g.param_groups[0]["lr"] == pytest.approx(4e-4 / 1.03)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"preset": "mlp", "size": 64}, "28 or 32 px, not 64"),
+        ({"loss": "wasserstein"}, "presets wgan and wgan-gp"),
+        ({"preset": "wgan", "loss": "minimax"}, "presets wgan and wgan-gp"),
+        ({"preset": "wgan-gp", "label_smoothing": 0.1}, "probabilities"),
+        ({"preset": "cnn", "beta1": 0.5}, "RMSProp"),
+        ({"pack": 2, "conditional": True}, "take one of them"),
+        ({"pack": 3}, "must divide"),
+        ({"label_smoothing": 1.0}, "must be in"),
+    ],
+)
+def test_options_that_make_no_sense_together_are_refused(options: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        TrainConfig("x", **options)  # type: ignore[arg-type]
+
+
+def test_all_presets_are_named() -> None:
+    assert set(PRESETS) == set(NAMES)

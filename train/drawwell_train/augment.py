@@ -1,0 +1,63 @@
+"""Augmentation that does not leak into what is generated: DiffAugment, Zhao et al. 2020, "Differentiable Augmentation
+for Data-Efficient GAN Training", section 4.
+
+Real and generated images go through the same random changes before D sees them, and G learns through them. All changes
+are differentiable, and each leaves an image as it was often enough for the two distributions to be told apart by more than
+the changes.
+"""
+
+import torch
+from torch import Tensor
+
+from drawwell_train.processes import ALONE, Processes
+
+_SHIFT = 1 / 8
+"""Of the size, the furthest that an image is moved."""
+_HOLE = 1 / 2
+"""Of the size, the side of the square that is cut out."""
+
+
+def diff_augment(images: Tensor, black: float, processes: Processes = ALONE) -> Tensor:
+    """Colour, translation and cutout, the paper's whole policy: float ``[N, C, S, S]`` in [black, 1] to the same shape."""
+    return _cutout(_translate(_recolour(images, processes), black, processes), black, processes)
+
+
+def _recolour(images: Tensor, processes: Processes) -> Tensor:
+    """Brightness by up to 0.5, saturation by a factor of 0 to 2 (of colours only), contrast by 0.5 to 1.5."""
+    images = images + (_uniform(images, processes) - 0.5)
+    if images.shape[1] == 3:
+        grey = images.mean(1, keepdim=True)
+        images = torch.lerp(grey, images, 2 * _uniform(images, processes))
+    mean = images.mean((1, 2, 3), keepdim=True)
+    return torch.lerp(mean, images, 0.5 + _uniform(images, processes))
+
+
+def _translate(images: Tensor, black: float, processes: Processes) -> Tensor:
+    count, _, size, _ = images.shape
+    furthest = round(size * _SHIFT)
+    padded = torch.nn.functional.pad(images, [furthest] * 4, value=black)
+    rows, columns = (
+        _integers(2 * furthest + 1, images, processes) + torch.arange(size, device=images.device) for _ in "yx"
+    )
+    place = torch.arange(count, device=images.device)[:, None, None]
+    moved = padded.permute(0, 2, 3, 1)[place, rows[:, :, None], columns[:, None, :]]  # [N, S, S, C]
+    return moved.permute(0, 3, 1, 2)
+
+
+def _cutout(images: Tensor, black: float, processes: Processes) -> Tensor:
+    size = images.shape[2]
+    side, axis = round(size * _HOLE), torch.arange(size, device=images.device)
+    centres = [_integers(size + 1, images, processes) for _ in "yx"]  # [N, 1]
+    rows, columns = (((axis - centre + side // 2) >= 0) & ((axis - centre + side // 2) < side) for centre in centres)
+    hole = (rows[:, :, None] & columns[:, None, :])[:, None]  # [N, 1, S, S]
+    return images.masked_fill(hole, black)
+
+
+def _uniform(like: Tensor, processes: Processes) -> Tensor:
+    """One number from U(0, 1) for each image: ``[N, 1, 1, 1]``."""
+    return processes.share(torch.rand((len(like) * processes.count, 1, 1, 1), device=like.device)).to(like.dtype)
+
+
+def _integers(limit: int, like: Tensor, processes: Processes) -> Tensor:
+    """One integer in [0, limit) for each image: ``[N, 1]``."""
+    return processes.share(torch.randint(limit, (len(like) * processes.count, 1), device=like.device))

@@ -1,0 +1,69 @@
+"""Batches of real images: which images a step sees is a pure function of the seed and the step."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from drawwell_train.config import TrainConfig, recipe_of
+from drawwell_train.images import ImageData
+from drawwell_train.networks import lowest, to_images
+from drawwell_train.processes import ALONE, Processes
+from drawwell_train.steps import Real
+
+_HELD_OUT_SHARE, _MOST_HELD_OUT = 0.05, 512
+
+
+class Batches:
+    """The data, in batches and in an order of its own in every epoch; what is held out is in none of them.
+
+    Batch ``b`` is a pure function of the seed and ``b``, so that the place in the data needs no record but the step.
+    """
+
+    def __init__(
+        self, data: ImageData, config: TrainConfig, device: torch.device, done: int, processes: Processes = ALONE
+    ) -> None:
+        recipe = recipe_of(config)
+        self._images = torch.from_numpy(data.images).to(device)  # stays uint8, [N, S, S, C]
+        self._labels = (
+            torch.from_numpy(data.labels).to(device) if config.conditional and data.labels is not None else None
+        )
+        self._config, self._processes, self._black = config, processes, lowest(recipe.sigmoid)
+        chosen = _permutation(len(self._images), config.seed, -1)
+        held_out = min(int(_HELD_OUT_SHARE * len(chosen)), _MOST_HELD_OUT)
+        self._held_out, self._rows = chosen[:held_out], chosen[held_out:].sort().values
+        self._batch_size, self._position = recipe.batch_size, done * recipe.batch_size
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+
+    def next(self) -> Real:
+        """This process's share of the next batch; every image comes once in every epoch."""
+        rows = torch.cat(list(self._places(self._batch_size)))
+        real = self._take(self._processes.share(rows))
+        return real._replace(images=self._mirrored(real.images)) if self._config.flip else real
+
+    def held_out(self) -> Real:
+        """Images that D never learns from: at most 512 or 5 %, none of fewer than 20."""
+        return self._take(self._held_out)
+
+    def _take(self, rows: Tensor) -> Real:
+        rows = rows.to(self._images.device)
+        images = to_images(self._images[rows], self._black).contiguous(memory_format=torch.channels_last)
+        return Real(images, None if self._labels is None else self._labels[rows])
+
+    def _mirrored(self, images: Tensor) -> Tensor:
+        whole = torch.rand((self._batch_size, 1, 1, 1), device=images.device)
+        return torch.where(self._processes.share(whole) < 0.5, images.flip(3), images)
+
+    def _places(self, wanted: int) -> Iterator[Tensor]:
+        while wanted:
+            epoch, place = divmod(self._position, len(self._rows))
+            if epoch != self._epoch:
+                self._epoch, self._order = epoch, self._rows[_permutation(len(self._rows), self._config.seed, epoch)]
+            taken = self._order[place : place + wanted]
+            self._position += len(taken)
+            wanted -= len(taken)
+            yield taken
+
+
+def _permutation(count: int, seed: int, epoch: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63))

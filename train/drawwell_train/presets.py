@@ -1,0 +1,82 @@
+"""The GANs of the literature: of each, what is not the images' own."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from drawwell.latents import Prior
+
+PresetName = Literal["mlp", "cnn", "deep-cnn", "dcgan", "wgan", "wgan-gp"]
+Architecture = Literal["mlp", "cnn", "deep-cnn", "dcgan"]
+Loss = Literal["non-saturating", "minimax", "wasserstein"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The networks, the loss and the optimizers of one GAN. Learning rates are the generator's."""
+
+    architecture: Architecture
+    sizes: tuple[int, ...]
+    """Heights of images, in pixels, that the networks are made for."""
+    width: int
+    """Channels of the networks: what it counts is said by each."""
+    loss: Loss
+    optimizer: Literal["adam", "rmsprop"]
+    learning_rate: float
+    beta1: float = 0.0
+    """Adam's momentum."""
+    beta2: float = 0.999
+    rho: float = 0.9
+    """RMSProp's memory, 0.9 as Keras has it; torch's own is 0.99."""
+    epsilon: float = 1e-8
+    discriminator_rate: float = 1.0
+    """The discriminator's learning rate, as a multiple of the generator's."""
+    decay_g: float = 0.0
+    decay_d: float = 0.0
+    """As Keras means it: after n steps the learning rate is divided by ``1 + decay * n``."""
+    batch_size: int = 64
+    d_steps: int = 1
+    clip_gradients: float | None = None
+    """Each number of a gradient is kept within plus and minus this."""
+    clip_weights: float | None = None
+    """Each weight of the critic is kept within plus and minus this, after each of its steps."""
+    penalty: float = 0.0
+    """Weight of the gradient penalty: lambda of Gulrajani et al. 2017, equation 3."""
+    batch_norm: bool = True
+    """In the discriminator of dcgan's networks."""
+    sigmoid: bool = False
+    """At the end of the generator, whose images are then in [0, 1]; else tanh and [-1, 1]."""
+    prior: Prior = "normal"
+
+
+_ALL = (28, 32, 64, 128)
+_SMALL = (28, 32)
+
+PRESETS: dict[PresetName, Preset] = {
+    # Goodfellow et al. 2014, as lecture notes size it for 28 px; width: its narrower hidden layer
+    "mlp": Preset("mlp", _SMALL, 100, "non-saturating", "rmsprop", 1e-3, epsilon=1e-7, sigmoid=True),
+    # the smallest convolutional one of the notes; width: its narrower layer
+    "cnn": Preset("cnn", _SMALL, 64, "non-saturating", "rmsprop", 1e-3, epsilon=1e-7),
+    # upsampling in the generator, four convolutions in the discriminator; width: the notes' "depth"
+    "deep-cnn": Preset(
+        "deep-cnn",
+        _SMALL,
+        64,
+        "non-saturating",
+        "rmsprop",
+        4e-4,
+        epsilon=1e-7,
+        discriminator_rate=2.0,
+        decay_g=3e-8,
+        decay_d=6e-8,
+        clip_gradients=1.0,
+        sigmoid=True,
+    ),
+    # Radford et al. 2015; width: channels at half the image's size
+    "dcgan": Preset("dcgan", _ALL, 64, "non-saturating", "adam", 2e-4, beta1=0.5),
+    # Arjovsky et al. 2017, algorithm 1, whose RMSProp is torch's
+    "wgan": Preset("dcgan", _ALL, 64, "wasserstein", "rmsprop", 5e-5, rho=0.99, d_steps=5, clip_weights=0.01),
+    # Gulrajani et al. 2017, algorithm 1; a norm over the batch would tie the images that the penalty takes one by one
+    "wgan-gp": Preset(
+        "dcgan", _ALL, 64, "wasserstein", "adam", 1e-4, beta2=0.9, d_steps=5, penalty=10.0, batch_norm=False
+    ),
+}
