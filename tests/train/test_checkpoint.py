@@ -13,7 +13,7 @@ import torch
 from drawwell_train import checkpoint
 from drawwell_train import state as states
 from drawwell_train.checkpoint import Checkpoint, CheckpointError
-from drawwell_train.config import TrainConfig
+from drawwell_train.config import TrainConfig, complete
 
 CONFIG = TrainConfig("digits", out=Path("runs/x"), size=28, channels=1, width=4)
 
@@ -38,7 +38,7 @@ def test_what_was_saved_is_loaded(folder: Path) -> None:
     loaded, passed_over = checkpoint.load_latest(folder)
     assert loaded is not None
     assert passed_over == []
-    assert (loaded.step, loaded.config) == (2, CONFIG)
+    assert (loaded.step, loaded.config) == (2, complete(CONFIG))
     assert states.digest(loaded.tensors) == states.digest(of_step(2).tensors)
 
 
