@@ -98,10 +98,10 @@ def _beside(measured: dict[str, Any]) -> list[str]:
     lines = []
     for name, model in measured["models"].items():
         for server, lone in model["lone_beside_long"].items():
-            quiet, beside, run = (lone[what]["median"] for what in ("quiet_p99_ms", "beside_p99_ms", "run_ms"))
+            quiet, beside, piece = (lone[what]["median"] for what in ("quiet_p99_ms", "beside_p99_ms", "piece_ms"))
             lines.append(
                 f"p99 of a lone image, {_MODELS[name]}, {server}: {quiet:.1f} ms; beside a request for 4,096: {beside:.1f} ms, "
-                f"while a run takes {run:.1f} ms."
+                f"while a piece takes {piece:.1f} ms."
             )
     return lines
 
