@@ -4,12 +4,14 @@ import copy
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from drawwell_train import state as states
 from drawwell_train.config import TrainConfig, recipe_of
+from drawwell_train.data import load
 from drawwell_train.networks import lowest
 from drawwell_train.presets import PRESETS, PresetName
 from drawwell_train.state import TrainState
@@ -132,3 +134,11 @@ def test_options_that_make_no_sense_together_are_refused(options: dict[str, obje
 
 def test_all_presets_are_named() -> None:
     assert set(PRESETS) == set(NAMES)
+
+
+def test_images_take_a_size_that_the_preset_has(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((3, 40, 40, 3), np.uint8))
+    sizes = {
+        name: load(str(tmp_path / "x.npy"), sizes=PRESETS[name].sizes).images.shape[1] for name in ("mlp", "dcgan")
+    }
+    assert sizes == {"mlp": 32, "dcgan": 64}

@@ -27,13 +27,13 @@ class TrainConfig:
     """The licence of the data, for the card: who draws images should know."""
 
     size: Annotated[ImageSize | None, tyro.conf.arg(metavar="{28,32,64,128}", help_behavior_hint="")] = None
-    """Height and width of the images in pixels. By default the data's own where it has one of these, else 64."""
+    """Height and width of the images in pixels. By default the data's own where the preset takes it, else 64, or 32."""
     channels: Annotated[Literal[1, 3] | None, tyro.conf.arg(metavar="{1,3}", help_behavior_hint="")] = None
     """1 is grey, 3 is colour. By default the data's own; colour for a folder."""
     preset: PresetName = "dcgan"
     """The networks, the loss and the optimizers. dcgan: Radford et al. 2015, for 28 to 128 px. wgan: with clipped weights,
-    Arjovsky et al. 2017; wgan-gp: with a gradient penalty, Gulrajani et al. 2017: both learn steadily, and take 5 steps of the
-    critic for one of the generator. For 28 and 32 px, of lecture notes: mlp (fully connected, Goodfellow et al. 2014), cnn, deep-cnn."""
+    Arjovsky et al. 2017; wgan-gp: with a gradient penalty, Gulrajani et al. 2017: both take 5 steps of the critic for one of the
+    generator. For 28 and 32 px, of lecture notes: mlp (fully connected, Goodfellow et al. 2014), cnn, deep-cnn."""
     width: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
     """How wide the networks are. By default as published: 64 channels at half the image's size, doubled at every halving
     (the paper's at 64 px is 128); 100 hidden units in mlp."""

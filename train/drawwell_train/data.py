@@ -1,5 +1,6 @@
 """Images to train on, from whatever holds them, as one uint8 array in memory."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -16,22 +17,26 @@ _DEFAULT_SIZE = 64
 _IDX_IMAGES = "train-images-idx3-ubyte.gz"
 
 
-def load(source: str, size: int | None = None, channels: int | None = None) -> ImageData:
+def load(
+    source: str, size: int | None = None, channels: int | None = None, sizes: Sequence[int] = get_args(ImageSize)
+) -> ImageData:
     """Read ``source`` as square images of ``size`` pixels and ``channels`` colours, by default the data's own.
+
+    A size of its own that is none of ``sizes`` becomes 64, or where that is none of them the largest.
 
     Raises ``DataError`` where there is nothing to read, more than 1 % of a folder's images are bad, or memory is too small.
     """
     path = Path(source).expanduser()
     try:
-        data = _read(source, path, size, channels)
+        data = _read(source, path, size or _default(sizes), channels)
     except OSError as error:
         raise DataError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
     if not len(data.images):
         raise DataError(f"{source}: holds no images")
-    return _conform(data, size, channels)
+    return _conform(data, size, channels, sizes)
 
 
-def _read(source: str, path: Path, size: int | None, channels: int | None) -> ImageData:
+def _read(source: str, path: Path, size: int, channels: int | None) -> ImageData:
     if source == "digits":
         return _digits()
     if path.is_file():
@@ -42,7 +47,7 @@ def _read(source: str, path: Path, size: int | None, channels: int | None) -> Im
         return read_idx_pair(path / _IDX_IMAGES)
     if batches := sorted(path.glob("data_batch_*.bin*")):
         return _join([read_cifar(batch) for batch in batches])
-    return _read_pictures(path, (size or _DEFAULT_SIZE, size or _DEFAULT_SIZE, channels or 3))
+    return _read_pictures(path, (size, size, channels or 3))
 
 
 def _digits() -> ImageData:
@@ -78,10 +83,14 @@ def _join(parts: list[ImageData]) -> ImageData:
     return replace(parts[0], images=np.concatenate([part.images for part in parts]), labels=np.concatenate(labels))
 
 
-def _conform(data: ImageData, size: int | None, channels: int | None) -> ImageData:
+def _default(sizes: Sequence[int]) -> int:
+    return _DEFAULT_SIZE if _DEFAULT_SIZE in sizes else max(sizes)
+
+
+def _conform(data: ImageData, size: int | None, channels: int | None, sizes: Sequence[int]) -> ImageData:
     """Square images of a size and a number of channels that can be trained, converted where they are others."""
     count, height, width, depth = data.images.shape
-    size = size or (height if height == width and height in get_args(ImageSize) else _DEFAULT_SIZE)
+    size = size or (height if height == width and height in sizes else _default(sizes))
     shape = size, size, channels or (1 if depth == 1 else 3)
     if (height, width, depth) == shape:
         return replace(data, images=np.require(data.images, requirements=["C", "W"]))

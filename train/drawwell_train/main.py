@@ -27,7 +27,7 @@ from drawwell_train.run import Run
 def main(config: TrainConfig) -> None:
     """Train what ``config`` says. Raises ``DrawwellError`` with a sentence for whatever is the user's to mend."""
     console = terminal.console()
-    images = data.load(config.data, config.size, config.channels)
+    images = data.load(config.data, config.size, config.channels, recipe_of(config).sizes)
     config = resolve(config, images)
     _check_apart(config)
     for sentence in images.skipped:
