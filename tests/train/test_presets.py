@@ -12,6 +12,7 @@ from torch import nn
 from drawwell_train import state as states
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.data import load
+from drawwell_train.images import ImageData
 from drawwell_train.networks import lowest
 from drawwell_train.presets import PRESETS, PresetName
 from drawwell_train.state import TrainState
@@ -142,3 +143,10 @@ def test_images_take_a_size_that_the_preset_has(tmp_path: Path) -> None:
         name: load(str(tmp_path / "x.npy"), sizes=PRESETS[name].sizes).images.shape[1] for name in ("mlp", "dcgan")
     }
     assert sizes == {"mlp": 32, "dcgan": 64}
+
+
+def test_labels_that_are_learned_are_part_of_the_data() -> None:
+    images, labels = np.zeros((3, 28, 28, 1), np.uint8), np.array([0, 1, 1])
+    data, others = (ImageData(images, which, ("a", "b")) for which in (labels, 1 - labels))
+    assert data.sha256() == others.sha256()
+    assert data.sha256(with_labels=True) != others.sha256(with_labels=True)

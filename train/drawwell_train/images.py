@@ -26,10 +26,12 @@ class ImageData:
     class_names: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
-    def sha256(self) -> str:
-        """SHA-256 of the shape and the pixels, as 64 hex digits."""
+    def sha256(self, with_labels: bool = False) -> str:
+        """SHA-256 of the shape and the pixels, and of the labels where they are learned, as 64 hex digits."""
         total = hashlib.sha256(str(self.images.shape).encode())
         total.update(np.ascontiguousarray(self.images).data)
+        if with_labels and self.labels is not None:
+            total.update(self.labels.astype("<i8").tobytes())
         return total.hexdigest()
 
 

@@ -64,7 +64,7 @@ def resolve(config: TrainConfig, images: ImageData) -> TrainConfig:
     return replace(
         complete(config),
         data=data_path,
-        data_sha256=images.sha256(),
+        data_sha256=images.sha256(config.conditional),
         name=name,
         out=config.out or Path("runs", name),
         size=images.images.shape[1],
