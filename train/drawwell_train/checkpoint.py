@@ -6,7 +6,6 @@ configuration, the versions) and ``manifest.json`` (the SHA-256 of the other two
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,15 +17,20 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from drawwell.errors import DrawwellError
+from drawwell_train import files
 from drawwell_train.config import TrainConfig
+from drawwell_train.files import WriteError
 from drawwell_train.identity import from_dict, to_dict
 
 _TENSORS, _STATE, _MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
-_PREFIX, _TEMPORARY = "step-", ".writing-"
+_PREFIX, _TEMPORARY, _DROPPED = "step-", ".writing-", ".dropped-"
+
+_NOT_WHOLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError, SafetensorError)
+"""What reading rubbish raises."""
 
 
 class CheckpointError(DrawwellError):
-    """A checkpoint is missing, damaged, or cannot be written; the message says which."""
+    """A checkpoint is missing or damaged; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,10 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
-    """Write the checkpoint below ``folder`` and drop all but the newest ``keep``; a crash leaves the earlier ones as they were."""
+    """Write the checkpoint below ``folder`` and drop all but the newest ``keep``; a crash leaves the earlier ones as they were.
+
+    Raises ``WriteError``, with nothing left of what was begun.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{_PREFIX}{checkpoint.step:08d}"
     temporary = folder / f"{_TEMPORARY}{target.name}"
@@ -48,19 +55,17 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
         _TENSORS: safetensors.torch.save(checkpoint.tensors),
         _STATE: json.dumps(state, indent=2).encode(),
     }
-    contents[_MANIFEST] = json.dumps({name: _sha256(content) for name, content in contents.items()}, indent=2).encode()
+    contents[_MANIFEST] = json.dumps(_sums(contents), indent=2).encode()
     try:
         _write_folder(temporary, contents)
         temporary.rename(target)
-        _fsync_folder(folder)
+        files.sync_folder(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         size = sum(map(len, contents.values()))
-        raise CheckpointError(
-            f"{target}: {size:,} bytes could not be written ({error.strerror}); the checkpoint before it is whole"
-        ) from error
+        raise WriteError(target, size, error, "; the checkpoint before it is whole") from error
     for _, old in _steps(folder)[keep:]:
-        shutil.rmtree(old)
+        _drop(old)
     return target
 
 
@@ -69,12 +74,16 @@ def load(path: Path) -> Checkpoint:
     try:
         manifest = json.loads((path / _MANIFEST).read_bytes())
         contents = {name: (path / name).read_bytes() for name in (_TENSORS, _STATE)}
-        for name, content in contents.items():
-            if _sha256(content) != manifest[name]:
+        if sorted(manifest) != sorted(contents):
+            raise CheckpointError(f"{path / _MANIFEST}: names other files than a checkpoint has, so it is damaged")
+        for name, sha256 in _sums(contents).items():
+            if sha256 != manifest[name]:
                 raise CheckpointError(f"{path / name}: its SHA-256 is not the manifest's, so it is damaged")
         state = json.loads(contents[_STATE])
+        if f"{_PREFIX}{state['step']:08d}" != path.name:
+            raise CheckpointError(f"{path}: is of step {state['step']:,}, and was renamed")
         return Checkpoint(state["step"], from_dict(state["config"]), safetensors.torch.load(contents[_TENSORS]))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except _NOT_WHOLE as error:
         raise CheckpointError(f"{path}: is no whole checkpoint ({error})") from error
 
 
@@ -114,11 +123,11 @@ def find(run: Path, step: int | None) -> tuple[Checkpoint, list[str]]:
 
 def discard_after(folder: Path, step: int) -> None:
     """Remove what a crash left half written and the checkpoints past ``step``, which the run is about to write anew."""
-    for path in folder.glob(f"{_TEMPORARY}*"):
-        shutil.rmtree(path)
+    for leftover in (*folder.glob(f"{_TEMPORARY}*"), *folder.glob(f"{_DROPPED}*")):
+        shutil.rmtree(leftover)
     for number, path in _steps(folder):
         if number > step:
-            shutil.rmtree(path)
+            _drop(path)
 
 
 def _steps(folder: Path) -> list[tuple[int, Path]]:
@@ -133,24 +142,18 @@ def _steps(folder: Path) -> list[tuple[int, Path]]:
     return sorted(numbered(), reverse=True)
 
 
+def _drop(path: Path) -> None:
+    """Remove a checkpoint, of which a crash must not leave half under its name."""
+    shutil.rmtree(path.rename(path.with_name(f"{_DROPPED}{path.name}")))
+
+
 def _write_folder(folder: Path, contents: dict[str, bytes]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name, content in contents.items():
-        with (folder / name).open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    _fsync_folder(folder)
+        files.write_to_disk(folder / name, content)
+    files.sync_folder(folder)
 
 
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _sums(contents: dict[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}

@@ -10,6 +10,7 @@ import filelock
 
 from drawwell.errors import DrawwellError
 from drawwell.pictures import Images, contact_sheet, to_png
+from drawwell_train import files
 from drawwell_train.config import TrainConfig
 from drawwell_train.identity import to_dict
 
@@ -32,6 +33,9 @@ class Run:
         try:
             (self.path / "samples").mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
+            for folder in (self.path, self.path / "samples", self.checkpoints):
+                if not os.access(folder, os.W_OK | os.X_OK):  # now, and not when the first checkpoint is due
+                    raise RunError(f"{folder}: cannot be written (it is read-only)")
             with filelock.FileLock(self.path / ".lock", blocking=False):
                 yield
         except filelock.Timeout as error:
@@ -41,31 +45,20 @@ class Run:
 
     def write_config(self, config: TrainConfig) -> None:
         """Write ``config.json``, for people: a checkpoint carries its own."""
-        _write_atomically(self.path / "config.json", json.dumps(to_dict(config), indent=2) + "\n")
+        files.write(self.path / "config.json", (json.dumps(to_dict(config), indent=2) + "\n").encode())
 
     def truncate_stats(self, step: int) -> None:
         """Drop the lines past ``step``, which the run is about to write anew."""
         if self._stats.exists():
             lines = self._stats.read_text().splitlines(keepends=True)
-            _write_atomically(
-                self._stats, "".join(line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step)
-            )
+            kept = (line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step)
+            files.write(self._stats, "".join(kept).encode())
 
     def append_stats(self, record: dict[str, float | int]) -> None:
-        with self._stats.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        files.append(self._stats, (json.dumps(record) + "\n").encode())
 
     def save_sheet(self, images: Images, step: int) -> Path:
         """Write uint8 ``[N, H, W, C]`` as ``samples/step-*.png``."""
         file = self.path / "samples" / f"step-{step:08d}.png"
-        file.write_bytes(to_png(contact_sheet(images)))
+        files.write(file, to_png(contact_sheet(images)))
         return file
-
-
-def _write_atomically(file: Path, text: str) -> None:
-    temporary = file.with_name(f".{file.name}.writing")
-    with temporary.open("w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
