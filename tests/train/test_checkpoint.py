@@ -14,6 +14,7 @@ from drawwell_train import checkpoint
 from drawwell_train import state as states
 from drawwell_train.checkpoint import Checkpoint, CheckpointError
 from drawwell_train.config import TrainConfig, complete
+from drawwell_train.files import WriteError
 
 CONFIG = TrainConfig("digits", out=Path("runs/x"), size=28, channels=1, width=4)
 
@@ -93,7 +94,7 @@ def test_a_disk_that_is_full_keeps_what_was_there(folder: Path, monkeypatch: pyt
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CheckpointError, match=r"step-00000003: [\d,]+ bytes could not be written \(No space left"):
+    with pytest.raises(WriteError, match=r"step-00000003: [\d,]+ bytes could not be written \(No space left"):
         checkpoint.save(folder, of_step(3), keep=1)
     assert names(folder) == ["step-00000001", "step-00000002"]
 

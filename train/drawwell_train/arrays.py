@@ -3,12 +3,12 @@
 import gzip
 import zipfile
 import zlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
 
-from drawwell_train.images import DataError, ImageData, check_memory, memory_limit
+from drawwell_train.images import DataError, ImageData, check_memory, check_unpacked, memory_limit
 
 _CIFAR_RECORD = 1 + 3 * 32 * 32  # one byte of label, then the red, green and blue planes
 _CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -83,15 +83,28 @@ def _read_numpy(path: Path) -> ImageData:
 def _load_numpy(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     try:
         if path.suffix.lower() == ".npz":
-            with zipfile.ZipFile(path) as archive:
-                check_memory(sum(entry.file_size for entry in archive.infolist()), f"{path}: its arrays")
+            _check_archive(path)
         else:
             check_memory(path.stat().st_size, f"{path}: its array")
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
             return {"images": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except DataError:
+        raise
+    except (
+        Exception
+    ) as error:  # these readers raise anything on a bad file, SyntaxError for one; it is told, not swallowed
         raise DataError(f"{path}: is no readable .npy or .npz ({error})") from error
+
+
+def _check_archive(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        names, size = archive.namelist(), sum(entry.file_size for entry in archive.infolist())
+    for name in names:
+        if name.startswith("/") or ".." in PurePosixPath(name).parts:
+            raise DataError(f"{path}: holds {name!r}, a path that leads out of it")
+    check_unpacked(path.stat().st_size, size, str(path))
+    check_memory(size, f"{path}: its arrays")
 
 
 def _labelled(
@@ -112,11 +125,12 @@ def _labelled(
 
 
 def _unzipped(path: Path) -> bytearray:
-    content, limit = bytearray(), memory_limit()
+    content, limit, packed = bytearray(), memory_limit(), path.stat().st_size
     try:
         with gzip.open(path) as stream:
             while chunk := stream.read(_CHUNK_BYTES):
                 content += chunk
+                check_unpacked(packed, len(content), str(path))
                 if len(content) > limit:
                     check_memory(len(content), f"{path}: its first images alone")
     except (OSError, EOFError, zlib.error) as error:

@@ -1,6 +1,7 @@
 """A folder of pictures as an array: found, decoded, resized and cropped; bad ones named, not fatal."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+"""Whatever the name says; Pillow's other decoders, of which EPS runs a program, are not for files of unknown origin."""
 
 Shape = tuple[int, int, int]
 """Height, width, channels."""
@@ -39,7 +42,9 @@ def read_folder(files: Sequence[Path], shape: Shape) -> tuple[npt.NDArray[np.uin
     images = np.empty((len(files), *shape), np.uint8)
     kept: list[int] = []
     skipped: list[str] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings():
+        # from 90 megapixels on; Pillow itself refuses twice as many
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
         for position, decoded in enumerate(pool.map(lambda file: _decode(file, shape), files)):
             if isinstance(decoded, str):
                 skipped.append(decoded)
@@ -62,11 +67,12 @@ def fit(picture: Image.Image, shape: Shape) -> npt.NDArray[np.uint8]:
 
 
 def _decode(file: Path, shape: Shape) -> npt.NDArray[np.uint8] | str:
+    if not file.is_file():  # to open a pipe would wait for ever
+        return f"{str(file)!r}: is no file, or a link that leads to none"
     try:
-        with Image.open(file) as picture:
-            picture.draft(
-                "RGB" if shape[2] == 3 else "L", (2 * shape[1], 2 * shape[0])
-            )  # a large JPEG is read scaled down
+        with Image.open(file, formats=_FORMATS) as picture:
+            mode = "RGB" if shape[2] == 3 else "L"
+            picture.draft(mode, (2 * shape[1], 2 * shape[0]))  # a large JPEG is read scaled down
             return fit(ImageOps.exif_transpose(picture), shape)
     except (
         Exception

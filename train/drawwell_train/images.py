@@ -12,6 +12,8 @@ from drawwell.errors import DrawwellError
 _SHARE = 0.8
 """Of the free memory, for images: the networks, their gradients and Adam's moments want the rest."""
 
+_BOMB_BYTES, _BOMB_RATIO = 2**26, 200
+
 
 class DataError(DrawwellError):
     """The data cannot be trained on; the message says why."""
@@ -45,3 +47,11 @@ def check_memory(needed: int, what: str) -> None:
     if needed > memory_limit():
         available = psutil.virtual_memory().available
         raise DataError(f"{what} need {needed / 2**30:,.1f} GiB of memory; {available / 2**30:,.1f} GiB are free")
+
+
+def check_unpacked(packed: int, unpacked: int, what: str) -> None:
+    """Raise ``DataError`` where ``packed`` bytes hold so many more that they are no pictures: a zip bomb."""
+    if unpacked > max(_BOMB_BYTES, _BOMB_RATIO * packed):
+        raise DataError(
+            f"{what}: {packed:,} bytes that unpack to {unpacked:,} or more are no pictures, and stay packed"
+        )
