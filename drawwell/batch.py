@@ -1,7 +1,7 @@
 """What every source of images answers, local or remote: the calls and the batch."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,14 @@ from drawwell import latents
 from drawwell.card import ModelCard
 from drawwell.errors import RequestError
 from drawwell.latents import CheckedIndices, Indices
+
+Labels = int | Sequence[int] | npt.NDArray[np.integer]
+"""Which class to draw: one for all images, or one for each."""
+CheckedLabels = int | npt.NDArray[np.int64]
+
+_MOST_NAMED = 12
+"""Classes named in a sentence."""
+_NO_LABEL = "this generator takes no label"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +49,20 @@ class Generator(Protocol):
         """SHA-256 of the generator file, 64 hex digits."""
         ...
 
-    def generate(self, seed: int, count: int | None = None, start: int = 0, *, indices: Indices | None = None) -> Batch:
+    def generate(
+        self,
+        seed: int,
+        count: int | None = None,
+        start: int = 0,
+        *,
+        indices: Indices | None = None,
+        labels: Labels | None = None,
+    ) -> Batch:
         """Draw the images of indices ``start`` to ``start + count - 1`` of ``seed``, or those of ``indices``, in their order.
 
-        Raises ``RequestError`` for a seed or an index outside [0, 2**63), or a count below 1.
+        ``labels``, one for all or one for each, are the classes to draw, in place of those that belong to the addresses.
+
+        Raises ``RequestError`` for a seed or an index outside [0, 2**63), a count below 1, or labels that the generator has not.
         """
         ...
 
@@ -90,8 +108,59 @@ def pieces(indices: CheckedIndices, size: int) -> Iterator[CheckedIndices]:
         yield indices[first : first + size]
 
 
-def labels_of(card: ModelCard, seed: int, indices: Indices) -> npt.NDArray[np.int64] | None:
-    """The labels int64 ``[N]`` that belong to the addresses, or None for a generator without classes."""
+def check_labels(card: ModelCard, labels: Labels | None, count: int) -> CheckedLabels | None:
+    """Return one label, or int64 ``[count]``; None for None. Raises ``RequestError`` with what is wrong with them."""
+    if labels is None:
+        return None
+    if not card.class_names:
+        raise RequestError(_NO_LABEL)
+    if not isinstance(labels, Sequence | np.ndarray):
+        return _check_label(card, labels)
+    if isinstance(labels, np.ndarray) and (labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer)):
+        raise RequestError(f"labels must be integers in one dimension, not {labels.dtype} in {labels.ndim}")
+    if len(labels) != count:
+        raise RequestError(f"{len(labels):,} labels for {count:,} images: give one for all, or one for each")
+    for label in (labels.min(), labels.max()) if isinstance(labels, np.ndarray) else labels:
+        _check_label(card, label)
+    return np.array(labels, np.int64)
+
+
+def label_named(card: ModelCard, text: str) -> int:
+    """The class of this name, else of this index. Raises ``RequestError`` where there is none."""
+    if not card.class_names:
+        raise RequestError(_NO_LABEL)
+    for names in (card.class_names, tuple(map(str, range(len(card.class_names))))):
+        if text in names:
+            return names.index(text)
+    raise RequestError(f"there is no class {text!r}: {_classes(card)}")
+
+
+def labels_at(labels: CheckedLabels | None, first: int, last: int) -> CheckedLabels | None:
+    """Those of the images at positions ``first`` to ``last - 1``."""
+    return labels[first:last] if isinstance(labels, np.ndarray) else labels
+
+
+def labels_of(
+    card: ModelCard, seed: int, indices: Indices, labels: CheckedLabels | None = None
+) -> npt.NDArray[np.int64] | None:
+    """The labels int64 ``[N]`` of the images: ``labels``, else those that belong to the addresses. None for a generator without classes."""
     if not card.class_names:
         return None
+    if labels is not None:
+        return np.full(len(indices), labels, np.int64)
     return latents.labels(seed, indices, len(card.class_names), card.latent_dim, card.prior)
+
+
+def _check_label(card: ModelCard, label: int) -> int:
+    if isinstance(label, bool) or not isinstance(label, int | np.integer):
+        raise RequestError(f"a label must be an integer, not {type(label).__name__}")
+    if not 0 <= label < len(card.class_names):
+        raise RequestError(f"a label must be in [0, {len(card.class_names):,}), not {label}: {_classes(card)}")
+    return int(label)
+
+
+def _classes(card: ModelCard) -> str:
+    """The first classes, quoted, since a card may come from anywhere."""
+    named = ", ".join(map(repr, card.class_names[:_MOST_NAMED]))
+    more = len(card.class_names) - _MOST_NAMED
+    return f"the classes are {named}" + (f" and {more:,} more" if more > 0 else "")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drawwell import wire
-from drawwell.batch import Batch, address, allocate, labels_of
+from drawwell.batch import Batch, CheckedLabels, Labels, address, allocate, check_labels, labels_at, labels_of
 from drawwell.card import ModelCard, card_from_json
 from drawwell.errors import (
     GeneratorFileError,
@@ -68,18 +68,31 @@ class Client:
         """SHA-256 of the generator file, 64 hex digits. A server that changes its generator is refused from then on."""
         return self._digest
 
-    def generate(self, seed: int, count: int | None = None, start: int = 0, *, indices: Indices | None = None) -> Batch:
+    def generate(
+        self,
+        seed: int,
+        count: int | None = None,
+        start: int = 0,
+        *,
+        indices: Indices | None = None,
+        labels: Labels | None = None,
+    ) -> Batch:
         """Draw the images of indices ``start`` to ``start + count - 1`` of ``seed``, or those of ``indices``, in their order.
 
-        Raises ``RequestError`` for a seed or an index outside [0, 2**63), or a count below 1; a ``ServerError`` after all retries.
+        ``labels``, one for all or one for each, are the classes to draw, in place of those that belong to the addresses.
+
+        Raises ``RequestError`` for a seed or an index outside [0, 2**63), a count below 1, or labels that the generator
+        has not; a ``ServerError`` after all retries.
         """
         seed, chosen = address(seed, count, start, indices)
+        given = check_labels(self._card, labels, len(chosen))
         images = allocate(len(chosen), self._card)
         size = min(REQUEST_IMAGES, self._max_count)
         for first in range(0, len(chosen), size):
-            piece = chosen[first : first + size]
-            images[first : first + size] = self._retried(functools.partial(self._draw, seed, piece))
-        return Batch(images, labels_of(self._card, seed, chosen), seed, chosen, self._digest)
+            last = first + size
+            draw = functools.partial(self._draw, seed, chosen[first:last], labels_at(given, first, last))
+            images[first:last] = self._retried(draw)
+        return Batch(images, labels_of(self._card, seed, chosen, given), seed, chosen, self._digest)
 
     def close(self) -> None:
         """Close the connections. The client draws no more."""
@@ -96,13 +109,17 @@ class Client:
         except (msgspec.MsgspecError, GeneratorFileError) as error:
             raise ResponseError(f"{self._url}: is no drawwell server, or one of another version ({error})") from error
 
-    def _draw(self, seed: int, piece: CheckedIndices) -> npt.NDArray[np.uint8]:
-        what = {"start": piece.start, "count": len(piece)} if isinstance(piece, range) else {"indices": piece.tolist()}
+    def _draw(self, seed: int, piece: CheckedIndices, labels: CheckedLabels | None) -> npt.NDArray[np.uint8]:
+        what: dict[str, Any] = (
+            {"start": piece.start, "count": len(piece)} if isinstance(piece, range) else {"indices": piece.tolist()}
+        )
+        if labels is not None:
+            what["labels"] = labels.tolist() if isinstance(labels, np.ndarray) else labels
         answer = self._send("POST", "generate", json={"seed": seed, **what}, headers={"Accept": wire.NPY_TYPE})
         self._check_digest(answer)
-        asked = wire.about(seed, piece)
-        if wrong := {name: answer.headers.get(name) for name in asked if answer.headers.get(name) != asked[name]}:
-            raise _DamagedError(f"{self._url}: answered for another address than the one asked for ({wrong})")
+        came = {name: answer.headers[name] for name in wire.ABOUT if name in answer.headers}
+        if came != wire.about(seed, piece, labels):
+            raise _DamagedError(f"{self._url}: answered for other images than those asked for ({came})")
         try:
             return wire.parse_npy(answer.content, (len(piece), *self._card.image_shape))
         except ValueError as error:

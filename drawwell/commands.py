@@ -7,10 +7,10 @@ from typing import Annotated
 
 import tyro
 
-from drawwell.batch import address
+from drawwell.batch import address, label_named
 from drawwell.card import ModelCard
 from drawwell.errors import DrawwellError, RequestError
-from drawwell.forms import write
+from drawwell.forms import Order, write
 from drawwell.generator_file import read_generator
 from drawwell.latents import random_seed
 from drawwell.opening import find_file, is_url, open_generator
@@ -35,9 +35,14 @@ class GenerateConfig:
     """The first index."""
     indices: Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="INT ...", help_behavior_hint="")] = None
     """The indices themselves, instead of --start and --count."""
+    label: Annotated[
+        str | None, tyro.conf.arg(metavar="CLASS", help_behavior_hint="(default: that of each image's address)")
+    ] = None
+    """Of a generator with classes: draw this one alone, by its name, else by its index."""
     out: Path = Path("drawn")
     """A file that ends in .npy (uint8 [N, H, W, C]), .tar (a WebDataset shard), .zip or .png (a contact sheet), or else a
-    folder. Folder and archives hold SEED-INDEX.png and, of a generator with classes, SEED-INDEX.cls, the label."""
+    folder. Folder and archives hold SEED-INDEX.png and, of a generator with classes, SEED-INDEX.cls, the label; with --label
+    both are named SEED-INDEX-LABEL."""
     provider: Provider = "auto"
     """Of a local generator: auto draws on CUDA where it can be had; cuda and cpu insist."""
 
@@ -64,10 +69,11 @@ def generate(config: GenerateConfig) -> None:
     count = 64 if config.count is None and config.indices is None else config.count
     seed, indices = address(seed, count, config.start, config.indices)
     with closing(open_generator(config.generator, provider=config.provider)) as well:
+        label = None if config.label is None else label_named(well.card, config.label)
         if config.seed is None:
             console().print(f"seed {seed}")  # before, since a long drawing may be interrupted
         try:
-            write(config.out, well, seed, indices)
+            write(config.out, Order(well, seed, indices, label))
         except OSError as error:
             raise DrawwellError(f"{config.out}: cannot be written ({error.strerror})") from error
     console().print(f"{len(indices):,} images of seed {seed} in {config.out}")

@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 
 from drawwell.backends import Backend, Feeds, open_backend
-from drawwell.batch import Batch, address, allocate, labels_of, pieces
+from drawwell.batch import (
+    Batch,
+    CheckedLabels,
+    Labels,
+    address,
+    allocate,
+    check_labels,
+    labels_at,
+    labels_of,
+    pieces,
+)
 from drawwell.card import ModelCard
 from drawwell.errors import GeneratorFileError, ProviderError, RequestError
 from drawwell.fingerprint import fingerprint
@@ -76,28 +86,40 @@ class Engine:
         """The render fingerprint: what the bytes may depend on besides the digest and the address."""
         return fingerprint(self._provider, self._piece_images if self._provider == "cuda" else None)
 
-    def generate(self, seed: int, count: int | None = None, start: int = 0, *, indices: Indices | None = None) -> Batch:
+    def generate(
+        self,
+        seed: int,
+        count: int | None = None,
+        start: int = 0,
+        *,
+        indices: Indices | None = None,
+        labels: Labels | None = None,
+    ) -> Batch:
         """Draw the images of indices ``start`` to ``start + count - 1`` of ``seed``, or those of ``indices``, in their order.
 
-        Raises ``RequestError`` for a seed or an index outside [0, 2**63), a count below 1, or more than memory holds.
+        ``labels``, one for all or one for each, are the classes to draw, in place of those that belong to the addresses.
+
+        Raises ``RequestError`` for a seed or an index outside [0, 2**63), a count below 1, labels that it has not, or more than
+        memory holds.
         """
         seed, chosen = address(seed, count, start, indices)
+        given = check_labels(self._card, labels, len(chosen))
         images = allocate(len(chosen), self._card)
         alone = self._begin()
         try:
             if alone and self._is_handful(chosen):
-                images[:] = self._run(self.feeds(seed, chosen), True)
+                images[:] = self._run(self.feeds(seed, chosen, given), True)
             else:
-                self._draw_into(images, seed, chosen)
+                self._draw_into(images, seed, chosen, given)
         finally:
             self._end()
-        return Batch(images, labels_of(self._card, seed, chosen), seed, chosen, self._digest)
+        return Batch(images, labels_of(self._card, seed, chosen, given), seed, chosen, self._digest)
 
-    def feeds(self, seed: int, indices: CheckedIndices) -> Feeds:
+    def feeds(self, seed: int, indices: CheckedIndices, labels: CheckedLabels | None = None) -> Feeds:
         """The inputs of the generator at these addresses: ``z`` float32 ``[N, D]``, and ``label`` int64 ``[N]`` where it has classes."""
-        labels = labels_of(self._card, seed, indices)
+        label = labels_of(self._card, seed, indices, labels)
         z = latents(seed, indices, self._card.latent_dim, self._card.prior)
-        return {"z": z} if labels is None else {"z": z, "label": labels}
+        return {"z": z} if label is None else {"z": z, "label": label}
 
     def draw(self, feeds: Feeds) -> Images:
         """Draw up to ``piece_images`` rows of ``feeds`` in one run, on the calling thread: uint8 ``[N, H, W, C]``.
@@ -142,7 +164,7 @@ class Engine:
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self._path, self._asked, self._digest)
 
-    def _draw_into(self, images: Images, seed: int, indices: CheckedIndices) -> None:
+    def _draw_into(self, images: Images, seed: int, indices: CheckedIndices, labels: CheckedLabels | None) -> None:
         """Draw in pieces. The calling thread is one of those that draw: who waits, wakes late."""
         assert self._backend is not None, "it is not closed while a call is answered"
         size = self._backend.piece_of(len(indices))
@@ -154,8 +176,10 @@ class Engine:
                     first = todo.popleft()
                 except IndexError:
                     return
+                last = first + size
                 try:
-                    images[first : first + size] = self._run(self.feeds(seed, indices[first : first + size]), False)
+                    feeds = self.feeds(seed, indices[first:last], labels_at(labels, first, last))
+                    images[first:last] = self._run(feeds, False)
                 except BaseException:
                     todo.clear()  # nothing of this call is worth drawing any more
                     raise

@@ -4,13 +4,14 @@ import hashlib
 import math
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from drawwell.archives import Archive, Tar, Zip
+from drawwell.archives import Archive, File, Tar, Zip
 from drawwell.batch import Batch, Generator, pieces
 from drawwell.errors import DrawwellError, RequestError
 from drawwell.latents import CheckedIndices
@@ -19,7 +20,18 @@ from drawwell.pictures import contact_sheet, to_png
 from drawwell.terminal import console
 from drawwell.wire import footer, npy_header
 
-WriteForm = Callable[[Path, Generator, int, CheckedIndices], None]
+
+@dataclass(frozen=True)
+class Order:
+    """Which images to draw, and from what; of ``label``, or else each of its address's."""
+
+    well: Generator
+    seed: int
+    indices: CheckedIndices
+    label: int | None = None
+
+
+WriteForm = Callable[[Path, Order], None]
 
 _PIECE_IMAGES = 1024
 """Drawn between two steps of the progress bar."""
@@ -27,7 +39,7 @@ _MAX_SHEET_IMAGES = 4096
 """64 by 64: nobody looks at more at once."""
 
 
-def write(out: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
+def write(out: Path, order: Order) -> None:
     """Draw the images into ``out``, in the form that its suffix names, else into a folder.
 
     A file appears under its name when it is whole. Raises ``RequestError`` for a form that there is not or that does not
@@ -38,71 +50,73 @@ def write(out: Path, well: Generator, seed: int, indices: CheckedIndices) -> Non
         raise RequestError(
             f"{out}: images are written as .npy, .tar or .zip, as a .png contact sheet, or into a folder, not as {kind}"
         )
-    if kind == ".png" and len(indices) > _MAX_SHEET_IMAGES:
+    if kind == ".png" and len(order.indices) > _MAX_SHEET_IMAGES:
         raise RequestError(
-            f"a contact sheet holds at most {_MAX_SHEET_IMAGES:,} images, not {len(indices):,}: write .npy, .tar or a folder"
+            f"a contact sheet holds at most {_MAX_SHEET_IMAGES:,} images, not {len(order.indices):,}: write .npy, .tar or a folder"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     if kind in _FORMS and not out.is_dir():
-        _write_file(out, _FORMS[kind], well, seed, indices)
+        _write_file(out, _FORMS[kind], order)
     else:
-        _write_folder(out, well, seed, indices)
+        _write_folder(out, order)
 
 
-def _write_file(out: Path, form: WriteForm, well: Generator, seed: int, indices: CheckedIndices) -> None:
+def _write_file(out: Path, form: WriteForm, order: Order) -> None:
     temporary = out.with_name(f".{out.name}.writing")
     try:
-        form(temporary, well, seed, indices)
+        form(temporary, order)
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _write_sheet(file: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
-    images = np.concatenate([batch.images for batch in _drawn(well, seed, indices)])
+def _write_sheet(file: Path, order: Order) -> None:
+    images = np.concatenate([batch.images for batch in _drawn(order)])
     file.write_bytes(to_png(contact_sheet(images)))
 
 
-def _write_npy(file: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
+def _write_npy(file: Path, order: Order) -> None:
     """In bounded memory, however many."""
-    needed, free = len(indices) * math.prod(well.card.image_shape), shutil.disk_usage(file.parent).free
+    needed, free = len(order.indices) * math.prod(order.well.card.image_shape), shutil.disk_usage(file.parent).free
     if needed > free:
         raise DrawwellError(f"{file.parent}: {needed / 2**30:,.1f} GiB are needed, {free / 2**30:,.1f} GiB are free")
     with file.open("wb") as stream:
-        stream.write(npy_header((len(indices), *well.card.image_shape)))
+        stream.write(npy_header((len(order.indices), *order.well.card.image_shape)))
         pixels_sha256 = hashlib.sha256()
-        for batch in _drawn(well, seed, indices):
+        for batch in _drawn(order):
             pixels = batch.images.tobytes()
             pixels_sha256.update(pixels)
             stream.write(pixels)
         stream.write(footer(pixels_sha256.digest()))
 
 
-def _write_archive(
-    form: Callable[[], Archive], file: Path, well: Generator, seed: int, indices: CheckedIndices
-) -> None:
+def _write_archive(form: Callable[[], Archive], file: Path, order: Order) -> None:
     """In bounded memory, however many."""
     archive = form()
     with file.open("wb") as stream:
-        for batch in _drawn(well, seed, indices):
-            stream.write(archive.append(archive.chunk(files_of(seed, batch.indices, batch.images, batch.labels))))
-        stream.writelines(archive.end(facts_of(well.digest, seed, indices)))
+        for batch in _drawn(order):
+            stream.write(archive.append(archive.chunk(_files(order, batch))))
+        stream.writelines(archive.end(facts_of(order.well.digest, order.seed, order.indices, order.label)))
 
 
-def _write_folder(folder: Path, well: Generator, seed: int, indices: CheckedIndices) -> None:
+def _write_folder(folder: Path, order: Order) -> None:
     folder.mkdir(exist_ok=True)
-    for batch in _drawn(well, seed, indices):
-        for name, content in files_of(seed, batch.indices, batch.images, batch.labels):
+    for batch in _drawn(order):
+        for name, content in _files(order, batch):
             (folder / name).write_bytes(content)
 
 
-def _drawn(well: Generator, seed: int, indices: CheckedIndices) -> Iterator[Batch]:
+def _files(order: Order, batch: Batch) -> list[File]:
+    return files_of(order.seed, batch.indices, batch.images, batch.labels, order.label is not None)
+
+
+def _drawn(order: Order) -> Iterator[Batch]:
     columns = (TextColumn("drawing"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
     screen = console()
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        task = progress.add_task("draw", total=len(indices))
-        for piece in pieces(indices, _PIECE_IMAGES):
-            batch = well.generate(seed, indices=piece)
+        task = progress.add_task("draw", total=len(order.indices))
+        for piece in pieces(order.indices, _PIECE_IMAGES):
+            batch = order.well.generate(order.seed, indices=piece, labels=order.label)
             yield batch
             progress.advance(task, len(batch))
 

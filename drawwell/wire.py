@@ -13,6 +13,7 @@ import os
 import numpy as np
 import numpy.typing as npt
 
+from drawwell.batch import CheckedLabels
 from drawwell.errors import RequestError
 from drawwell.latents import CheckedIndices
 
@@ -27,8 +28,12 @@ INDICES = "X-Drawwell-Indices"
 COUNT = "X-Drawwell-Count"
 TRUNCATION = "X-Drawwell-Truncation"
 LATENTS = "X-Drawwell-Latents"
+LABELS = "X-Drawwell-Labels"
 PROVIDER = "X-Drawwell-Provider"
 FINGERPRINT = "X-Drawwell-Fingerprint"
+
+ABOUT = (SEED, START, INDICES, COUNT, LABELS, TRUNCATION, LATENTS)
+"""Those that say which images a reply holds."""
 
 
 def authorization() -> dict[str, str]:
@@ -76,10 +81,19 @@ def parse_npy(body: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     return np.frombuffer(pixels, np.uint8).reshape(shape)
 
 
-def about(seed: int, indices: CheckedIndices) -> dict[str, str]:
+def about(seed: int, indices: CheckedIndices, labels: CheckedLabels | None = None) -> dict[str, str]:
     """The headers that say which images a reply holds; the client compares them with what it asked for."""
-    if isinstance(indices, range):
-        which = {START: str(indices.start)}
-    else:
-        which = {INDICES: hashlib.sha256(indices.astype("<i8").tobytes()).hexdigest()}
-    return {SEED: str(seed), COUNT: str(len(indices)), **which}
+    which = {START: str(indices.start)} if isinstance(indices, range) else {INDICES: sha256(indices)}
+    return {SEED: str(seed), COUNT: str(len(indices)), **which, **about_labels(labels)}
+
+
+def about_labels(labels: CheckedLabels | None) -> dict[str, str]:
+    """The header that says which labels were asked for; none for those of the addresses."""
+    if labels is None:
+        return {}
+    return {LABELS: sha256(labels) if isinstance(labels, np.ndarray) else str(labels)}
+
+
+def sha256(numbers: npt.NDArray[np.int64]) -> str:
+    """Of indices or labels, as little-endian int64."""
+    return hashlib.sha256(numbers.astype("<i8").tobytes()).hexdigest()

@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from drawwell.card import KnownAnswers, ModelCard, Parity, Training
 from drawwell.generator_file import seal
+from drawwell.latents import labels
 
 SHAPE = (2, 3, 1)
 DIM = 4
@@ -63,6 +64,13 @@ def labelled_model() -> onnx.ModelProto:
     ]
     label = helper.make_tensor_value_info("label", TensorProto.INT64, ["N"])
     return _model(nodes, [ones, axes, shape, zero], [label])
+
+
+def write_labelled(path: Path, *class_names: str) -> Path:
+    """Seal ``labelled_model`` with a card of these classes."""
+    label = labels(0, [0], len(class_names), DIM)[0]
+    answers = KnownAnswers.of(0, (0,), np.full((1, *SHAPE), label, np.uint8), 0)
+    return write(path, labelled_model(), card(class_names=class_names, known_answers=answers))
 
 
 def write(path: Path, model: onnx.ModelProto, of: ModelCard | None = None) -> Path:

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from drawwell import wire
 from drawwell.backends import Feeds
+from drawwell.batch import CheckedLabels, labels_at, labels_of
+from drawwell.card import ModelCard
 from drawwell.engine import Engine
 from drawwell.latents import CheckedIndices
 from drawwell.naming import facts_of
@@ -25,6 +27,10 @@ class Drawing(Protocol):
         """The generator's inputs for the images at positions ``first`` to ``last - 1``."""
         ...
 
+    def labels_of(self, card: ModelCard, first: int, last: int) -> npt.NDArray[np.int64] | None:
+        """The labels int64 of the same images; None for a generator without classes."""
+        ...
+
     def about(self) -> dict[str, str]:
         """The headers that say which images these are."""
         ...
@@ -32,43 +38,57 @@ class Drawing(Protocol):
 
 @dataclass(frozen=True)
 class Addressed:
-    """The images of ``indices`` of ``seed``, their latents times ``truncation``."""
+    """The images of ``indices`` of ``seed``, their latents times ``truncation``; ``labels`` in place of those of the addresses."""
 
     seed: int
     indices: CheckedIndices
     truncation: float = 1.0
+    labels: CheckedLabels | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def feeds(self, engine: Engine, first: int, last: int) -> Feeds:
-        feeds = engine.feeds(self.seed, self.indices[first:last])
+        feeds = engine.feeds(self.seed, self.indices[first:last], labels_at(self.labels, first, last))
         return feeds | {"z": feeds["z"] * np.float32(self.truncation)}
 
+    def labels_of(self, card: ModelCard, first: int, last: int) -> npt.NDArray[np.int64] | None:
+        return labels_of(card, self.seed, self.indices[first:last], labels_at(self.labels, first, last))
+
     def about(self) -> dict[str, str]:
-        return wire.about(self.seed, self.indices) | _about_truncation(self.truncation)
+        return wire.about(self.seed, self.indices, self.labels) | _about_truncation(self.truncation)
 
     def facts(self, engine: Engine) -> dict[str, object]:
         """What the record of an archive says of these images."""
-        return facts_of(engine.digest, self.seed, self.indices)
+        return facts_of(engine.digest, self.seed, self.indices, self.labels)
 
 
 @dataclass(frozen=True)
 class Given:
-    """The images of latents, float32 ``[N, D]``, that were sent in or lie between two addresses; times ``truncation``."""
+    """The images of latents, float32 ``[N, D]``, that were sent in or lie between two addresses; times ``truncation``.
+
+    A generator with classes needs ``labels``: there is no address to take them from.
+    """
 
     z: npt.NDArray[np.float32]
     truncation: float = 1.0
+    labels: CheckedLabels | None = None
 
     def __len__(self) -> int:
         return len(self.z)
 
-    def feeds(self, engine: Engine, first: int, last: int) -> Feeds:  # noqa: ARG002 - it knows its latents
-        return {"z": self.z[first:last] * np.float32(self.truncation)}
+    def feeds(self, engine: Engine, first: int, last: int) -> Feeds:
+        z, labels = self.z[first:last] * np.float32(self.truncation), self.labels_of(engine.card, first, last)
+        return {"z": z} if labels is None else {"z": z, "label": labels}
+
+    def labels_of(self, card: ModelCard, first: int, last: int) -> npt.NDArray[np.int64] | None:  # noqa: ARG002 - they were checked
+        labels = labels_at(self.labels, first, last)
+        return None if labels is None else np.full(last - first, labels, np.int64)
 
     def about(self) -> dict[str, str]:
         latents = hashlib.sha256(self.z.astype("<f4").tobytes()).hexdigest()
-        return {wire.COUNT: str(len(self.z)), wire.LATENTS: latents} | _about_truncation(self.truncation)
+        about = {wire.COUNT: str(len(self.z)), wire.LATENTS: latents} | wire.about_labels(self.labels)
+        return about | _about_truncation(self.truncation)
 
 
 def _about_truncation(truncation: float) -> dict[str, str]:

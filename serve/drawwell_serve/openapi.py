@@ -34,6 +34,7 @@ _HEADERS = {
     wire.INDICES: "Where the request named indices: the SHA-256 of these as little-endian int64.",
     wire.LATENTS: "Where the images have no address: the SHA-256 of their latents as little-endian float32, before truncation.",
     wire.TRUNCATION: "What the latents were multiplied with, where it is not 1.",
+    wire.LABELS: "Where the request named labels: the one of all, or the SHA-256 of these as little-endian int64.",
     wire.COUNT: "How many images.",
     wire.PROVIDER: "The execution provider: cuda or cpu.",
     wire.FINGERPRINT: "What the bytes may depend on besides digest and address.",
@@ -150,7 +151,11 @@ def _image_schema(media_type: str) -> dict[str, Any]:
     image = {
         "type": "object",
         "required": ["index", "png"],
-        "properties": {"index": {"type": "integer"}, "png": {"type": "string", "contentEncoding": "base64"}},
+        "properties": {
+            "index": {"type": "integer"},
+            "label": {"type": "integer", "description": "Of a generator with classes."},
+            "png": {"type": "string", "contentEncoding": "base64"},
+        },
     }
     properties = {
         "digest": {"type": "string"},

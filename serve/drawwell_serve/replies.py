@@ -17,7 +17,6 @@ from starlette.types import Receive, Scope, Send
 
 from drawwell import wire
 from drawwell.archives import Archive, Chunk, Tar, Zip
-from drawwell.batch import labels_of
 from drawwell.naming import files_of
 from drawwell.pictures import Images, contact_sheet, to_png, to_pngs
 
@@ -104,12 +103,16 @@ class ImagesReply(Response):
 
 
 def _json(well: Well, drawing: Drawing, images: Images) -> bytes:
-    """The images as base64 PNGs with their addresses."""
-    pngs = [base64.b64encode(png).decode() for png in to_pngs(images)]
+    """The images as base64 PNGs with their addresses and labels."""
     seed, indices = (
-        ({"seed": drawing.seed}, drawing.indices) if isinstance(drawing, Addressed) else ({}, range(len(pngs)))
+        ({"seed": drawing.seed}, drawing.indices) if isinstance(drawing, Addressed) else ({}, range(len(images)))
     )
-    listed = [{"index": int(index), "png": png} for index, png in zip(indices, pngs, strict=True)]
+    labels = drawing.labels_of(well.engine.card, 0, len(images))
+    named = [{}] * len(images) if labels is None else [{"label": label} for label in labels.tolist()]
+    listed = [
+        {"index": int(index), **label, "png": base64.b64encode(png).decode()}
+        for index, label, png in zip(indices, named, to_pngs(images), strict=True)
+    ]
     return msgspec.json.encode({"digest": well.engine.digest, **seed, "count": len(listed), "images": listed})
 
 
@@ -149,8 +152,11 @@ def _archive(kind: type[Archive]) -> Form:
 
     def encoded(well: Well, drawing: Drawing, images: Images, first: int) -> Chunk:
         assert isinstance(drawing, Addressed), "it was checked"
-        indices = drawing.indices[first : first + len(images)]
-        return kind.chunk(files_of(drawing.seed, indices, images, labels_of(well.engine.card, drawing.seed, indices)))
+        last = first + len(images)
+        labels = drawing.labels_of(well.engine.card, first, last)
+        return kind.chunk(
+            files_of(drawing.seed, drawing.indices[first:last], images, labels, drawing.labels is not None)
+        )
 
     def whole(well: Well, drawing: Drawing, images: Images) -> bytes:
         assert isinstance(drawing, Addressed), "it was checked"

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 
-from drawwell.batch import address
+from drawwell.batch import CheckedLabels, address, check_labels
 from drawwell.card import ModelCard
 from drawwell.errors import RequestError
 from drawwell.latents import interpolate, latents, random_seed
@@ -64,6 +64,13 @@ class GenerateRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         ]
         | UnsetType
     ) = UNSET
+    labels: (
+        Annotated[
+            _Integer63 | Annotated[list[_Integer63], Meta(min_length=1, max_length=MAX_INDICES)],
+            Meta(description="One label for all images, or one for each; by default those of their addresses."),
+        ]
+        | UnsetType
+    ) = UNSET
     truncation: (
         Annotated[float, Meta(gt=0, le=1, description="Multiplies the latents: below 1, less variety; 1 by default.")]
         | UnsetType
@@ -87,24 +94,27 @@ async def read_drawing(request: Request, well: Well) -> Drawing:
     asked = _decode(await read_json(request, well))
     truncation = 1.0 if asked.truncation is UNSET else asked.truncation
     if asked.latents is UNSET and asked.interpolate is UNSET:
-        return _addressed(asked, well.settings.max_count, truncation)
-    return Given(_latents(asked, well.engine.card), truncation)
+        return _addressed(asked, well, truncation)
+    z = _latents(asked, well.engine.card)
+    return Given(z, truncation, _labels(asked, well.engine.card, len(z)))
 
 
-def _addressed(asked: GenerateRequest, max_count: int, truncation: float) -> Addressed:
+def _addressed(asked: GenerateRequest, well: Well, truncation: float) -> Addressed:
     if asked.indices is not UNSET and (asked.count is not UNSET or asked.start is not UNSET):
         raise _wrong("give start and count, or indices, not both", "indices")
-    count = _count(asked)
+    count, max_count = _count(asked), well.settings.max_count
     if count > max_count:
         raise _wrong(
             f"{count:,} images were asked for, at most {max_count:,} come in one reply: ask for the rest in another",
             "count" if asked.indices is UNSET else "indices",
         )
     seed = random_seed() if asked.seed is UNSET else asked.seed
+    labels = _labels(asked, well.engine.card, count)
     try:
         if asked.indices is UNSET:
-            return Addressed(*address(seed, count, 0 if asked.start is UNSET else asked.start, None), truncation)
-        return Addressed(*address(seed, None, 0, np.array(asked.indices)), truncation)
+            start = 0 if asked.start is UNSET else asked.start
+            return Addressed(*address(seed, count, start, None), truncation, labels)
+        return Addressed(*address(seed, None, 0, np.array(asked.indices)), truncation, labels)
     except RequestError as error:  # what is left is a range that runs past the last index
         raise _wrong(str(error), "start") from None
 
@@ -114,8 +124,8 @@ def _latents(asked: GenerateRequest, card: ModelCard) -> npt.NDArray[np.float32]
     given = "interpolate" if asked.latents is UNSET else "latents"
     if any(value is not UNSET for value in (asked.seed, asked.count, asked.start, asked.indices)):
         raise _wrong(f"{given} takes the place of seed, count, start and indices: give one or the other", given)
-    if card.class_names:
-        raise _wrong("this generator has classes, which come with an address: draw by seed", given)
+    if card.class_names and asked.labels is UNSET:
+        raise _wrong("this generator has classes, and without an address there is no label: give labels too", "labels")
     if asked.interpolate is UNSET:
         return _given_latents(asked.latents, card.latent_dim)
     if asked.latents is not UNSET:
@@ -135,6 +145,15 @@ def _given_latents(rows: list[list[float]] | UnsetType, dim: int) -> npt.NDArray
     if not np.isfinite(z).all():
         raise _wrong("every number must be finite, also as float32", "latents")
     return z
+
+
+def _labels(asked: GenerateRequest, card: ModelCard, count: int) -> CheckedLabels | None:
+    if asked.labels is UNSET:
+        return None
+    try:
+        return check_labels(card, asked.labels if isinstance(asked.labels, int) else np.array(asked.labels), count)
+    except RequestError as error:
+        raise _wrong(str(error), "labels") from None
 
 
 def _wrong(message: str, field: str) -> ApiError:

@@ -36,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
     server: "Scripted"
 
     def do_GET(self) -> None:
-        self.reply(200, msgspec.json.encode({"digest": DIGEST, "card": CARD, "max_count": 1_000_000}))
+        self.reply(200, msgspec.json.encode({"digest": DIGEST, "card": self.server.card, "max_count": 1_000_000}))
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -64,6 +64,7 @@ class Scripted(ThreadingHTTPServer):
     def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.script: list[Reply] = [right]
+        self.card = CARD
         self.asked: list[tuple[float, dict[str, Any]]] = []
 
     @property
@@ -111,7 +112,8 @@ def headers_of(asked: dict[str, Any], digest: str = DIGEST) -> dict[str, str]:
     indices = (
         np.array(asked["indices"]) if "indices" in asked else range(asked["start"], asked["start"] + asked["count"])
     )
-    return {wire.DIGEST: digest} | wire.about(asked["seed"], indices)
+    labels = np.array(asked["labels"]) if isinstance(asked.get("labels"), list) else asked.get("labels")
+    return {wire.DIGEST: digest} | wire.about(asked["seed"], indices, labels)
 
 
 def of_another(**changes: int) -> Reply:
@@ -215,7 +217,7 @@ def test_what_passes_is_retried_and_never_returned(server: Scripted, connect: Co
         (cut_off, UnreachableError, "127.0.0.1"),
         (flipped, ResponseError, "do not have the checksum"),
         (short, ResponseError, r"asked for was uint8 \[3, 2, 3, 1\]"),
-        (html, ResponseError, "another address"),
+        (html, ResponseError, "other images"),
     ],
 )
 def test_what_does_not_pass_is_reported(
@@ -252,6 +254,26 @@ def test_other_indices_than_asked_for_are_noticed(server: Scripted, connect: Con
     server.script = [lambda handler, asked: right(handler, asked | {"indices": [3, 2, 1]}), right]
     assert client.generate(7, indices=[1, 2, 3]).images[:, 0, 0, 0].tolist() == [1, 2, 3]
     assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("asked_for", [None, 1, [0, 1, 2]])
+@pytest.mark.parametrize("came", [None, 2, [0, 1, 1]])
+def test_other_labels_than_asked_for_are_noticed(server: Scripted, connect: Connect, asked_for: Any, came: Any) -> None:
+    server.card = graphs.card(class_names=("a", "b", "c"))
+    client = connect()
+    server.script = [lambda handler, asked: right(handler, asked | {"labels": came}), right]
+    assert client.generate(7, 3, labels=asked_for).images[:, 0, 0, 0].tolist() == [0, 1, 2]
+    assert len(server.asked) == (1 if came == asked_for else 2)
+
+
+def test_the_labels_of_a_large_count_are_asked_for_in_its_pieces(server: Scripted, connect: Connect) -> None:
+    server.card = graphs.card(class_names=("a", "b", "c"))
+    labels = [index % 3 for index in range(REQUEST_IMAGES + 2)]
+    client = connect()
+    client.generate(7, REQUEST_IMAGES + 2, labels=labels)
+    client.generate(7, REQUEST_IMAGES + 2, labels=2)
+    pieces = [labels[:REQUEST_IMAGES], labels[REQUEST_IMAGES:], 2, 2]
+    assert [asked["labels"] for _, asked in server.asked] == pieces
 
 
 @pytest.mark.parametrize("value", ["2", lambda: formatdate(time.time() + 3, usegmt=True)])

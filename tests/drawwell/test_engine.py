@@ -19,6 +19,7 @@ from drawwell.backends import CpuBackend
 from drawwell.cores import cores
 from drawwell.engine import Engine
 from drawwell.errors import GeneratorFileError, ProviderError, RequestError
+from drawwell.latents import labels
 from tests import graphs
 
 
@@ -239,13 +240,8 @@ def test_a_graph_that_onnx_runtime_cannot_load_is_one_sentence(tmp_path: Path) -
 
 
 def test_labels_come_from_the_address(tmp_path: Path) -> None:
-    from drawwell.card import KnownAnswers
-    from drawwell.latents import labels
-
     wanted = labels(5, range(100), 3, graphs.DIM)
-    answers = np.full((1, *graphs.SHAPE), labels(0, [0], 3, graphs.DIM)[0], np.uint8)
-    card = graphs.card(class_names=("a", "b", "c"), known_answers=KnownAnswers.of(0, (0,), answers, 0))
-    batch = Engine(graphs.write(tmp_path / "labelled.onnx", graphs.labelled_model(), card)).generate(5, 100)
+    batch = Engine(graphs.write_labelled(tmp_path / "labelled.onnx", "a", "b", "c")).generate(5, 100)
     assert batch.labels is not None
     assert batch.labels.tolist() == wanted.tolist()
     assert (batch.images == wanted[:, None, None, None]).all()

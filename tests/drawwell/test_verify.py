@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drawwell.archives import Tar, Zip
+from drawwell.archives import File, Tar, Zip
+from drawwell.batch import CheckedLabels
 from drawwell.latents import CheckedIndices
 from drawwell.naming import facts_of, files_of
 from drawwell.verify import Report, verify
@@ -76,6 +77,35 @@ def test_chosen_indices_are_whole_too(tmp_path: Path, form: type[Tar] | type[Zip
     cut = verified(tmp_path, content[: lengths[1]])
     assert (cut.state, cut.images) == ("cut", 2)
     assert cut.sentence == "cut off after 2 whole images; ask for those that come after index 99"
+
+
+@pytest.mark.parametrize("form", FORMS.values())
+@pytest.mark.parametrize(
+    ("labels", "words"), [(2, " with label 2"), (np.array([2, 0, 2]), " with chosen labels"), (None, "")]
+)
+def test_chosen_labels_are_told_and_checked(
+    tmp_path: Path, form: type[Tar] | type[Zip], labels: CheckedLabels | None, words: str
+) -> None:
+    def archive(facts: dict[str, object], *parts: list[File]) -> bytes:
+        made = form()
+        return b"".join([*(made.append(made.chunk(part)) for part in parts), *made.end(facts)])
+
+    each = np.full(3, 0 if labels is None else labels)
+    files = files_of(7, range(5, 8), IMAGES[:3], each, chosen=labels is not None)
+    facts = facts_of(DIGEST, 7, range(5, 8), labels)
+    whole = archive(facts, files)
+    assert (
+        verified(tmp_path, whole).sentence == f"whole: 3 images of seed 7 from index 5{words}, generator {DIGEST[:12]}"
+    )
+    cut = verified(tmp_path, whole[: len(form.chunk(files[:4]).data)])
+    assert cut.sentence.startswith("cut off after 2 whole images; ask for the rest from index 7 on")
+    assert words in cut.sentence
+    unsaid = {name: fact for name, fact in facts.items() if not name.startswith("label")}
+    for other in ({"label": 0}, {"label": None}, {"labels_sha256": "0" * 64}, {}):
+        if unsaid | other != facts:
+            assert verified(tmp_path, archive(unsaid | other, files)).state == "damaged"
+    mixed = files_of(7, range(8, 9), IMAGES[:1], each[:1], chosen=labels is None)
+    assert verified(tmp_path, archive(facts | {"count": 4}, files, mixed)).state == "damaged"
 
 
 @pytest.mark.parametrize("kind", WHOLE)

@@ -17,8 +17,6 @@ import webdataset
 from PIL import Image
 
 import drawwell
-from drawwell.card import KnownAnswers
-from drawwell.latents import labels
 from tests import graphs
 from tests.conftest import ROOT, Server, StartServer
 
@@ -87,10 +85,7 @@ def test_a_million_shards_cost_nothing_until_they_are_read(server: Server, tiny_
 
 
 def test_labels_come_along(start_server: StartServer, tmp_path: Path) -> None:
-    label = int(labels(0, range(1), 3, graphs.DIM)[0])
-    answers = KnownAnswers.of(0, (0,), np.full((1, *graphs.SHAPE), label, np.uint8), 0)
-    card = graphs.card(class_names=("a", "b", "c"), known_answers=answers)
-    path = graphs.write(tmp_path / "labelled.onnx", graphs.labelled_model(), card)
+    path = graphs.write_labelled(tmp_path / "labelled.onnx", "a", "b", "c")
     server = start_server(path)
     urls = shards_of(server.url, httpx.get(f"{server.url}/model").json()["digest"]) + "/{0-9,10-19}.tar"
     check(list(webdataset.WebDataset(urls, shardshuffle=False)), path, list(range(20)))
