@@ -11,6 +11,13 @@ from drawwell.errors import DrawwellError, StoppedError
 
 _COMMANDS = {
     "train": ("drawwell_train.main", "TrainConfig", "main", "images -> a run folder with checkpoints", "train"),
+    "curves": (
+        "drawwell_train.curves",
+        "CurvesConfig",
+        "main",
+        "a run -> curves.png and samples.webp: what happened in it",
+        "train",
+    ),
     "export": (
         "drawwell_export.main",
         "ExportConfig",

@@ -14,6 +14,11 @@ from drawwell_train.steps import Real
 _HELD_OUT_SHARE, _MOST_HELD_OUT = 0.05, 512
 
 
+def held_out_of(images: int) -> int:
+    """How many of so many images D never learns from."""
+    return min(int(_HELD_OUT_SHARE * images), _MOST_HELD_OUT)
+
+
 class Batches:
     """The data, in batches and in an order of its own in every epoch; what is held out is in none of them.
 
@@ -29,9 +34,8 @@ class Batches:
             torch.from_numpy(data.labels).to(device) if config.conditional and data.labels is not None else None
         )
         self._config, self._processes, self._black = config, processes, lowest(recipe.sigmoid)
-        chosen = _permutation(len(self._images), config.seed, -1)
-        held_out = min(int(_HELD_OUT_SHARE * len(chosen)), _MOST_HELD_OUT)
-        self._held_out, self._rows = chosen[:held_out], chosen[held_out:].sort().values
+        self._chosen, held_out = _permutation(len(self._images), config.seed, -1), held_out_of(len(self._images))
+        self._held_out, self._rows = self._chosen[:held_out], self._chosen[held_out:].sort().values
         self._batch_size, self._position = recipe.batch_size, done * recipe.batch_size
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
@@ -44,6 +48,10 @@ class Batches:
     def held_out(self) -> Real:
         """Images that D never learns from: at most 512 or 5 %, none of fewer than 20."""
         return self._take(self._held_out)
+
+    def sample(self, count: int) -> Real:
+        """``count`` images of the data, or all, always the same ones; those that are held out come first."""
+        return self._take(self._chosen[:count])
 
     def _take(self, rows: Tensor) -> Real:
         rows = rows.to(self._images.device)

@@ -99,6 +99,10 @@ class TrainConfig:
     """Steps between two checkpoints: what a crash may cost, on two cores a minute at 28 px and five at 64."""
     keep: int = 2
     """Checkpoints that are kept: the last, and one before it in case the disk damages the last."""
+    on_collapse: Literal["stop", "warn"] = "warn"
+    """Whether training goes on when the generator draws only a few different images."""
+    tensorboard: bool = False
+    """Write every line of stats.jsonl for TensorBoard too, into the run folder. Needs `drawwell[tensorboard]`."""
     dry_run: bool = False
     """Load the data, build the networks, print what would be done, and stop."""
 

@@ -20,6 +20,8 @@ _FREE_TO_CHANGE = {
     "sample_every",
     "save_every",
     "keep",
+    "on_collapse",
+    "tensorboard",
     "dry_run",
 }
 """What a run may be continued with a new value of: none of these is part of what one step computes."""

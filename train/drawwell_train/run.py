@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import filelock
 
@@ -54,8 +55,21 @@ class Run:
             kept = (line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step)
             files.write(self._stats, "".join(kept).encode())
 
-    def append_stats(self, record: dict[str, float | int]) -> None:
-        files.append(self._stats, (json.dumps(record) + "\n").encode())
+    def append_stats(self, line: dict[str, Any]) -> None:
+        files.append(self._stats, (json.dumps(line, allow_nan=False) + "\n").encode())
+
+    def stats(self) -> list[dict[str, Any]]:
+        """The whole lines of ``stats.jsonl``, first to last. Raises ``RunError`` where it holds anything else."""
+        lines = self._stats.read_text().splitlines(keepends=True) if self._stats.exists() else []
+        try:
+            return [json.loads(line) for line in lines if line.endswith("\n")]
+        except ValueError as error:
+            raise RunError(f"{self._stats}: holds a line that training did not write ({error})") from error
+
+    def sheets(self) -> list[Path]:
+        """The sample sheets, the first step's first."""
+        pictures = (self.path / "samples").glob("step-*.png")
+        return sorted(path for path in pictures if path.stem.removeprefix("step-").isdigit())
 
     def save_sheet(self, images: Images, step: int) -> Path:
         """Write uint8 ``[N, H, W, C]`` as ``samples/step-*.png``."""

@@ -1,0 +1,43 @@
+"""What ``stats.jsonl`` holds, for TensorBoard."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from drawwell.errors import DrawwellError
+
+_GROUPS = {
+    "loss": ("loss_d", "loss_g"),
+    "outputs": ("d_real", "d_fake", "swing", "accuracy_d"),
+    "gradients": ("gradient_d", "gradient_g"),
+    "measures": ("value", "jsd", "diversity"),
+    "speed": ("images_per_second",),
+}
+
+Show = Callable[[dict[str, Any]], None]
+
+
+@contextmanager
+def board(wanted: bool, folder: Path, step: int) -> Iterator[Show]:
+    """A function that writes a line into event files in ``folder``, or nothing. What they hold past ``step`` is not shown any more.
+
+    Raises ``DrawwellError`` where the extra is not installed. The writer is tensorboardX: it needs no TensorBoard.
+    """
+    if not wanted:
+        yield lambda _: None
+        return
+    try:
+        from tensorboardX import SummaryWriter
+    except ModuleNotFoundError as error:
+        raise DrawwellError(f"--tensorboard needs {error.name}: pip install 'drawwell[tensorboard]'") from error
+    with SummaryWriter(str(folder), purge_step=step + 1) as writer:
+
+        def show(line: dict[str, Any]) -> None:
+            for group, names in _GROUPS.items():
+                for name in names:
+                    if name in line:
+                        writer.add_scalar(f"{group}/{name}", line[name], line["step"])
+            writer.flush()
+
+        yield show

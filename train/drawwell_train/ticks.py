@@ -1,0 +1,78 @@
+"""The lines of ``stats.jsonl``: of the steps since the last one, and of both networks as they are now."""
+
+import math
+import time
+from typing import Any
+
+from torch import Tensor
+
+from drawwell_train.conditions import COLLAPSE, Watch
+from drawwell_train.config import TrainConfig, images_per_step, recipe_of
+from drawwell_train.measures import Measures
+from drawwell_train.state import TrainState
+from drawwell_train.steps import Stats
+
+Line = dict[str, Any]
+"""``step``, ``images`` seen, ``images_per_second``, means of what every step gives, measures, and the names of ``conditions``."""
+
+_BEST_VALUE = -2 * math.log(2)
+"""The value function where G draws as the data is distributed."""
+
+
+class Ticks:
+    """Adds up steps, and makes a line of them."""
+
+    def __init__(self, config: TrainConfig, measures: Measures, watch: Watch, step: int) -> None:
+        self._config, self._measures, self._watch = config, measures, watch
+        self._critic = recipe_of(config).loss == "wasserstein"
+        self._begin(step)
+
+    def _begin(self, step: int) -> None:
+        self._step, self._time = step, time.perf_counter()
+        self._sums, self._squares = dict[str, Tensor](), Tensor()
+
+    def add(self, stats: Stats) -> None:
+        """Take one step's; they may still be under way on the device."""
+        square = stats["d_fake"].double() ** 2
+        self._squares = self._squares + square if self._sums else square
+        self._sums = {name: self._sums.get(name, 0) + value for name, value in stats.items()}
+
+    def line(self, state: TrainState) -> tuple[Line, list[str]]:
+        """The line of all steps since the last one, and a sentence for each condition that begins or ends."""
+        steps, seconds = state.step - self._step, time.perf_counter() - self._time
+        done = images_per_step(self._config)
+        line: Line = {
+            "step": state.step,
+            "images": state.step * done,
+            "images_per_second": round(steps * done / seconds, 1),
+            **self._means(steps),
+            **self._measures(state),
+        }
+        sentences = self._watch.look(line)
+        self._begin(state.step)
+        return line | {"conditions": list(self._watch.active)}, sentences
+
+    def _means(self, steps: int) -> dict[str, float]:
+        means = {name: float(total) / steps for name, total in self._sums.items()}
+        if not self._critic:  # of a critic, whose numbers have no scale, it would mean nothing
+            means["swing"] = math.sqrt(max(float(self._squares) / steps - means["d_fake"] ** 2, 0.0))
+        return {name: round(mean, 5) for name, mean in means.items()}
+
+    @property
+    def collapsed(self) -> bool:
+        return COLLAPSE in self._watch.active
+
+
+def in_words(line: Line) -> str:
+    """A line for people, without what it does not have: of a critic there is no share of right answers, for instance."""
+    right = f", D right {line['accuracy_d']:.0%}" if "accuracy_d" in line else ""
+    outputs = f"D(x) {line['d_real']:.2f}, D(G(z)) {line['d_fake']:.2f}{right}"
+    parts = [f"{line['images_per_second']:,.0f} images/s", outputs]
+    if "jsd" in line:
+        parts.append(f"value {line['value']:.2f} (G's best {_BEST_VALUE:.2f}), JSD at least {line['jsd']:.2f}")
+    elif "value" in line:
+        parts.append(f"value {line['value']:.3g}")
+    parts.append(f"gradients D {line['gradient_d']:.2g}, G {line['gradient_g']:.2g}")
+    if "diversity" in line:
+        parts.append(f"diversity {line['diversity']:.2f}")
+    return "; ".join(parts + line["conditions"])
