@@ -1,4 +1,5 @@
-"""A trained generator as an ONNX graph: float32 ``z`` ``[N, D]`` in, uint8 ``images`` ``[N, H, W, C]`` out."""
+"""A trained generator as an ONNX graph: float32 ``z`` ``[N, D]`` in, and int64 ``label`` ``[N]`` where it has classes, uint8
+``images`` ``[N, H, W, C]`` out."""
 
 import copy
 import logging
@@ -21,21 +22,23 @@ _OLDEST_OPSET = 13  # every runtime of the last five years reads it
 class Pixels(nn.Module):
     """Latents float32 ``[N, D]`` to pixels uint8 ``[N, H, W, C]``: a device sends back a quarter of the bytes.
 
-    The network's tanh becomes a sigmoid, ``(tanh(x) + 1) / 2 = sigmoid(2x)``, its 2 goes into the last layer's weights,
-    and one QuantizeLinear with a step of 1 / 255 scales, rounds half to even and casts. Within, numbers are of ``dtype``.
+    A head that ends in tanh becomes one that ends in a sigmoid, ``(tanh(x) + 1) / 2 = sigmoid(2x)``, whose 2 goes into
+    the last layer's weights. One QuantizeLinear with a step of 1 / 255 scales, rounds half to even and casts. Within,
+    numbers are of ``dtype``.
     """
 
     def __init__(self, generator: Generator, dtype: torch.dtype) -> None:
         super().__init__()
-        layer, activation = generator.head
-        assert isinstance(layer, nn.ConvTranspose2d) and isinstance(activation, nn.Tanh), "the head of every generator"
-        for parameter in layer.parameters():
-            parameter.mul_(2)
+        last_layer, activation = generator.head
+        assert isinstance(activation, nn.Tanh | nn.Sigmoid), "the head of every generator"
+        if isinstance(activation, nn.Tanh):
+            for parameter in last_layer.parameters():
+                parameter.mul_(2)
         generator.head[1] = nn.Identity()
         self.network, self.dtype = generator.to(dtype), dtype
 
-    def forward(self, z: Tensor) -> Tensor:
-        levels = torch.sigmoid(self.network(z.to(self.dtype)).float())  # [N, C, H, W] in [0, 1]
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        levels = torch.sigmoid(self.network(z.to(self.dtype), label).float())  # [N, C, H, W] in [0, 1]
         step, zero = levels.new_tensor(1 / 255), torch.zeros((), dtype=torch.uint8)
         pixels = torch.onnx.ops.symbolic(
             "QuantizeLinear", (levels, step, zero), dtype=torch.uint8, shape=levels.shape, version=13
@@ -51,27 +54,32 @@ def export(
     for rewrite in rewrites:
         network = rewrite(network)
     assert isinstance(network, Generator), "a rewrite changes what is within"
-    model = trace(Pixels(network, dtype).eval(), latent_dim)
+    model = trace(Pixels(network, dtype).eval(), latent_dim, generator.embedding is not None)
     _strip(model)
     model = _lowest_opset(model)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def trace(module: nn.Module, latent_dim: int) -> onnx.ModelProto:
-    """The graph of ``module`` as torch exports it, with ``z`` ``[N, latent_dim]`` in and ``images`` out, N being free."""
+def trace(module: nn.Module, latent_dim: int, takes_label: bool = False) -> onnx.ModelProto:
+    """The graph of ``module`` as torch exports it, with ``z`` ``[N, latent_dim]``, and if it takes one ``label`` ``[N]``, in and
+    ``images`` out, N being free.
+    """
+    names = ["z", "label"] if takes_label else ["z"]
+    arguments = torch.zeros(2, latent_dim), torch.zeros(2, dtype=torch.int64)
+    free = {0: torch.export.Dim("N")}, {0: torch.export.Dim.AUTO}  # N too: torch warns where both are named
     # it warns of a missing torchvision, which has no part in this
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # from within torch's own exporter
         program = torch.onnx.export(
             module,
-            (torch.zeros(2, latent_dim),),
+            arguments[: len(names)],
             dynamo=True,
             verbose=False,
-            input_names=["z"],
+            input_names=names,
             output_names=["images"],
-            dynamic_shapes=({0: torch.export.Dim("N")},),
+            dynamic_shapes=free[: len(names)],
         )
     assert program is not None, "the dynamo exporter returns its program"
     return program.model_proto

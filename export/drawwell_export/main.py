@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import onnx
 import tyro
 
 from drawwell import terminal
@@ -14,9 +15,9 @@ from drawwell.errors import DrawwellError
 from drawwell.generator_file import seal
 from drawwell_export import graph, parity
 from drawwell_export.quantise import CALIBRATION_IMAGES, calibrate, quantise
-from drawwell_export.targets import RECIPES
+from drawwell_export.targets import RECIPES, Recipe
 from drawwell_train.checkpoint import Checkpoint, find
-from drawwell_train.config import images_per_step, recipe_of
+from drawwell_train.config import TrainConfig, images_per_step, recipe_of
 from drawwell_train.identity import digest
 from drawwell_train.state import load_averaged, load_discriminator
 
@@ -50,6 +51,8 @@ def main(config: ExportConfig) -> None:
     if (recipe := RECIPES[config.target]).int8:
         console.print(f"calibrating, and comparing {recipe.addresses:,} images with torch's: half a minute")
     engine = export(checkpoint, out, config.target)
+    if recipe.int8 and engine.card.parity.feature_distance is None:
+        console.print("this generator has no layer for 8-bit integers: the file is in float, as that of target cpu")
     console.print(
         f"{out}: {out.stat().st_size / 2**20:.1f} MiB, step {checkpoint.step:,}, digest {engine.digest}\n"
         f"{engine.card.parity.in_words()}\n"
@@ -60,21 +63,18 @@ def main(config: ExportConfig) -> None:
 def export(checkpoint: Checkpoint, out: Path, target: Target = "cpu") -> Engine:
     """Write the generator file and return it opened. A file that fails parity is not written, and nothing else is left."""
     config, recipe = checkpoint.config, RECIPES[target]
-    prior = recipe_of(config).prior
     generator = load_averaged(config, checkpoint.tensors)
+    discriminator = load_discriminator(config, checkpoint.tensors)
     model = graph.export(generator, config.latent_dim, recipe.rewrites, recipe.dtype)
     known: tuple[int, ...] = parity.KNOWN_INDICES
-    if recipe.int8:  # calibrated on addresses that parity does not look at
-        first = recipe.addresses
-        calibration = calibrate(model, parity.prior_sample(CALIBRATION_IMAGES, config.latent_dim, prior, first))
-        model = quantise(model, calibration)
-        known += tuple(first + place for place in calibration.brightest(_BRIGHTEST))
-    discriminator = load_discriminator(config, checkpoint.tensors)
-    z = parity.prior_sample(recipe.addresses, config.latent_dim, prior)
+    if recipe.int8:
+        model, recipe, more = _in_integers(model, config, recipe)
+        known += more
+    inputs = parity.feeds(config, range(recipe.addresses))
     assert config.size is not None and config.channels is not None, "a checkpoint's configuration is resolved"
     card = ModelCard(
         name=config.name,
-        prior=prior,
+        prior=recipe_of(config).prior,
         latent_dim=config.latent_dim,
         height=config.size,
         width=config.size,
@@ -87,10 +87,23 @@ def export(checkpoint: Checkpoint, out: Path, target: Target = "cpu") -> Engine:
             steps=checkpoint.step,
             config_sha256=digest(config),
         ),
-        parity=parity.measure(generator, discriminator, model, recipe, z),
-        known_answers=parity.known_answers(generator, model, recipe, config.latent_dim, prior, known),
+        parity=parity.measure(generator, discriminator, model, recipe, inputs, config.pack),
+        known_answers=parity.known_answers(generator, model, recipe, config, known),
+        class_names=config.class_names,
     )
     return _write(seal(model, card), out)
+
+
+def _in_integers(
+    model: onnx.ModelProto, config: TrainConfig, recipe: Recipe
+) -> tuple[onnx.ModelProto, Recipe, tuple[int, ...]]:
+    """The quantised graph, what its pixels are held to, and the addresses at which an overflow would show first."""
+    first = recipe.addresses  # parity does not look at those from here on
+    calibration = calibrate(model, parity.feeds(config, range(first, first + CALIBRATION_IMAGES)))
+    if not calibration.ranges:
+        return model, RECIPES["cpu"], ()  # what stays in float is as near as float is
+    brightest = tuple(first + place for place in calibration.brightest(_BRIGHTEST))
+    return quantise(model, calibration), recipe, brightest
 
 
 def _write(content: bytes, out: Path) -> Engine:

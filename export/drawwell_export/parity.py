@@ -8,14 +8,16 @@ import onnx
 import onnxruntime
 import torch
 
+from drawwell.backends import Feeds
 from drawwell.card import FeatureDistance, KnownAnswers, Parity
 from drawwell.cores import cores
 from drawwell.errors import DrawwellError
-from drawwell.latents import Prior, latents
+from drawwell.latents import Indices, labels, latents
 from drawwell.session import session_options
 from drawwell_export.targets import Recipe
+from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.frechet import frechet_distance
-from drawwell_train.networks import Discriminator, Generator, to_images, to_pixels
+from drawwell_train.networks import Discriminator, Generator, packed, to_images, to_pixels
 
 BATCH_SIZES = (1, 7, 64)
 INT8_MAY_DIFFER = 3 / 16
@@ -25,24 +27,45 @@ byte, which then goes through all layers: seen in up to 4 % of the images, and o
 _SEED = 0
 KNOWN_INDICES = (0, 1, 2, 2**63 - 1)
 
-Latents = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
-Draw = Callable[[Latents], Pixels]
+Draw = Callable[[Feeds], Pixels]
 
 
 class ParityError(DrawwellError):
     """The exported graph does not draw torch's pixels."""
 
 
+def feeds(config: TrainConfig, indices: Indices) -> Feeds:
+    """The inputs of a run's generator at addresses, as the engine makes them: ``z`` float32 ``[N, D]``, and ``label`` int64
+    ``[N]`` where it has classes.
+    """
+    dim, prior, classes = config.latent_dim, recipe_of(config).prior, len(config.class_names)
+    z = latents(_SEED, indices, dim, prior)
+    return {"z": z} | ({"label": labels(_SEED, indices, classes, dim, prior)} if classes else {})
+
+
+def rows(inputs: Feeds, first: int, count: int) -> Feeds:
+    """``count`` rows of every input, or as many as there are, from ``first`` on."""
+    return {name: values[first : first + count] for name, values in inputs.items()}
+
+
 def measure(
-    generator: Generator, discriminator: Discriminator, model: onnx.ModelProto, recipe: Recipe, z: Latents
+    generator: Generator,
+    discriminator: Discriminator,
+    model: onnx.ModelProto,
+    recipe: Recipe,
+    inputs: Feeds,
+    pack: int = 1,
 ) -> Parity:
-    """Compare the images of latents ``z`` at every batch size. Raises ``ParityError`` beyond what the recipe allows."""
-    expected, draw = by_torch(generator)(z), by_runtime(model)
+    """Compare the images of ``inputs`` at every batch size. Raises ``ParityError`` beyond what the recipe allows.
+
+    The discriminator looks at ``pack`` images together.
+    """
+    expected, draw = by_torch(generator)(inputs), by_runtime(model)
     counts = np.zeros(256, np.int64)
     for size in BATCH_SIZES:
-        for first in range(0, len(z), size):
-            drawn = draw(z[first : first + size]).astype(np.int16)
+        for first in range(0, len(expected), size):
+            drawn = draw(rows(inputs, first, size)).astype(np.int16)
             distances = np.abs(drawn - expected[first : first + size])
             counts += np.bincount(distances.ravel(), minlength=256)
     mean, largest = float(counts @ np.arange(256) / counts.sum()), int(counts.nonzero()[0][-1])
@@ -52,67 +75,64 @@ def measure(
             f"{recipe.mean_levels:g} and {recipe.max_levels} are allowed: no file was written"
         )
     p99 = int(np.searchsorted(counts.cumsum(), 0.99 * counts.sum()))
-    features = _feature_distance(discriminator, draw, expected, z) if recipe.int8 else None
-    return Parity(len(z), BATCH_SIZES, mean, p99, largest, float(counts[1:].sum() / counts.sum()), features)
+    distance = None
+    if recipe.int8:
+        features = _features(discriminator, generator.lowest, pack)
+        distance = _feature_distance(features, draw, expected, inputs, len(expected) // (2 * pack) * pack)
+    return Parity(len(expected), BATCH_SIZES, mean, p99, largest, float(counts[1:].sum() / counts.sum()), distance)
 
 
 def known_answers(
     generator: Generator,
     model: onnx.ModelProto,
     recipe: Recipe,
-    latent_dim: int,
-    prior: Prior,
+    config: TrainConfig,
     indices: tuple[int, ...] = KNOWN_INDICES,
 ) -> KnownAnswers:
     """What anything that loads the file must draw at a few addresses: torch's pixels, or for int8 those of exact integers."""
-    z = latents(_SEED, indices, latent_dim, prior)
+    inputs = feeds(config, indices)
     if recipe.int8:
-        return KnownAnswers.of(_SEED, indices, by_runtime(model)(z), 0, int(len(indices) * INT8_MAY_DIFFER))
-    return KnownAnswers.of(_SEED, indices, by_torch(generator)(z), recipe.max_levels)
-
-
-def prior_sample(count: int, latent_dim: int, prior: Prior, start: int = 0) -> Latents:
-    """Latents float32 ``[count, latent_dim]`` of consecutive addresses."""
-    return latents(_SEED, range(start, start + count), latent_dim, prior)
+        return KnownAnswers.of(_SEED, indices, by_runtime(model)(inputs), 0, int(len(indices) * INT8_MAY_DIFFER))
+    return KnownAnswers.of(_SEED, indices, by_torch(generator)(inputs), recipe.max_levels)
 
 
 def by_torch(generator: Generator) -> Draw:
-    """Latents to pixels uint8 ``[N, H, W, C]`` by the network as it was trained, in float32."""
+    """Inputs to pixels uint8 ``[N, H, W, C]`` by the network as it was trained, in float32."""
     network = generator.float().cpu().eval()
 
     @torch.no_grad()
-    def draw(z: Latents) -> Pixels:
-        return np.concatenate([to_pixels(network(piece)).numpy() for piece in torch.split(torch.from_numpy(z), 64)])
+    def draw(inputs: Feeds) -> Pixels:
+        pieces = zip(*(torch.split(torch.from_numpy(values), 64) for values in inputs.values()), strict=True)
+        return np.concatenate([to_pixels(network(*piece), network.lowest).numpy() for piece in pieces])
 
     return draw
 
 
 def by_runtime(model: onnx.ModelProto) -> Draw:
-    """Latents to pixels by ONNX Runtime on the processor."""
+    """Inputs to pixels by ONNX Runtime on the processor."""
     options = session_options(cores())
     # exact on a processor without VNNI too, which else adds in 16 bits, and on every other half as fast
     options.add_session_config_entry("session.x64quantprecision", "1")
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    return lambda z: session.run(["images"], {"z": z})[0]
+    return lambda inputs: session.run(["images"], inputs)[0]
 
 
-@torch.no_grad()
-def _feature_distance(discriminator: Discriminator, draw: Draw, expected: Pixels, z: Latents) -> FeatureDistance:
-    """In the run's own discriminator, which knows what its data look like: its last feature map, mean over places.
+def _features(discriminator: Discriminator, black: float, pack: int) -> Callable[[Pixels], npt.NDArray[np.float32]]:
+    """Pixels to the discriminator's last feature map, mean over places: float32 ``[N / pack, F]``."""
 
-    Half of the addresses against the other half.
-    """
-
+    @torch.no_grad()
     def features(pixels: Pixels) -> npt.NDArray[np.float32]:
-        return np.concatenate(
-            [
-                discriminator.features(to_images(piece)).mean((2, 3)).numpy()
-                for piece in torch.split(torch.from_numpy(pixels), 64)
-            ]
-        )
+        pieces = (packed(to_images(piece, black), pack) for piece in torch.split(torch.from_numpy(pixels), 64 * pack))
+        return np.concatenate([discriminator.features(piece).mean((2, 3)).numpy() for piece in pieces])
 
-    half = len(z) // 2
-    drawn = np.concatenate([draw(z[first : first + 64]) for first in range(0, half, 64)])[:half]
-    reference = features(expected[half:])
+    return features
+
+
+def _feature_distance(
+    features: Callable[[Pixels], npt.NDArray[np.float32]], draw: Draw, expected: Pixels, inputs: Feeds, half: int
+) -> FeatureDistance:
+    """In the run's own discriminator, which knows what its data look like. Half of the addresses against the other half."""
+    drawn = np.concatenate([draw(rows(inputs, first, 64)) for first in range(0, half, 64)])[:half]
+    reference = features(expected[half : 2 * half])
     floor, distance = (frechet_distance(features(pixels), reference) for pixels in (expected[:half], drawn))
     return FeatureDistance("the run's discriminator", half, floor, distance)

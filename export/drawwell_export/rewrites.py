@@ -4,28 +4,52 @@ Each takes and returns a torch module that draws the same images, so that it can
 replaces. What a rewrite does not fit, it leaves as it is.
 """
 
+from typing import TypeVar
+
 from torch import Tensor, cat, nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+First = TypeVar("First", bound=nn.Module)
+Second = TypeVar("Second", bound=nn.Module)
 
 _FEW_CHANNELS = 4
 """Image channels. A convolution to so few fills a quarter of a vector or less; a transposed one sums over its kernel."""
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:
-    """In evaluation a batch norm is an affine map for each channel, so the transposed convolution before it can hold it.
+    """In evaluation a batch norm is an affine map for each channel, so the layer right before it can hold it.
 
     With scale s = gamma / sqrt(variance + eps): weight s * w, bias (b - mean) * s + beta (Ioffe and Szegedy 2015, section 3.1).
+    One that comes after an activation stays.
     """
-    for block, position, layer, norm in _pairs(network, nn.BatchNorm2d):
-        assert isinstance(norm, nn.BatchNorm2d)
-        _replace(block, position, fuse_conv_bn_eval(layer, norm, transpose=True))
+    for block, position, up, norm in _pairs(network, nn.ConvTranspose2d, nn.BatchNorm2d):
+        _replace(block, position, fuse_conv_bn_eval(up, norm, transpose=True))
+    for block, position, convolution, norm in _pairs(network, nn.Conv2d, nn.BatchNorm2d):
+        _replace(block, position, fuse_conv_bn_eval(convolution, norm))
+    for block, position, linear, norm1d in _pairs(network, nn.Linear, nn.BatchNorm1d):
+        _replace(block, position, fuse_linear_bn_eval(linear, norm1d))
+    return network
+
+
+def merge_upsampling(network: nn.Module) -> nn.Module:
+    """Doubling by nearest neighbours and the convolution after it as one transposed convolution.
+
+    Along one axis, doubling makes of x ``u[2j + a] = x[j]`` for a in {0, 1}, and a convolution of kernel w, K taps and
+    padding P makes of that ``y[i] = sum over k of w[k] u[i + k - P]``. Each product is one of ``x[j]`` with
+    ``i = 2j + (a + K - 1 - k) - (K - 1 - P)``: a transposed convolution of stride 2 and padding K - 1 - P whose tap m is
+    the sum of all ``w[k]`` with ``a + (K - 1 - k) = m``, the full convolution of the flipped w with (1, 1). It has K + 1
+    taps. Of 5x5 products for each output 3x3 are left, and ``split_by_parity`` finds only as many.
+    """
+    for block, position, upsampling, layer in _pairs(network, nn.Upsample, nn.Conv2d):
+        if _can_merge(upsampling, layer):
+            _replace(block, position, _merged(layer))
     return network
 
 
 def project_stem(network: nn.Module) -> nn.Module:
     """A transposed convolution of a single pixel is a matrix product: the stem, which makes a small picture of ``z``."""
-    for block, position, layer, activation in _pairs(network, nn.ReLU):
+    for block, position, layer, activation in _pairs(network, nn.ConvTranspose2d, nn.ReLU):
         if block is getattr(network, "stem", None) and Projection.fits(layer):
             _replace(block, position, Projection(layer, activation))
     return network
@@ -33,7 +57,7 @@ def project_stem(network: nn.Module) -> nn.Module:
 
 def split_by_parity(network: nn.Module) -> nn.Module:
     """Every transposed convolution of stride 2 as four convolutions, where ``ParitySplit`` fits."""
-    for block, position, layer, activation in _pairs(network, nn.ReLU):
+    for block, position, layer, activation in _pairs(network, nn.ConvTranspose2d, nn.ReLU):
         if ParitySplit.fits(layer):
             _replace(block, position, ParitySplit(layer, activation))
     return network
@@ -125,20 +149,43 @@ def _taps(parity: int, kernel: int, padding: int, output_padding: int) -> tuple[
     return first, taps - 1 - shift, grown + shift
 
 
-def _bias(layer: nn.ConvTranspose2d) -> Tensor:
+def _bias(layer: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
     return layer.bias if layer.bias is not None else layer.weight.new_zeros(layer.out_channels)
 
 
+def _can_merge(upsampling: nn.Upsample, layer: nn.Conv2d) -> bool:
+    doubles = upsampling.scale_factor in (2, (2, 2)) and upsampling.mode == "nearest"
+    simple = layer.stride == layer.dilation == (1, 1) and layer.groups == 1 and layer.padding_mode == "zeros"
+    return doubles and simple and all(pad < k for pad, k in zip(_padding(layer), layer.kernel_size, strict=True))
+
+
+def _merged(layer: nn.Conv2d) -> nn.ConvTranspose2d:
+    (height, width), (above, left) = layer.kernel_size, _padding(layer)
+    kernel, padding = (height + 1, width + 1), (height - 1 - above, width - 1 - left)
+    merged = nn.ConvTranspose2d(layer.in_channels, layer.out_channels, kernel, 2, padding)
+    flipped = F.pad(layer.weight.flip(2, 3).transpose(0, 1), (1, 1, 1, 1))  # [Cin, Cout, K + 2, K + 2]
+    weight = F.avg_pool2d(flipped, 2, stride=1, divisor_override=1)  # sums of 2x2, [Cin, Cout, K + 1, K + 1]
+    merged.weight = nn.Parameter(weight.contiguous(), requires_grad=False)
+    merged.bias = nn.Parameter(_bias(layer).clone(), requires_grad=False)
+    return merged
+
+
+def _padding(layer: nn.Conv2d) -> tuple[int, int]:
+    assert not isinstance(layer.padding, str), "the networks say their padding in pixels"
+    above, left = layer.padding
+    return above, left
+
+
 def _pairs(
-    network: nn.Module, second: type[nn.Module]
-) -> list[tuple[nn.Sequential, int, nn.ConvTranspose2d, nn.Module]]:
-    """Where a transposed convolution is followed by ``second``, last first, so that a pair may be replaced by one module."""
+    network: nn.Module, first: type[First], second: type[Second]
+) -> list[tuple[nn.Sequential, int, First, Second]]:
+    """Where a ``first`` is followed by a ``second``, last pair first, so that it may be replaced by one module."""
     return [
-        (block, position, layer, block[position + 1])
+        (block, position, layer, follower)
         for block in network.modules()
         if isinstance(block, nn.Sequential)
         for position in reversed(range(len(block) - 1))
-        if isinstance(layer := block[position], nn.ConvTranspose2d) and isinstance(block[position + 1], second)
+        if isinstance(layer := block[position], first) and isinstance(follower := block[position + 1], second)
     ]
 
 

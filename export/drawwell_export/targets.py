@@ -6,7 +6,7 @@ import torch
 
 from drawwell.card import Target
 from drawwell_export.graph import Rewrite
-from drawwell_export.rewrites import fold_batch_norms, project_stem, split_by_parity
+from drawwell_export.rewrites import fold_batch_norms, merge_upsampling, project_stem, split_by_parity
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,14 @@ class Recipe:
 _FLOAT_LEVELS = 1
 """Two float32 kernels add in different orders, which moves a value across a rounding border now and then."""
 
+_FASTEST = fold_batch_norms, merge_upsampling, project_stem, split_by_parity
+
 RECIPES: dict[Target, Recipe] = {
     "portable": Recipe((fold_batch_norms,), _FLOAT_LEVELS, _FLOAT_LEVELS),
-    "cpu": Recipe((fold_batch_norms, project_stem, split_by_parity), _FLOAT_LEVELS, _FLOAT_LEVELS),
-    "cpu-int8": Recipe(
-        (fold_batch_norms, project_stem, split_by_parity), max_levels=255, mean_levels=1.5, int8=True, addresses=8192
-    ),
+    "cpu": Recipe(_FASTEST, _FLOAT_LEVELS, _FLOAT_LEVELS),
+    "cpu-int8": Recipe(_FASTEST, max_levels=255, mean_levels=1.5, int8=True, addresses=8192),
     # transposed convolutions stay: cuDNN has them for tensor cores, and they need no interleaving
-    "cuda": Recipe((fold_batch_norms, project_stem), max_levels=4, mean_levels=0.5, dtype=torch.float16),
+    "cuda": Recipe(
+        (fold_batch_norms, merge_upsampling, project_stem), max_levels=4, mean_levels=0.5, dtype=torch.float16
+    ),
 }

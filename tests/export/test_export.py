@@ -93,7 +93,7 @@ def test_every_target_draws_torchs_pixels_within_what_its_card_says(
     assert found.mean_levels <= allowed.mean_levels
     generator = state.load_averaged(run64.config, run64.tensors)
     distance = np.abs(
-        engine.generate(7, 300).images - parity.by_torch(generator)(latents(7, range(300), 12)).astype(int)
+        engine.generate(7, 300).images - parity.by_torch(generator)({"z": latents(7, range(300), 12)}).astype(int)
     )
     assert distance.mean() <= 2 * found.mean_levels + 0.01
     assert distance.max() <= max(allowed.max_levels, found.max_levels + 20 if target == "cpu-int8" else 0)
@@ -170,7 +170,7 @@ def test_a_graph_that_draws_other_pixels_is_refused() -> None:
             DcganDiscriminator(28, 1, 4),
             graph.export(other, 12, recipe.rewrites),
             recipe,
-            latents(0, range(64), 12),
+            {"z": latents(0, range(64), 12)},
         )
 
 
@@ -202,7 +202,8 @@ def test_a_file_that_draws_wrong_when_read_back_leaves_the_old_one(
     before = out.read_bytes()
     generator = trained(28, 1)
     model = graph.export(generator, 12, RECIPES["cpu"].rewrites)
-    wrong = parity.known_answers(generator, model, RECIPES["cpu"], 12, "normal")
+    config = TrainConfig("noise", latent_dim=12)
+    wrong = parity.known_answers(generator, model, RECIPES["cpu"], config)
     monkeypatch.setattr(parity, "known_answers", lambda *_: wrong)
     with pytest.raises(ProviderError, match="known answers are off"):
         export(checkpoint.find(tiny_run, None)[0], out)

@@ -14,7 +14,7 @@ from drawwell_export.quantise import calibrate, quantise
 from drawwell_export.targets import RECIPES
 from tests.export.test_rewrites import trained
 
-Z, CALIBRATION = latents(1, range(256), 12), latents(2, range(512), 12)
+Z, CALIBRATION = {"z": latents(1, range(256), 12)}, {"z": latents(2, range(512), 12)}
 
 
 @pytest.fixture(scope="module", params=[(28, 1, 8), (32, 3, 8), (64, 3, 8)], ids=["28", "32", "64"])
@@ -52,6 +52,31 @@ def test_equal_graphs_give_equal_bytes(pair: tuple[onnx.ModelProto, onnx.ModelPr
     assert again.SerializeToString(deterministic=True) == pair[1].SerializeToString(deterministic=True)
 
 
+class Stack(nn.Module):
+    """An image with numbers below 0, and two convolutions of it, each rectified."""
+
+    def __init__(self, bias: bool) -> None:
+        super().__init__()
+        self.stem = nn.Linear(12, 4 * 36)
+        self.first, self.second = (nn.Conv2d(4, 4, 3, padding=1, bias=bias) for _ in range(2))
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.first(self.stem(z).reshape(-1, 4, 6, 6)))
+        return torch.relu(self.second(x)) - 0.5
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_convolution_of_numbers_below_0_stays_in_float(bias: bool) -> None:
+    torch.manual_seed(0)
+    network = Stack(bias).eval()
+    model = graph.trace(network, 12)
+    quantised = quantise(model, calibrate(model, CALIBRATION))
+    kinds = [node.op_type for node in quantised.graph.node]
+    assert (kinds.count("Conv"), kinds.count("QLinearConv")) == (1, 1)
+    wanted, drawn = network(torch.from_numpy(Z["z"])).detach().numpy(), parity.by_runtime(quantised)(Z)
+    assert np.abs(drawn - wanted).max() < 0.05 * np.ptp(wanted)
+
+
 def dead(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -72,4 +97,4 @@ def test_channels_that_never_light_up_do_no_harm(break_it: Callable[[nn.Module],
     model = graph.export(generator, 12, RECIPES["cpu-int8"].rewrites)
     wanted, drawn = (parity.by_runtime(side)(Z).astype(int) for side in (model, quantise(model, calibrate(model, Z))))
     assert np.abs(wanted - drawn).mean() < 1.5
-    assert torch.isfinite(generator(torch.from_numpy(Z))).all()
+    assert torch.isfinite(generator(torch.from_numpy(Z["z"]))).all()

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from drawwell_export.rewrites import ParitySplit, Projection, fold_batch_norms, project_stem, split_by_parity
+from drawwell_export.rewrites import (
+    ParitySplit,
+    Projection,
+    fold_batch_norms,
+    merge_upsampling,
+    project_stem,
+    split_by_parity,
+)
 from drawwell_train.dcgan import DcganGenerator as Generator
 
 
@@ -32,7 +39,7 @@ def test_the_rewrites_leave_the_images_equal(size: int, channels: int) -> None:
     z = torch.randn(9, 12)
     wanted = generator(z)
     network: nn.Module = copy.deepcopy(generator)
-    for rewrite in (fold_batch_norms, project_stem, split_by_parity):
+    for rewrite in (fold_batch_norms, merge_upsampling, project_stem, split_by_parity):
         network = rewrite(network)
         torch.testing.assert_close(network(z), wanted, atol=2e-5, rtol=0)
     kinds = [type(module) for module in network.modules()]
@@ -92,3 +99,81 @@ def test_what_does_not_fit_stays_and_is_right(layer: nn.ConvTranspose2d) -> None
     rewritten = split_by_parity(network)
     assert next(iter(rewritten.children())) is layer
     assert torch.equal(rewritten(x), wanted)
+
+
+@pytest.mark.parametrize(
+    ("layer", "norm", "shape"),
+    [
+        (nn.Conv2d(6, 5, 3), nn.BatchNorm2d(5, 1e-3), (6, 7, 7)),
+        (nn.ConvTranspose2d(6, 5, 4, 2, bias=False), nn.BatchNorm2d(5), (6, 7, 7)),
+        (nn.Linear(6, 5), nn.BatchNorm1d(5, 1e-3), (6,)),
+    ],
+    ids=["convolution", "transposed", "linear"],
+)
+def test_a_batch_norm_goes_into_the_layer_before_it(layer: nn.Module, norm: nn.Module, shape: tuple[int, ...]) -> None:
+    network = nn.Sequential(layer, norm, nn.ReLU())
+    nn.init.normal_(norm.get_parameter("weight"))
+    nn.init.normal_(norm.get_parameter("bias"))
+    network(torch.randn(16, *shape) * 3)
+    x = torch.randn(4, *shape)
+    wanted = network.eval().requires_grad_(False)(x)
+    folded = fold_batch_norms(network)
+    assert [type(module) for module in folded.children()] == [type(layer), nn.ReLU]
+    torch.testing.assert_close(folded(x), wanted, atol=1e-5, rtol=0)
+
+
+def test_a_batch_norm_after_an_activation_stays() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4)).eval()
+    kinds = [type(module) for module in network]
+    assert [type(module) for module in fold_batch_norms(network).children()] == kinds
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    kernel=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    padding=st.tuples(st.integers(0, 6), st.integers(0, 6)),
+    pixels=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    bias=st.booleans(),
+)
+def test_doubling_and_a_convolution_equal_one_transposed(
+    kernel: tuple[int, int], padding: tuple[int, int], pixels: tuple[int, int], bias: bool
+) -> None:
+    if any(2 * n + 2 * p < k for n, p, k in zip(pixels, padding, kernel, strict=True)):
+        return  # no pixel would be left
+    layer = nn.Conv2d(3, 5, kernel, padding=padding, bias=bias).requires_grad_(False)
+    network = nn.Sequential(nn.Upsample(scale_factor=2), layer)
+    x = torch.randn(2, 3, *pixels)
+    wanted = network(x)
+    merged = merge_upsampling(network)
+    fits = all(p < k for p, k in zip(padding, kernel, strict=True))
+    assert [type(module) for module in merged.children()][-1] is (nn.ConvTranspose2d if fits else nn.Conv2d)
+    torch.testing.assert_close(merged(x), wanted, atol=1e-5, rtol=0)
+
+
+def test_doubling_and_a_5x5_become_four_3x3() -> None:
+    network: nn.Module = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(3, 5, 5, padding=2), nn.ReLU())
+    x = torch.randn(2, 3, 7, 7)
+    wanted = network.requires_grad_(False)(x)
+    network = split_by_parity(merge_upsampling(network))
+    (split,) = network.children()
+    assert isinstance(split, ParitySplit)
+    assert {tuple(parity.get_parameter("weight").shape) for parity in split.parities} == {(5, 3, 3, 3)}
+    torch.testing.assert_close(network(x), wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("upsampling", "layer"),
+    [
+        (nn.Upsample(scale_factor=3), nn.Conv2d(6, 6, 5, padding=2)),
+        (nn.Upsample(size=10), nn.Conv2d(6, 6, 5, padding=2)),
+        (nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(6, 6, 5, padding=2)),
+        (nn.Upsample(scale_factor=2), nn.Conv2d(6, 6, 5, padding=2, stride=2)),
+        (nn.Upsample(scale_factor=2), nn.Conv2d(6, 6, 3, padding=2, dilation=2)),
+        (nn.Upsample(scale_factor=2), nn.Conv2d(6, 6, 5, padding=2, groups=2)),
+        (nn.Upsample(scale_factor=2), nn.Conv2d(6, 6, 5, padding=2, padding_mode="reflect")),
+    ],
+    ids=["by 3", "to a size", "bilinear", "stride 2", "dilated", "grouped", "reflected"],
+)
+def test_what_cannot_be_merged_stays(upsampling: nn.Module, layer: nn.Module) -> None:
+    network = nn.Sequential(upsampling, layer)
+    assert list(merge_upsampling(network).children()) == [upsampling, layer]

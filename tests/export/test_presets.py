@@ -1,0 +1,214 @@
+"""Every preset is exported for every target, with classes and without, and draws torch's pixels."""
+
+import copy
+import dataclasses
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from drawwell.card import Target
+from drawwell.engine import Engine
+from drawwell_export import graph, main, parity
+from drawwell_export.main import ExportConfig, export
+from drawwell_export.targets import RECIPES
+from drawwell_train import checkpoint, identity, state
+from drawwell_train.checkpoint import Checkpoint
+from drawwell_train.config import TrainConfig, complete
+from drawwell_train.networks import Generator
+from drawwell_train.presets import PresetName
+
+PRESETS, TARGETS = get_args(PresetName), get_args(Target)
+CLASSES = ("shirt", "shoe", "bag")
+
+
+@cache
+def checkpoint_of(preset: PresetName, classes: tuple[str, ...] = (), **options: Any) -> Checkpoint:
+    """Narrow and untrained, but with batch norms that have seen something, and images of some contrast."""
+    config = TrainConfig(
+        "noise",
+        out=Path("noise"),
+        size=28,
+        channels=1,
+        width=16,
+        latent_dim=12,
+        preset=preset,
+        class_names=classes,
+        **options,
+    )
+    built = state.build(config, torch.device("cpu"))
+    liven(built.averaged)
+    for parameter in built.discriminator.parameters():  # so that its features tell images apart
+        parameter.data.mul_(5 if parameter.dim() == 4 else 1)
+    return Checkpoint(1, config, state.to_tensors(built))
+
+
+@torch.no_grad()
+def liven(generator: Generator) -> None:
+    torch.manual_seed(1)  # equal generators share a graph, whatever their discriminators
+    z, label = torch.randn(64, 12), torch.arange(64) % len(CLASSES)
+    for module in generator.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.3)
+            nn.init.normal_(module.bias, 0.0, 0.3)
+    generator.train()
+    for _ in range(5):
+        generator(z, label)
+    generator.eval()
+    last_layer, activation = generator.head
+    generator.head[1] = nn.Identity()
+    contrast = generator(z, label).std()
+    generator.head[1] = activation
+    for parameter in last_layer.parameters():
+        parameter.div_(contrast)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def short() -> Iterator[None]:
+    """Fewer images than a real export compares, and one tracing, of a second each, for the files that have one graph."""
+    traced: dict[Any, onnx.ModelProto] = {}
+
+    def once(generator: Generator, latent_dim: int, rewrites: Any, dtype: torch.dtype) -> onnx.ModelProto:
+        weights = b"".join(tensor.numpy().tobytes() for tensor in generator.state_dict().values())
+        key = type(generator), weights, rewrites, dtype
+        if key not in traced:
+            traced[key] = graph_export(generator, latent_dim, rewrites, dtype)
+        return copy.deepcopy(traced[key])
+
+    graph_export = graph.export
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graph, "export", once)
+        patch.setattr(main, "CALIBRATION_IMAGES", 128)
+        for target, recipe in RECIPES.items():
+            patch.setitem(RECIPES, target, dataclasses.replace(recipe, addresses=130))
+        yield
+
+
+@pytest.mark.parametrize("classes", [(), CLASSES], ids=["no classes", "classes"])
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_pixels_are_torchs(preset: PresetName, target: Target, classes: tuple[str, ...], tmp_path: Path) -> None:
+    trained, recipe = checkpoint_of(preset, classes), RECIPES[target]
+    engine = export(trained, tmp_path / "generator.onnx", target)
+    assert (engine.card.target, engine.card.class_names) == (target, classes)
+    inputs = engine.feeds(7, range(100))
+    assert list(inputs) == (["z", "label"] if classes else ["z"])
+    wanted = parity.by_torch(state.load_averaged(trained.config, trained.tensors))(inputs).astype(int)
+    distance = np.abs(engine.generate(7, 100).images - wanted)
+    assert distance.mean() <= recipe.mean_levels
+    assert distance.max() <= recipe.max_levels
+    assert wanted.std() > 20
+    if classes:
+        looks_at_its_label(engine)
+
+
+def looks_at_its_label(engine: Engine) -> None:
+    z = engine.feeds(7, range(4))["z"]
+    by_label = [engine.draw({"z": z, "label": np.full(4, label)}).astype(int) for label in range(len(CLASSES))]
+    for one, other in ((0, 1), (1, 2), (2, 0)):
+        assert (np.abs(by_label[one] - by_label[other]).reshape(4, -1).max(1) > 0).all()
+    mixed = engine.draw({"z": z, "label": np.array([2, 0, 1, 2])})
+    assert np.array_equal(mixed, np.stack([by_label[label][place] for place, label in enumerate([2, 0, 1, 2])]))
+
+
+KINDS = ("Gemm", "ConvTranspose", "Conv", "QLinearConv", "Resize", "BatchNormalization")
+GRAPHS: dict[tuple[PresetName, Target], tuple[int, ...]] = {
+    ("mlp", "portable"): (3, 0, 0, 0, 0, 0),
+    ("mlp", "cpu-int8"): (3, 0, 0, 0, 0, 0),
+    ("cnn", "portable"): (1, 2, 0, 0, 0, 2),
+    ("cnn", "cpu"): (1, 1, 4, 0, 0, 2),  # its batch norms come after an activation, or a reshape
+    ("cnn", "cpu-int8"): (1, 1, 4, 0, 0, 2),  # its convolutions see numbers below 0
+    ("deep-cnn", "portable"): (1, 0, 4, 0, 2, 0),
+    ("deep-cnn", "cpu"): (1, 0, 10, 0, 0, 0),
+    ("deep-cnn", "cpu-int8"): (1, 0, 1, 9, 0, 0),
+    ("deep-cnn", "cuda"): (1, 2, 2, 0, 0, 0),
+    ("wgan", "cpu-int8"): (1, 1, 0, 4, 0, 0),
+}
+
+
+@pytest.mark.parametrize(("preset", "target"), GRAPHS)
+def test_what_becomes_of_the_layers(preset: PresetName, target: Target, tmp_path: Path) -> None:
+    export(checkpoint_of(preset), tmp_path / "generator.onnx", target).close()
+    nodes = Counter(node.op_type for node in onnx.load(tmp_path / "generator.onnx").graph.node)
+    assert tuple(nodes[kind] for kind in KINDS) == GRAPHS[preset, target]
+
+
+def test_a_label_is_a_lookup_and_a_few_columns() -> None:
+    plain, labelled = (
+        Counter(node.op_type for node in graph.export(generator, 12, recipe.rewrites, recipe.dtype).graph.node)
+        for recipe in [RECIPES["cpu"]]
+        for trained in (checkpoint_of("dcgan"), checkpoint_of("dcgan", CLASSES))
+        for generator in [state.load_averaged(trained.config, trained.tensors)]
+    )
+    assert labelled - plain == Counter({"Gather": 1, "Concat": 1})
+    assert not plain - labelled
+
+
+@pytest.mark.parametrize(("preset", "in_float"), [("mlp", True), ("cnn", True), ("dcgan", False)])
+def test_what_has_nothing_for_integers_is_said(
+    preset: PresetName, in_float: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint.save(tmp_path / "checkpoints", checkpoint_of(preset), 1)
+    main.main(ExportConfig(tmp_path, "cpu-int8"))
+    assert ("no layer for 8-bit integers" in " ".join(capsys.readouterr().err.split())) == in_float
+
+
+@pytest.mark.parametrize(
+    "options", [{"pack": 3, "batch_size": 66}, {"spectral_norm": True}], ids=["packed", "spectral"]
+)
+@pytest.mark.parametrize("preset", ["deep-cnn", "dcgan"])
+def test_every_discriminator_sees_what_int8_costs(preset: PresetName, options: dict[str, Any], tmp_path: Path) -> None:
+    engine = export(checkpoint_of(preset, **options), tmp_path / "generator.onnx", "cpu-int8")
+    found = engine.card.parity.feature_distance
+    assert found is not None
+    assert found.images == (63 if "pack" in options else 65)
+    assert found.floor > 0
+    assert found.drawn > 0
+
+
+@pytest.mark.parametrize(("preset", "black"), [("deep-cnn", 0), ("dcgan", -1)])
+def test_the_discriminator_is_shown_images_as_it_was_trained_on(
+    preset: PresetName, black: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+
+    def packed(images: torch.Tensor, _: int) -> torch.Tensor:
+        seen.append(images)
+        return images
+
+    monkeypatch.setattr(parity, "packed", packed)
+    export(checkpoint_of(preset), tmp_path / "generator.onnx", "cpu-int8").close()
+    assert (torch.cat(seen).min(), torch.cat(seen).max()) == pytest.approx((black, 1), abs=0.2)
+
+
+OLD_OPTIONS = (
+    "data out name license size channels width latent_dim prior steps batch_size d_steps learning_rate beta1 "
+    "ema_halflife_images seed device precision threads log_every sample_every save_every keep dry_run"
+)
+
+
+def test_a_checkpoint_from_before_there_were_presets_is_exported(tmp_path: Path) -> None:
+    trained = checkpoint_of("dcgan")
+    folder = checkpoint.save(tmp_path / "checkpoints", trained, 1)
+    saved, manifest = (json.loads((folder / name).read_text()) for name in ("state.json", "manifest.json"))
+    resolved = identity.to_dict(complete(trained.config))
+    content = json.dumps(saved | {"config": {name: resolved[name] for name in OLD_OPTIONS.split()}})
+    (folder / "state.json").write_text(content)
+    (folder / "manifest.json").write_text(
+        json.dumps(manifest | {"state.json": hashlib.sha256(content.encode()).hexdigest()})
+    )
+    old, damaged = checkpoint.find(tmp_path, None)
+    assert not damaged
+    engine = export(old, tmp_path / "generator.onnx")
+    assert engine.card.prior == "normal"
+    wanted = parity.by_torch(state.load_averaged(trained.config, trained.tensors))(engine.feeds(7, range(50)))
+    assert np.abs(engine.generate(7, 50).images - wanted.astype(int)).max() <= 1
