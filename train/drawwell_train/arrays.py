@@ -82,7 +82,7 @@ def _read_numpy(path: Path) -> ImageData:
 
 def _load_numpy(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     try:
-        if path.suffix.lower() == ".npz":
+        if zipfile.is_zipfile(path):  # whatever its name: numpy looks at the content
             _check_archive(path)
         else:
             check_memory(path.stat().st_size, f"{path}: its array")
@@ -91,9 +91,7 @@ def _load_numpy(path: Path) -> dict[str, npt.NDArray[np.generic]]:
             return {"images": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
     except DataError:
         raise
-    except (
-        Exception
-    ) as error:  # these readers raise anything on a bad file, SyntaxError for one; it is told, not swallowed
+    except Exception as error:  # SyntaxError for one, of a bad header; it is told, not swallowed
         raise DataError(f"{path}: is no readable .npy or .npz ({error})") from error
 
 

@@ -1,0 +1,69 @@
+"""Processes of `drawwell train`, forked from one that has torch in memory: hundreds of them start in the time of a few."""
+
+import multiprocessing
+import os
+import resource
+import sys
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from drawwell import cli
+from drawwell_train import checkpoint
+from drawwell_train import state as states
+
+_PATIENCE_SECONDS = 120
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["drawwell.cli", "drawwell_train.main", "torch._dynamo"])  # the last, for optimizers
+
+
+@dataclass(frozen=True)
+class Training:
+    """One process, which waits until it is told to begin, and the file of what it says."""
+
+    process: ForkServerProcess
+    log: Path
+    _go: Connection
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None, "it was started"
+        return self.process.pid
+
+    def begin(self) -> None:
+        self._go.send(None)
+
+    def end(self) -> tuple[int, str]:
+        """Wait. The exit code, which is less than zero after a signal, and what was said."""
+        self.process.join(_PATIENCE_SECONDS)
+        code, said = self.process.exitcode, self.log.read_text()
+        assert code is not None, f"it hangs:\n{said}"
+        assert "Traceback" not in said, said
+        return code, said
+
+
+def prepared(arguments: list[str], log: Path, largest_file: int | None = None) -> Training:
+    """Start `drawwell ARGUMENTS`, which waits; it may write no file of more than ``largest_file`` bytes."""
+    waits, go = _CONTEXT.Pipe(duplex=False)
+    process = _CONTEXT.Process(target=_train, args=(arguments, log, waits, largest_file))
+    process.start()
+    return Training(process, log, go)
+
+
+def _train(arguments: list[str], log: Path, waits: Connection, largest_file: int | None) -> None:
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+    if largest_file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    waits.recv()
+    sys.argv = ["drawwell", *arguments]
+    cli.main()
+
+
+def whole_steps(run: Path) -> list[int]:
+    """The steps of all checkpoints, in order. Raises ``CheckpointError`` where one cannot be read."""
+    return [checkpoint.load(path).step for path in sorted((run / "checkpoints").glob("step-*"))]
+
+
+def digest(run: Path) -> str:
+    return states.digest(checkpoint.find(run, None)[0].tensors)
