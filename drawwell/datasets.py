@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from drawwell.batch import Generator
+from drawwell.batch import Generator, Labels, check_labels
 from drawwell.errors import RequestError
 
 if TYPE_CHECKING:
@@ -21,19 +21,26 @@ class TorchDataset:
     """A map-style dataset of ``size`` images: item ``i`` is that of ``(seed, start + i)``, in every worker and on every rank.
 
     An item is ``(image, label)``: a ``torch.uint8`` tensor ``[C, H, W]``, or what ``transform`` makes of it, and an
-    integer that is -1 where the generator has no classes. A ``DataLoader`` draws each of its batches, shuffled or
-    not, with one call. In a worker process the generator is opened anew; a local one then uses one thread.
+    integer that is -1 where the generator has no classes. ``labels``, one for all items or one for each, are the classes
+    to draw, in place of those that belong to the addresses. A ``DataLoader`` draws each of its batches, shuffled or not,
+    with one call. In a worker process the generator is opened anew; a local one then uses one thread.
     """
 
     def __init__(
-        self, generator: Generator, seed: int, size: int, start: int = 0, transform: Transform | None = None
+        self,
+        generator: Generator,
+        seed: int,
+        size: int,
+        start: int = 0,
+        transform: Transform | None = None,
+        labels: Labels | None = None,
     ) -> None:
         if size < 1:
             raise RequestError(f"size must be at least 1, not {size}")
         # a wrong seed or range is found here and not in a worker
         generator.generate(seed, indices=[start, start + size - 1])
         self._generator, self._seed, self._size, self._start, self._transform = generator, seed, size, start, transform
-        self._process = os.getpid()
+        self._labels, self._process = check_labels(generator.card, labels, size), os.getpid()
 
     def __len__(self) -> int:
         return self._size
@@ -44,14 +51,14 @@ class TorchDataset:
     def __getitems__(self, positions: Sequence[int]) -> list[Item]:
         import torch
 
-        batch = self._here().generate(
-            self._seed, indices=[self._start + self._checked(int(position)) for position in positions]
-        )
+        items = np.array([self._checked(int(position)) for position in positions])
+        labels = self._labels[items] if isinstance(self._labels, np.ndarray) else self._labels
+        batch = self._here().generate(self._seed, indices=self._start + items, labels=labels)
         images = torch.from_numpy(np.ascontiguousarray(batch.images.transpose(0, 3, 1, 2)))  # [N, C, H, W]
-        labels = batch.labels.tolist() if batch.labels is not None else [-1] * len(batch)
+        drawn = batch.labels.tolist() if batch.labels is not None else [-1] * len(batch)
         return [
             (self._transform(image) if self._transform else image, label)
-            for image, label in zip(images, labels, strict=True)
+            for image, label in zip(images, drawn, strict=True)
         ]
 
     def __setstate__(self, state: dict[str, Any]) -> None:

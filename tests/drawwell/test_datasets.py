@@ -15,6 +15,7 @@ from drawwell.batch import Batch
 from drawwell.datasets import TorchDataset
 from drawwell.engine import Engine
 from drawwell.errors import RequestError
+from tests import graphs
 from tests.conftest import Server
 
 
@@ -27,12 +28,12 @@ class Counting:
     """A generator that counts its calls."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engine, self.card = engine, engine.card
         self.calls: list[int] = []
 
-    def generate(self, seed: int, count: int | None = None, start: int = 0, *, indices: Any = None) -> Batch:
+    def generate(self, seed: int, *, indices: Any, labels: Any = None) -> Batch:
         self.calls.append(len(indices))
-        return self._engine.generate(seed, count, start, indices=indices)
+        return self._engine.generate(seed, indices=indices, labels=labels)
 
 
 def test_an_item_is_the_image_of_its_address(engine: Engine) -> None:
@@ -97,6 +98,19 @@ def test_workers_draw_from_a_server(server: Server, engine: Engine) -> None:
     drawn = torch.cat([images for images, _ in loader])
     client.close()
     np.testing.assert_array_equal(drawn.permute(0, 2, 3, 1).numpy(), engine.generate(7, 48).images)
+
+
+def test_labels_are_chosen_by_item(tmp_path: Path) -> None:
+    engine = Engine(graphs.write_labelled(tmp_path / "labelled.onnx", "a", "b", "c"), threads=1)
+    balanced = TorchDataset(engine, seed=7, size=9, start=4, labels=np.arange(9) % 3)
+    for image, label in (balanced[4], balanced[-8]):
+        assert (label, int(image.max())) == (1, 1)
+    loaded = next(iter(DataLoader(balanced, batch_size=9, shuffle=True)))  # type: ignore[arg-type]
+    assert torch.equal(loaded[0][:, 0, 0, 0], loaded[1])
+    assert sorted(loaded[1].tolist()) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert TorchDataset(engine, seed=7, size=9, labels=2)[5][1] == 2
+    with pytest.raises(RequestError, match="8 labels for 9 images"):
+        TorchDataset(engine, seed=7, size=9, labels=[0] * 8)
 
 
 def test_a_transform_makes_the_item(engine: Engine) -> None:

@@ -200,6 +200,10 @@ def test_generate_writes_the_same_of_a_server(tmp_path: Path, file: Path, labell
     assert (tmp_path / "local.tar").read_bytes() == (tmp_path / "remote.tar").read_bytes()
 
 
+def test_the_page_names_the_classes(http: httpx.Client) -> None:
+    assert "boot, coat, hat" in http.get("/").text
+
+
 def test_a_url_names_the_image_of_the_addresses_label(http: httpx.Client, engine: Engine) -> None:
     wanted = engine.generate(7, 1, 5).images[0]
     with Image.open(io.BytesIO(http.get(f"/images/{engine.digest}/7/5.png").raise_for_status().content)) as picture:
