@@ -1,17 +1,25 @@
 """The processes of one training: all hold the same weights, and each takes its share of every batch.
 
 Everything random is drawn by every process for the whole batch, from the same random state, so that a batch, and what is
-learned from it, does not depend on the number of processes; and each may be continued with another number.
+learned from it, does not depend on the number of processes; and each may be continued with another number. Only dropout
+draws for a share what the others draw for theirs.
 """
 
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from drawwell.errors import DrawwellError
+
+
+class LostProcessError(DrawwellError):
+    """Another process of the training ended."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,24 @@ class Processes:
     def first(self) -> bool:
         """Whether this is the one that writes and speaks."""
         return self.rank == 0
+
+    @contextmanager
+    def joined(self, device: str) -> Iterator[None]:
+        """Connected to the others: by gloo on processors, by NCCL on CUDA, where each has a device of its own.
+
+        Raises ``LostProcessError`` where the connection to one of them breaks.
+        """
+        if self.count == 1:
+            yield
+            return
+        if device == "cuda":
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+        try:
+            with _broken_connections():
+                yield
+        finally:
+            dist.destroy_process_group()
 
     def share(self, batch: Tensor) -> Tensor:
         """This process's rows of a whole batch, which ``count`` divides."""
@@ -43,19 +69,40 @@ class Processes:
         for tensor, mean in zip(given, means, strict=True):
             tensor.detach().copy_(mean.view_as(tensor))
 
+    def agree(self, value: Any) -> bool:
+        """Whether all processes have the same value."""
+        if self.count == 1:
+            return True
+        values = [None] * self.count
+        dist.all_gather_object(values, value)
+        return all(other == value for other in values)
+
+    def wait(self) -> None:
+        """Return when all processes are here."""
+        if self.count > 1:
+            dist.barrier()
+
 
 ALONE = Processes()
 
 
+def started() -> Processes:
+    """The processes that ``torchrun`` started, or this one alone."""
+    return Processes(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+
+
+def on_this_machine() -> int:
+    """How many of them share its processor."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
 @contextmanager
-def joined(device: str) -> Iterator[Processes]:
-    """The processes that ``torchrun`` started, or this one alone: gloo on processors, NCCL on CUDA."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
-        yield ALONE
-        return
-    dist.init_process_group("nccl" if device == "cuda" else "gloo")
+def _broken_connections() -> Iterator[None]:
     try:
-        yield Processes(dist.get_rank(), count)
-    finally:
-        dist.destroy_process_group()
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+            raise
+        raise LostProcessError(
+            "another process of this training ended, and says why; started again, all continue from the last checkpoint"
+        ) from error

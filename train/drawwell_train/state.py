@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from drawwell_train.architectures import build_discriminator, build_generator
+from drawwell_train.batch_norm import over_all
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.networks import Discriminator, Generator
 from drawwell_train.presets import Preset
+from drawwell_train.processes import ALONE, Processes
 
 
 @dataclass
@@ -33,11 +35,13 @@ class TrainState:
         return {"optimizer_g": self.optimizer_g, "optimizer_d": self.optimizer_d}
 
 
-def build(config: TrainConfig, device: torch.device) -> TrainState:
+def build(config: TrainConfig, device: torch.device, processes: Processes = ALONE) -> TrainState:
     """A fresh state, a pure function of ``config.seed``."""
     torch.manual_seed(config.seed)
     generator = build_generator(config)
     discriminator = build_discriminator(config)
+    for network in (generator, discriminator):
+        over_all(network, processes)
     generator, discriminator = (net.to(device, memory_format=torch.channels_last) for net in (generator, discriminator))  # type: ignore[call-overload]
     averaged = copy.deepcopy(generator).eval().requires_grad_(False)
     recipe = recipe_of(config)
