@@ -1,30 +1,33 @@
 """Training, from a resolved configuration to a finished run folder."""
 
+import math
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from drawwell.errors import DrawwellError, StoppedError
 from drawwell.latents import latents
 from drawwell.pictures import Images
-from drawwell_train import checkpoint
+from drawwell_train import checkpoint, identity
 from drawwell_train import state as states
 from drawwell_train.batches import Batches
 from drawwell_train.checkpoint import Checkpoint
-from drawwell_train.config import TrainConfig, images_per_step, recipe_of
+from drawwell_train.conditions import NAN, Watch
+from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.identity import differences
 from drawwell_train.images import ImageData
+from drawwell_train.measures import Measures
 from drawwell_train.networks import to_pixels
+from drawwell_train.processes import ALONE, Processes
 from drawwell_train.run import Run, RunError
 from drawwell_train.state import TrainState
 from drawwell_train.steps import Stats, train_step
+from drawwell_train.tensorboard import board
+from drawwell_train.ticks import Line, Ticks
 
-Report = Callable[[dict[str, float | int]], None]
+Report = Callable[[Line], None]
 Say = Callable[[str], None]
 
 _SHEET_IMAGES = 64
@@ -32,67 +35,108 @@ _SHEET_SEED = 0
 
 
 class DivergedError(DrawwellError):
-    """A loss or a weight became NaN or infinite."""
+    """A loss, a weight or a measure became NaN or infinite."""
 
 
-def train(config: TrainConfig, data: ImageData, run: Run, report: Report, say: Say) -> TrainState:
-    """Train, or continue, until ``config.steps``. The caller holds the run's lock."""
+class CollapsedError(DrawwellError):
+    """The generator draws only a few different images, and the user wants no more of that."""
+
+
+def train(
+    config: TrainConfig, data: ImageData, run: Run, report: Report, say: Say, processes: Processes = ALONE
+) -> TrainState:
+    """Train, or continue, until ``config.steps``. The caller holds the run's lock; only the first process writes."""
     device = torch.device(config.device)
-    state = states.build(config, device)
-    _resume(state, config, run, say)
-    real = Batches(data, config, device, state.step * recipe_of(config).d_steps)
-    ticks = _Ticks(state.step)
+    state = states.build(config, device, processes)
+    _resume(state, config, run, say, processes)
+    real = Batches(data, config, device, state.step * recipe_of(config).d_steps, processes)
+    ticks = Ticks(config, Measures(config, real), Watch(recipe_of(config).loss, run.stats()), state.step)
     if state.step >= config.steps:
         say(f"there is nothing left to do: {run.path} has {state.step:,} steps, {config.steps:,} were asked for")
-    with _stop_requested() as stop:
+    collapsed = False
+    with (
+        board(config.tensorboard and processes.first, run.path / "tensorboard", state.step) as show,
+        _stop_requested() as stop,
+    ):
         while state.step < config.steps:
-            ticks.add(_checked(train_step(state, config, real.next), state, run))
-            stopping = bool(stop)  # looked at once: a signal from here on belongs to the next step
+            stats = train_step(state, config, real.next, processes)
+            stopping = _averaged(stats, bool(stop), processes)  # a signal from here on belongs to the next step
+            ticks.add(_checked(stats, state, run, processes))
             last = state.step == config.steps or stopping
             if state.step % config.log_every == 0 or last:
-                record = ticks.summary(state.step, config)
-                run.append_stats(record)
-                report(record)
-            if state.step % config.sample_every == 0 or last:
+                _log(ticks, state, run, (run.append_stats, report, show), say, processes)
+                last |= (collapsed := ticks.collapsed and config.on_collapse == "stop")
+            if processes.first and (state.step % config.sample_every == 0 or last):
                 run.save_sheet(_sample(state, config), state.step)
             if state.step % config.save_every == 0 or last:
-                _save(state, config, run)
+                _save(state, config, run, processes)
             if stopping:
                 raise StoppedError(f"stopped and saved at step {state.step:,}; the same command continues it")
+            if collapsed:
+                raise CollapsedError(
+                    f"stopped and saved at step {state.step:,}, as --on-collapse stop says; --on-collapse warn goes on"
+                )
     return state
 
 
-def _resume(state: TrainState, config: TrainConfig, run: Run, say: Say) -> None:
+def _log(ticks: Ticks, state: TrainState, run: Run, writers: Iterable[Report], say: Say, processes: Processes) -> None:
+    line, sentences = ticks.line(state)
+    if not all(math.isfinite(value) for value in line.values() if isinstance(value, float)):
+        raise _diverged(state, run, processes)
+    for write in writers if processes.first else ():
+        write(line)
+    for sentence in sentences:
+        say(sentence)
+
+
+def _resume(state: TrainState, config: TrainConfig, run: Run, say: Say, processes: Processes = ALONE) -> None:
     found, damaged = checkpoint.load_latest(run.checkpoints)
     if found and (changed := differences(found.config, config)):
         raise RunError(
             f"{run.path}: holds a run with other options ({'; '.join(changed)}): name another folder with --out"
         )
-    run.write_config(config)
+    if not processes.agree((found.step if found else 0, identity.digest(config))):
+        raise RunError(
+            f"{run.path}: not every process finds the same data and checkpoints: all must see the same folders"
+        )
     for sentence in damaged:
         say(f"damaged checkpoint passed over: {sentence}")
     step = found.step if found else 0
     if found:
         states.restore(state, found.tensors, step)
         say(f"continuing {run.path} at step {step:,}")
-    checkpoint.discard_after(run.checkpoints, step)
-    run.truncate_stats(step)
+    if processes.first:
+        run.write_config(config)
+        checkpoint.discard_after(run.checkpoints, step)
+        run.truncate_stats(step)
+    processes.wait()  # the others read these
 
 
-def _save(state: TrainState, config: TrainConfig, run: Run) -> Path:
+def _save(state: TrainState, config: TrainConfig, run: Run, processes: Processes = ALONE) -> None:
     tensors = states.to_tensors(state)
     if not states.all_finite(tensors):
-        raise _diverged(state, run)
-    return checkpoint.save(run.checkpoints, Checkpoint(state.step, config, tensors), config.keep)
+        raise _diverged(state, run, processes)
+    if processes.first:
+        checkpoint.save(run.checkpoints, Checkpoint(state.step, config, tensors), config.keep)
+    processes.wait()  # none ends the training of all while it is written
 
 
-def _checked(stats: Stats, state: TrainState, run: Run) -> Stats:
-    if not all(value.isfinite() for value in stats.values()):
-        raise _diverged(state, run)
+def _averaged(stats: Stats, stop: bool, processes: Processes) -> bool:
+    """Put the means over all processes into ``stats``. Returns whether any of them is to stop, so that all do at the same step."""
+    share = stats["loss_d"].new_tensor(float(stop))
+    processes.average([*stats.values(), share])
+    return bool(share)
+
+
+def _checked(stats: Stats, state: TrainState, run: Run, processes: Processes) -> Stats:
+    if not torch.stack(list(stats.values())).isfinite().all():
+        raise _diverged(state, run, processes)
     return stats
 
 
-def _diverged(state: TrainState, run: Run) -> DivergedError:
+def _diverged(state: TrainState, run: Run, processes: Processes) -> DivergedError:
+    if processes.first:
+        run.append_stats({"step": state.step, "conditions": [NAN]})
     return DivergedError(
         f"NaN or infinity at step {state.step:,}: training stopped, and the last good checkpoint is kept in {run.checkpoints}. "
         "A lower --learning-rate in another run folder, or --precision float32, usually helps"
@@ -105,34 +149,9 @@ def _sample(state: TrainState, config: TrainConfig) -> Images:
     prior, classes = recipe_of(config).prior, len(config.class_names)
     address = _SHEET_SEED, range(_SHEET_IMAGES)
     z = torch.from_numpy(latents(*address, config.latent_dim, prior)).to(config.device)
-    label = torch.arange(_SHEET_IMAGES, device=config.device) % classes if classes else None  # a class in each column
+    label = torch.arange(_SHEET_IMAGES, device=config.device) % classes if classes else None  # each in turn
     images: Images = to_pixels(state.averaged(z, label), state.averaged.lowest).cpu().numpy()
     return images
-
-
-class _Ticks:
-    """Means of the steps since the last line of ``stats.jsonl``."""
-
-    def __init__(self, step: int) -> None:
-        self._begin(step)
-
-    def _begin(self, step: int) -> None:
-        self._step, self._time, self._sums = step, time.perf_counter(), dict[str, Tensor]()
-
-    def add(self, stats: Stats) -> None:
-        self._sums = {name: self._sums.get(name, 0) + value for name, value in stats.items()}
-
-    def summary(self, step: int, config: TrainConfig) -> dict[str, float | int]:
-        steps, seconds = step - self._step, time.perf_counter() - self._time
-        means = {name: round(float(total) / steps, 5) for name, total in self._sums.items()}
-        self._begin(step)
-        per_second = steps * images_per_step(config) / seconds
-        return {
-            "step": step,
-            "images": step * images_per_step(config),
-            "images_per_second": round(per_second, 1),
-            **means,
-        }
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,34 +17,44 @@ from rich.table import Column
 from drawwell import terminal
 from drawwell.cores import cores
 from drawwell.errors import DrawwellError
-from drawwell_train import data, state
+from drawwell_train import curves, data, processes, state
+from drawwell_train.batches import held_out_of
 from drawwell_train.config import TrainConfig, complete, images_per_step, recipe_of
 from drawwell_train.images import ImageData
 from drawwell_train.loop import train
+from drawwell_train.processes import Processes
 from drawwell_train.run import Run
+from drawwell_train.ticks import Line, in_words
 
 
 def main(config: TrainConfig) -> None:
     """Train what ``config`` says. Raises ``DrawwellError`` with a sentence for whatever is the user's to mend."""
-    console = terminal.console()
+    console, all_of_us = terminal.console(), processes.started()
+    console.quiet = not all_of_us.first
     images = data.load(config.data, config.size, config.channels, recipe_of(config).sizes)
     config = resolve(config, images)
     _check_apart(config)
+    _check_shares(config, all_of_us)
     for sentence in images.skipped:
         console.print(f"skipped {sentence}")
     if images.skipped:
         console.print(f"skipped {len(images.skipped):,} bad files of {len(images.skipped) + len(images.images):,}")
     with _memory_errors():
-        console.print(describe(config, images))
+        console.print(describe(config, images, all_of_us.count))
     if config.dry_run:
         return
     assert config.out is not None and config.threads is not None, "the configuration is resolved"
     torch.set_num_threads(config.threads)
     run = Run(config.out)
-    with run.locked(), _memory_errors(), _Progress(config, console) as progress:
-        finished = train(config, images, run, progress.show, console.print)
+    lock = run.locked() if all_of_us.first else nullcontext()
+    with all_of_us.joined(config.device), lock, _memory_errors(), _Progress(config, console) as progress:
+        finished = train(config, images, run, progress.show, console.print, all_of_us)
+        if all_of_us.first:
+            curves.draw(run)
     console.print(f"done: {finished.step:,} steps; weights {state.digest(state.to_tensors(finished))}")
-    console.print(f"see {run.path}/samples; next: drawwell export {shlex.quote(str(run.path))}")
+    console.print(
+        f"see {run.path}/curves.png and {run.path}/samples; next: drawwell export {shlex.quote(str(run.path))}"
+    )
 
 
 @contextmanager
@@ -72,7 +82,7 @@ def resolve(config: TrainConfig, images: ImageData) -> TrainConfig:
         class_names=_class_names(config, images),
         device=(device := _device(config)),
         precision=_precision(config, device),
-        threads=config.threads or cores(),
+        threads=config.threads or max(1, cores() // processes.on_this_machine()),
     )
 
 
@@ -89,6 +99,15 @@ def _check_apart(config: TrainConfig) -> None:
     out, data_path = Path(config.out or "").resolve(), Path(config.data)
     if data_path.is_dir() and out.is_relative_to(data_path):
         raise DrawwellError(f"the run folder {out} lies in the data {data_path}: name another one with --out")
+
+
+def _check_shares(config: TrainConfig, all_of_us: Processes) -> None:
+    batch_size, least = recipe_of(config).batch_size, all_of_us.count * config.pack
+    if batch_size % least:
+        packs = f", in packs of {config.pack}," if config.pack > 1 else ""
+        raise DrawwellError(
+            f"--batch-size {batch_size} cannot be shared{packs} by {all_of_us.count} processes: take a multiple of {least}"
+        )
 
 
 def _device(config: TrainConfig) -> Literal["cpu", "cuda"]:
@@ -112,7 +131,7 @@ def _multiplies_bfloat16(device: str) -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def describe(config: TrainConfig, images: ImageData) -> str:
+def describe(config: TrainConfig, images: ImageData, process_count: int = 1) -> str:
     """What is about to happen, in a few lines."""
     networks = state.build(config, torch.device("cpu")).networks()
     sizes = {name: sum(parameter.numel() for parameter in network.parameters()) for name, network in networks.items()}
@@ -122,9 +141,12 @@ def describe(config: TrainConfig, images: ImageData) -> str:
         f"data      {count:,} images of {height}x{width}x{channels} from {config.data} ({images.images.nbytes / 2**20:,.0f} MiB in memory)",
         f"networks  generator {sizes['generator']:,} parameters, discriminator {sizes['discriminator']:,}",
         f"training  {config.preset}: {config.steps:,} steps of {recipe_of(config).batch_size} ({epochs:,.1f} epochs), "
-        f"{config.precision} on {config.device}, {config.threads} threads",
+        f"{config.precision} on {config.device}, {config.threads} threads"
+        + (f" in each of {process_count} processes" if process_count > 1 else ""),
         f"run       {config.out}",
     ]
+    if held_out_of(count) < config.pack:
+        lines.append("measures  without value function and JSD: so few images spare none that D does not learn from")
     if images.labels is not None and images.class_names:
         counts = np.bincount(images.labels, minlength=len(images.class_names))
         classes = ", ".join(
@@ -151,18 +173,14 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def show(self, record: dict[str, float | int]) -> None:
-        step = int(record["step"])
-        words = (
-            f"{self._left(record)} left  {record['images']:,} images  {record['images_per_second']:,.0f}/s  "
-            f"loss D {record['loss_d']:.3f} G {record['loss_g']:.3f}  D(x) {record['d_real']:.2f}  D(G(z)) {record['d_fake']:.2f}"
-        )
+    def show(self, line: Line) -> None:
+        step, words = line["step"], f"{self._left(line)} left, {in_words(line)}"
         if not self._progress.tasks:  # only now it is known where a continued run began
             self._progress.add_task(words, total=self._config.steps, completed=step)
         self._progress.update(self._progress.task_ids[0], completed=step, description=words)
         if not self._console.is_terminal:
             self._console.print(f"step {step:,}/{self._config.steps:,}  {words}")
 
-    def _left(self, record: dict[str, float | int]) -> timedelta:
-        images = (self._config.steps - int(record["step"])) * images_per_step(self._config)
-        return timedelta(seconds=round(images / record["images_per_second"]))
+    def _left(self, line: Line) -> timedelta:
+        images = (self._config.steps - line["step"]) * images_per_step(self._config)
+        return timedelta(seconds=round(images / line["images_per_second"]))
