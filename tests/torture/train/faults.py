@@ -53,10 +53,6 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
         yield
 
 
-def enlarge(folder: Path, size: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
-
-
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
     """Permissions do not bind root, who mounts the folder over itself."""
