@@ -25,9 +25,8 @@ from drawwell_train import checkpoint, identity, state
 from drawwell_train.checkpoint import Checkpoint
 from drawwell_train.config import TrainConfig, complete
 from drawwell_train.networks import Generator
-from drawwell_train.presets import PresetName
+from drawwell_train.presets import PRESETS, PresetName
 
-PRESETS, TARGETS = get_args(PresetName), get_args(Target)
 CLASSES = ("shirt", "shoe", "bag")
 
 
@@ -55,13 +54,13 @@ def checkpoint_of(preset: PresetName, classes: tuple[str, ...] = (), **options: 
 @torch.no_grad()
 def liven(generator: Generator) -> None:
     torch.manual_seed(1)  # equal generators share a graph, whatever their discriminators
-    z, label = torch.randn(64, 12), torch.arange(64) % len(CLASSES)
+    z, label = torch.randn(32, 12), torch.arange(32) % len(CLASSES)
     for module in generator.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.3)
             nn.init.normal_(module.bias, 0.0, 0.3)
     generator.train()
-    for _ in range(5):
+    for _ in range(3):
         generator(z, label)
     generator.eval()
     last_layer, activation = generator.head
@@ -84,19 +83,53 @@ def short() -> Iterator[None]:
             traced[key] = graph_export(generator, latent_dim, rewrites, dtype)
         return copy.deepcopy(traced[key])
 
-    graph_export = graph.export
+    graph_export, threads = graph.export, torch.get_num_threads()
+    torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(graph, "export", once)
         patch.setattr(main, "CALIBRATION_IMAGES", 128)
         for target, recipe in RECIPES.items():
-            patch.setitem(RECIPES, target, dataclasses.replace(recipe, addresses=130))
+            patch.setitem(RECIPES, target, dataclasses.replace(recipe, addresses=66))
         yield
+    torch.set_num_threads(threads)
+
+
+KINDS = ("Gemm", "ConvTranspose", "Conv", "QLinearConv", "Resize", "BatchNormalization")
+GRAPHS: dict[str, dict[Target, tuple[int, ...]]] = {
+    "mlp": {
+        "portable": (3, 0, 0, 0, 0, 0),
+        "cpu": (3, 0, 0, 0, 0, 0),
+        "cpu-int8": (3, 0, 0, 0, 0, 0),
+        "cuda": (3, 0, 0, 0, 0, 0),
+    },
+    "cnn": {  # one batch norm comes after an activation, one after a reshape
+        "portable": (1, 2, 0, 0, 0, 2),
+        "cpu": (1, 1, 4, 0, 0, 2),
+        "cpu-int8": (1, 1, 4, 0, 0, 2),  # the convolutions see numbers below 0
+        "cuda": (1, 2, 0, 0, 0, 2),
+    },
+    "deep-cnn": {
+        "portable": (1, 0, 4, 0, 2, 0),
+        "cpu": (1, 0, 10, 0, 0, 0),
+        "cpu-int8": (1, 0, 1, 9, 0, 0),
+        "cuda": (1, 2, 2, 0, 0, 0),
+    },
+    "dcgan": {
+        "portable": (0, 3, 0, 0, 0, 0),
+        "cpu": (1, 1, 4, 0, 0, 0),
+        "cpu-int8": (1, 1, 0, 4, 0, 0),
+        "cuda": (1, 2, 0, 0, 0, 0),
+    },
+}
+"""What becomes of the layers: how many nodes of each of ``KINDS`` the file has."""
 
 
 @pytest.mark.parametrize("classes", [(), CLASSES], ids=["no classes", "classes"])
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", get_args(Target))
 @pytest.mark.parametrize("preset", PRESETS)
-def test_the_pixels_are_torchs(preset: PresetName, target: Target, classes: tuple[str, ...], tmp_path: Path) -> None:
+def test_the_pixels_are_torchs_and_the_layers_the_fastest(
+    preset: PresetName, target: Target, classes: tuple[str, ...], tmp_path: Path
+) -> None:
     trained, recipe = checkpoint_of(preset, classes), RECIPES[target]
     engine = export(trained, tmp_path / "generator.onnx", target)
     assert (engine.card.target, engine.card.class_names) == (target, classes)
@@ -109,6 +142,8 @@ def test_the_pixels_are_torchs(preset: PresetName, target: Target, classes: tupl
     assert wanted.std() > 20
     if classes:
         looks_at_its_label(engine)
+    nodes = Counter(node.op_type for node in onnx.load(tmp_path / "generator.onnx").graph.node)
+    assert tuple(nodes[kind] for kind in KINDS) == GRAPHS[PRESETS[preset].architecture][target]
 
 
 def looks_at_its_label(engine: Engine) -> None:
@@ -118,28 +153,6 @@ def looks_at_its_label(engine: Engine) -> None:
         assert (np.abs(by_label[one] - by_label[other]).reshape(4, -1).max(1) > 0).all()
     mixed = engine.draw({"z": z, "label": np.array([2, 0, 1, 2])})
     assert np.array_equal(mixed, np.stack([by_label[label][place] for place, label in enumerate([2, 0, 1, 2])]))
-
-
-KINDS = ("Gemm", "ConvTranspose", "Conv", "QLinearConv", "Resize", "BatchNormalization")
-GRAPHS: dict[tuple[PresetName, Target], tuple[int, ...]] = {
-    ("mlp", "portable"): (3, 0, 0, 0, 0, 0),
-    ("mlp", "cpu-int8"): (3, 0, 0, 0, 0, 0),
-    ("cnn", "portable"): (1, 2, 0, 0, 0, 2),
-    ("cnn", "cpu"): (1, 1, 4, 0, 0, 2),  # its batch norms come after an activation, or a reshape
-    ("cnn", "cpu-int8"): (1, 1, 4, 0, 0, 2),  # its convolutions see numbers below 0
-    ("deep-cnn", "portable"): (1, 0, 4, 0, 2, 0),
-    ("deep-cnn", "cpu"): (1, 0, 10, 0, 0, 0),
-    ("deep-cnn", "cpu-int8"): (1, 0, 1, 9, 0, 0),
-    ("deep-cnn", "cuda"): (1, 2, 2, 0, 0, 0),
-    ("wgan", "cpu-int8"): (1, 1, 0, 4, 0, 0),
-}
-
-
-@pytest.mark.parametrize(("preset", "target"), GRAPHS)
-def test_what_becomes_of_the_layers(preset: PresetName, target: Target, tmp_path: Path) -> None:
-    export(checkpoint_of(preset), tmp_path / "generator.onnx", target).close()
-    nodes = Counter(node.op_type for node in onnx.load(tmp_path / "generator.onnx").graph.node)
-    assert tuple(nodes[kind] for kind in KINDS) == GRAPHS[preset, target]
 
 
 def test_a_label_is_a_lookup_and_a_few_columns() -> None:
@@ -170,7 +183,7 @@ def test_every_discriminator_sees_what_int8_costs(preset: PresetName, options: d
     engine = export(checkpoint_of(preset, **options), tmp_path / "generator.onnx", "cpu-int8")
     found = engine.card.parity.feature_distance
     assert found is not None
-    assert found.images == (63 if "pack" in options else 65)
+    assert found.images == 33
     assert found.floor > 0
     assert found.drawn > 0
 
@@ -187,7 +200,9 @@ def test_the_discriminator_is_shown_images_as_it_was_trained_on(
 
     monkeypatch.setattr(parity, "packed", packed)
     export(checkpoint_of(preset), tmp_path / "generator.onnx", "cpu-int8").close()
-    assert (torch.cat(seen).min(), torch.cat(seen).max()) == pytest.approx((black, 1), abs=0.2)
+    darkest, lightest = torch.cat(seen).aminmax()
+    assert black <= darkest < black + 0.7
+    assert 0.5 < lightest <= 1
 
 
 OLD_OPTIONS = (
