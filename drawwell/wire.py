@@ -84,7 +84,8 @@ def parse_npy(body: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
 def about(seed: int, indices: CheckedIndices, labels: CheckedLabels | None = None) -> dict[str, str]:
     """The headers that say which images a reply holds; the client compares them with what it asked for."""
     which = {START: str(indices.start)} if isinstance(indices, range) else {INDICES: sha256(indices)}
-    return {SEED: str(seed), COUNT: str(len(indices)), **which, **about_labels(labels)}
+    about = {SEED: str(seed), COUNT: str(len(indices)), **which}
+    return about if labels is None else about | about_labels(labels)
 
 
 def about_labels(labels: CheckedLabels | None) -> dict[str, str]:
