@@ -20,12 +20,12 @@ from drawwell.backends import Feeds
 from drawwell.cores import cores
 from drawwell.session import session_options
 from drawwell_export.parity import rows
+from drawwell_export.plan import Plan
 
 PERCENTILE = 99.99
 """On three generators the mean error was at or near the least of 99 to 100, and the worst pixel half as far off as with 99.9."""
 CALIBRATION_IMAGES = 4096
 
-_MOVES = frozenset({"Concat", "Reshape", "Transpose"})
 _ZERO = "zero_point"
 
 
@@ -45,7 +45,7 @@ class Calibration:
 
 def calibrate(model: onnx.ModelProto, inputs: Feeds) -> Calibration:
     """Draw with the float graph, and look at what is to become bytes: nothing, where no convolution fits."""
-    observed, names = onnx.ModelProto(), _Plan(model).observed()
+    observed, names = onnx.ModelProto(), Plan(model).observed()
     if not names:
         return Calibration({}, np.zeros(len(inputs["z"]), np.int64))
     observed.CopyFrom(model)
@@ -65,57 +65,15 @@ def quantise(model: onnx.ModelProto, calibration: Calibration) -> onnx.ModelProt
     """Return ``model`` with every Conv between two Relus, and the second of them, as one QLinearConv."""
     quantised = onnx.ModelProto()
     quantised.CopyFrom(model)
-    _Writer(quantised, _Plan(model), calibration.ranges).write()
+    _Writer(quantised, Plan(model), calibration.ranges).write()
     onnx.checker.check_model(quantised, full_check=True)
     return quantised
-
-
-class _Plan:
-    """Which Conv of a graph become integers, and which tensors share a scale."""
-
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self.consumers: dict[str, list[NodeProto]] = {}
-        for node in model.graph.node:
-            for name in node.input:
-                self.consumers.setdefault(name, []).append(node)
-        self.rectified: set[str] = set()
-        """Tensors in which no number is below 0."""
-        for node in model.graph.node:
-            if node.op_type == "Relu" or (node.op_type in _MOVES and self.rectified.issuperset(_data(node))):
-                self.rectified.add(node.output[0])
-        self.relu = {
-            node.output[0]: self.consumers[node.output[0]][0].output[0]
-            for node in model.graph.node
-            if node.op_type == "Conv" and node.input[0] in self.rectified and self._feeds_relu(node)
-        }
-        self.scale_of: dict[str, str] = {}
-        """By the name of a tensor in bytes, the tensor whose values set its scale: what is concatenated has one scale."""
-        for node in model.graph.node:
-            self._follow(node)
-
-    def observed(self) -> list[str]:
-        return list(dict.fromkeys(self.scale_of.values()))
-
-    def _follow(self, node: NodeProto) -> None:
-        if node.op_type == "Conv" and node.output[0] in self.relu:
-            self.scale_of.setdefault(node.input[0], node.input[0])
-            rectified = self.relu[node.output[0]]
-            together = [user for user in self.consumers[rectified] if user.op_type == "Concat"]
-            self.scale_of[rectified] = together[0].output[0] if together else rectified
-        elif self.moves_bytes(node):
-            self.scale_of[node.output[0]] = self.scale_of[node.input[0]]
-
-    def _feeds_relu(self, node: NodeProto) -> bool:
-        return [user.op_type for user in self.consumers[node.output[0]]] == ["Relu"]
-
-    def moves_bytes(self, node: NodeProto) -> bool:
-        return node.op_type in _MOVES and all(name in self.scale_of for name in _data(node))
 
 
 class _Writer:
     """Writes the nodes of a graph anew, each on bytes or on floats."""
 
-    def __init__(self, model: onnx.ModelProto, plan: _Plan, ranges: Mapping[str, float]) -> None:
+    def __init__(self, model: onnx.ModelProto, plan: Plan, ranges: Mapping[str, float]) -> None:
         self.graph, self.plan, self.ranges = model.graph, plan, ranges
         self.constants = {tensor.name: tensor for tensor in model.graph.initializer}
         self.nodes: list[NodeProto] = []
@@ -193,11 +151,6 @@ class _Writer:
         node = helper.make_node(kind, inputs, [output])
         node.attribute.extend(attributes)
         self.nodes.append(node)
-
-
-def _data(node: NodeProto) -> list[str]:
-    """The inputs of a node that moves numbers that are the numbers, and not the shape."""
-    return list(node.input if node.op_type == "Concat" else node.input[:1])
 
 
 def _weight_scales(
