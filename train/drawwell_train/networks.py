@@ -24,6 +24,8 @@ class Generator(nn.Module):
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(classes, LABEL_DIM) if classes else None
+        if self.embedding is not None:
+            nn.init.normal_(self.embedding.weight, 0.0, 0.2)  # as large as z, it let narrow generators ignore z
 
     @property
     def lowest(self) -> float:
