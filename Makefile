@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 export BENTOML_DO_NOT_TRACK ?= True
 
-.PHONY: help serve test test-gpu torture lint train bench bench-engine bench-serve bench-gpu bento clean
+.PHONY: help serve test test-gpu torture torture-train lint train bench bench-engine bench-train bench-serve bench-gpu bento clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,10 @@ torture: .venv/all  ## keep every promise under load, with full counts, in an ho
 	DRAWWELL_TORTURE=1 $(BIN)/python -m pytest tests/torture
 	$(BIN)/python -m benchmarks.promises
 
+torture-train: .venv/all  ## the trainer's part of it, in a quarter of an hour: kills, full disks, damage; needs strace
+	DRAWWELL_TORTURE=1 $(BIN)/python -m pytest tests/torture/train
+	$(BIN)/python -m benchmarks.promises
+
 lint: .venv/all  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -66,11 +70,15 @@ bench: .venv/all  ## measure the address book; all benches need a machine with n
 bench-engine: .venv/all  ## measure the engine beside the plain export, and write the README's table
 	$(BIN)/python -m benchmarks.engine
 
+bench-train: .venv/all  ## measure training beside a plain loop, in a few minutes
+	$(BIN)/python -m benchmarks.train
+
 bench-serve: .venv/bench  ## measure the server beside two peers; needs wrk
 	$(BIN)/python -m benchmarks.serving
 
 bench-gpu: .venv-gpu/bench  ## measure on a CUDA device
 	.venv-gpu/bin/python -m benchmarks.gpu
+	.venv-gpu/bin/python -m benchmarks.train --device cuda
 	.venv-gpu/bin/python -m benchmarks.serving --provider cuda
 
 bento: .venv/serve  ## build a bento with GENERATOR=file in it

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from drawwell_train.convolutions import Conv2d, ConvTranspose2d
 from drawwell_train.networks import LABEL_DIM, Discriminator, Generator
 
 _STEM_PIXELS = {28: 7, 32: 4, 64: 4, 128: 4}
@@ -25,12 +26,12 @@ class DcganGenerator(Generator):
         stem_pixels, features = _STEM_PIXELS[size], _features(size, width)
         inputs = latent_dim + (LABEL_DIM if classes else 0)
         self.stem = nn.Sequential(
-            nn.ConvTranspose2d(inputs, features[-1], stem_pixels, bias=False),
+            ConvTranspose2d(inputs, features[-1], stem_pixels, bias=False),
             nn.BatchNorm2d(features[-1]),
             nn.ReLU(),
         )
         self.body = nn.Sequential(*(_up(wide, narrow) for narrow, wide in reversed(list(pairwise(features)))))
-        self.head = nn.Sequential(nn.ConvTranspose2d(features[0], channels, 4, stride=2, padding=1), nn.Tanh())
+        self.head = nn.Sequential(ConvTranspose2d(features[0], channels, 4, stride=2, padding=1), nn.Tanh())
         self.apply(_initialise)
 
 
@@ -40,9 +41,9 @@ class DcganDiscriminator(Discriminator):
     def __init__(self, size: int, channels: int, width: int, classes: int = 0, batch_norm: bool = True) -> None:
         features = _features(size, width)
         super().__init__(classes, features[-1])
-        self.stem = nn.Sequential(nn.Conv2d(channels, features[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2))
+        self.stem = nn.Sequential(Conv2d(channels, features[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2))
         self.body = nn.Sequential(*(_down(narrow, wide, batch_norm) for narrow, wide in pairwise(features)))
-        self.head = nn.Conv2d(features[-1], 1, _STEM_PIXELS[size])
+        self.head = Conv2d(features[-1], 1, _STEM_PIXELS[size])
         self.apply(_initialise)
 
     def features(self, images: Tensor) -> Tensor:
@@ -57,12 +58,12 @@ def _features(size: int, width: int) -> list[int]:
 
 def _up(wide: int, narrow: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(narrow), nn.ReLU()
+        ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(narrow), nn.ReLU()
     )
 
 
 def _down(narrow: int, wide: int, batch_norm: bool) -> nn.Sequential:
-    layer = nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=not batch_norm)
+    layer = Conv2d(narrow, wide, 4, stride=2, padding=1, bias=not batch_norm)
     return nn.Sequential(layer, *([nn.BatchNorm2d(wide)] if batch_norm else []), nn.LeakyReLU(0.2))
 
 

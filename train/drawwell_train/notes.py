@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from torch import nn
 
+from drawwell_train.convolutions import Conv2d, ConvTranspose2d
 from drawwell_train.networks import LABEL_DIM, Discriminator, Generator
 
 _EPSILON = 1e-3
@@ -48,7 +49,7 @@ class CnnGenerator(Generator):
     def __init__(self, size: int, channels: int, latent_dim: int, width: int, classes: int = 0) -> None:
         super().__init__(classes)
         norm = partial(nn.BatchNorm2d, eps=_EPSILON, momentum=0.01)
-        up = partial(nn.ConvTranspose2d, kernel_size=5, stride=2, padding=2, output_padding=1)
+        up = partial(ConvTranspose2d, kernel_size=5, stride=2, padding=2, output_padding=1)
         side, inputs = size // 4, _inputs(latent_dim, classes)
         shape = 2 * width, side, side
         self.stem = nn.Sequential(nn.Linear(inputs, 2 * width * side**2), nn.Unflatten(1, shape), norm(2 * width))
@@ -85,12 +86,12 @@ class DeepCnnGenerator(Generator):
         narrow = [width >> level for level in range(4)]
         blocks = [self._block(a, b, level < 2) for level, (a, b) in enumerate(pairwise(narrow))]
         self.body = nn.Sequential(*blocks)  # [N, width / 8, S, S]
-        self.head = nn.Sequential(nn.Conv2d(narrow[-1], channels, 5, padding=2), nn.Sigmoid())
+        self.head = nn.Sequential(Conv2d(narrow[-1], channels, 5, padding=2), nn.Sigmoid())
         self.apply(_by_glorot)
 
     @staticmethod
     def _block(wide: int, narrow: int, upsample: bool) -> nn.Sequential:
-        layers = nn.Conv2d(wide, narrow, 5, padding=2), nn.BatchNorm2d(narrow, _EPSILON), nn.ReLU()
+        layers = Conv2d(wide, narrow, 5, padding=2), nn.BatchNorm2d(narrow, _EPSILON), nn.ReLU()
         return nn.Sequential(*([nn.Upsample(scale_factor=2)] if upsample else []), *layers)
 
 
@@ -112,7 +113,7 @@ def _inputs(latent_dim: int, classes: int) -> int:
 
 
 def _down(narrow: int, wide: int, stride: int, activation: nn.Module) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(narrow, wide, 5, stride=stride, padding=2), activation, nn.Dropout(_DROPOUT))
+    return nn.Sequential(Conv2d(narrow, wide, 5, stride=stride, padding=2), activation, nn.Dropout(_DROPOUT))
 
 
 def _dense(features: int) -> nn.Sequential:
