@@ -69,7 +69,9 @@ def test_a_run_folder_holds_what_the_contract_says(straight: Path) -> None:
         ".lock",
         "checkpoints",
         "config.json",
+        "curves.png",
         "samples",
+        "samples.webp",
         "stats.jsonl",
     ]
     assert sorted(path.name for path in (straight / "checkpoints").iterdir()) == ["step-00000020", "step-00000030"]
@@ -81,8 +83,9 @@ def test_a_run_folder_holds_what_the_contract_says(straight: Path) -> None:
     records = [json.loads(line) for line in (straight / "stats.jsonl").read_text().splitlines()]
     assert [record["step"] for record in records] == [5, 10, 15, 20, 25, 30]
     assert [record["images"] for record in records] == [80, 160, 240, 320, 400, 480]
-    means = {"loss_d", "loss_g", "d_real", "d_fake", "accuracy_d", "gradient_d", "gradient_g"}
-    assert set(records[0]) == {"step", "images", "images_per_second"} | means
+    means = {"loss_d", "loss_g", "d_real", "d_fake", "accuracy_d", "gradient_d", "gradient_g", "swing"}
+    measures = {"value", "jsd", "diversity"}
+    assert set(records[0]) == {"step", "images", "images_per_second", "conditions"} | means | measures
 
 
 def test_ten_steps_a_kill_and_twenty_more_are_thirty_straight(straight: Path, tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """The named conditions of a training that goes wrong: when each begins and ends, and one plain sentence for both."""
 
+import math
 import statistics
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,15 +76,25 @@ class Watch:
         ]
 
 
-def _means(lines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Means of what all lines have; of ``swing``, a standard deviation within each of them, the one over all steps."""
+def _means(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Means of what all lines have; of ``swing`` that of the steadier half, since D(G(z)) may go up or down once."""
     together = [{name: value for name, value in line.items() if isinstance(value, int | float)} for line in lines]
     shared = set.intersection(*map(set, together))
     means = {name: statistics.fmean(line[name] for line in together) for name in shared}
     if "swing" in means:
-        within = statistics.fmean(line["swing"] ** 2 for line in together)
-        means["swing"] = (within + statistics.pvariance(line["d_fake"] for line in together)) ** 0.5
+        middle = together[-1]["step"] - _WINDOW_STEPS / 2
+        halves = (
+            [line for line in together if line["step"] > middle],
+            [line for line in together if line["step"] <= middle],
+        )
+        means["swing"] = min(_deviation(half) for half in halves if half)
     return means
+
+
+def _deviation(lines: Sequence[Means]) -> float:
+    """The standard deviation of D(G(z)) over all steps of some lines, from that within each and that of their means."""
+    within = statistics.fmean(line["swing"] ** 2 for line in lines)
+    return math.sqrt(within + statistics.pvariance(line["d_fake"] for line in lines))
 
 
 def _doubt(means: Means) -> float | None:
@@ -116,15 +127,15 @@ def conditions_of(loss: Loss) -> tuple[Condition, ...]:
         _gap,
         0.0 if critic else 0.01,
         0.0 if critic else 0.03,
-        "begins: it tells real images from generated ones no better than a coin (D(x) {d_real:.2f}, D(G(z)) {d_fake:.2f}), so the "
+        "begins: it tells real images from generated ones no better than a coin (D(x) {d_real:.2g}, D(G(z)) {d_fake:.2g}), so the "
         "generator learns nothing from it; unless the samples are as good as the data, more --d-steps help",
-        "ends: it tells real images from generated ones (D(x) {d_real:.2f}, D(G(z)) {d_fake:.2f})",
+        "ends: it tells real images from generated ones (D(x) {d_real:.2g}, D(G(z)) {d_fake:.2g})",
     )
-    # of D(G(z)), the mean of a batch of 64: chance alone makes 0.06 at most, good runs were seen up to 0.16
+    # of D(G(z)), the mean of a batch of 64: chance alone makes 0.06 at most, good runs were seen at up to 0.13
     oscillation = Condition(
         OSCILLATION,
         lambda means: means.get("swing"),
-        0.2,
+        0.15,
         0.1,
         "begins: generator and discriminator beat each other in turn (D(G(z)) {d_fake:.2f}, give or take {swing:.2f}); a lower "
         "--learning-rate or a larger --batch-size helps",

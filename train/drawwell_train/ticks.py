@@ -64,9 +64,11 @@ class Ticks:
 
 
 def in_words(line: Line) -> str:
-    """A line for people, without what it does not have: of a critic there is no share of right answers, for instance."""
-    right = f", D right {line['accuracy_d']:.0%}" if "accuracy_d" in line else ""
-    outputs = f"D(x) {line['d_real']:.2f}, D(G(z)) {line['d_fake']:.2f}{right}"
+    """A line for people, with what it has: a critic gives no probabilities, and its value has no known optimum."""
+    if "accuracy_d" in line:
+        outputs = f"D(x) {line['d_real']:.2f}, D(G(z)) {line['d_fake']:.2f}, D right {line['accuracy_d']:.0%}"
+    else:
+        outputs = f"critic of data {line['d_real']:.2g}, of generated {line['d_fake']:.2g}"
     parts = [f"{line['images_per_second']:,.0f} images/s", outputs]
     if "jsd" in line:
         parts.append(f"value {line['value']:.2f} (G's best {_BEST_VALUE:.2f}), JSD at least {line['jsd']:.2f}")
