@@ -73,7 +73,8 @@ def _curves(lines: Lines, title: str) -> bytes:
     for panel in panels[3:]:
         panel.set_xlabel("step")
     shades = [Patch(color=colour, alpha=0.3, label=name) for name, colour in _COLOURS.items() if _spans(lines, name)]
-    figure.suptitle(title)
+    plain = title.encode("ascii", "backslashreplace").decode()  # the font has not every letter of every path
+    figure.suptitle(plain, parse_math=False)
     figure.legend(handles=shades, loc="outside lower center", ncols=max(len(shades), 1))
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=100)

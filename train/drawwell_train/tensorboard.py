@@ -31,7 +31,8 @@ def board(wanted: bool, folder: Path, step: int) -> Iterator[Show]:
         from tensorboardX import SummaryWriter
     except ModuleNotFoundError as error:
         raise DrawwellError(f"--tensorboard needs {error.name}: pip install 'drawwell[tensorboard]'") from error
-    with SummaryWriter(str(folder), purge_step=step + 1) as writer:
+    # else two files of one second would have one name
+    with SummaryWriter(str(folder), purge_step=step + 1, filename_suffix=f".{step}") as writer:
 
         def show(line: dict[str, Any]) -> None:
             for group, names in _GROUPS.items():
