@@ -1,8 +1,8 @@
 """The processes of one training: all hold the same weights, and each takes its share of every batch.
 
 Everything random is drawn by every process for the whole batch, from the same random state, so that a batch, and what is
-learned from it, does not depend on the number of processes; and each may be continued with another number. Only dropout
-draws for a share what the others draw for theirs.
+learned from it, does not depend on the number of processes; and a run may be continued with another number. Dropout alone
+draws a share's masks, the same ones in every process: with it, another number of processes draws other masks and latents.
 """
 
 import os
