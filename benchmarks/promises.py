@@ -41,15 +41,15 @@ def update() -> None:
 
 
 def promises() -> Iterator[Promise]:
-    """Those of ``tests/torture``, read and not run."""
-    for file in sorted(TESTS.glob("test_*.py")):
+    """Those of ``tests/torture``, read and not run: the server's first, then those of the folders below."""
+    for file in (*sorted(TESTS.glob("test_*.py")), *sorted(TESTS.glob("*/test_*.py"))):
         for node in ast.parse(file.read_text()).body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 words = node.name.removeprefix("test_").replace("_", " ").capitalize() + "."
                 sentence = (ast.get_docstring(node) or words).split("\n\n")[0].replace("\n", " ")
                 records = any(argument.arg == "record" for argument in node.args.args)
                 name = node.name.removeprefix("test_").replace("_", "-")
-                yield Promise(sentence, f"{file.stem}.py", name, records)
+                yield Promise(sentence, file.relative_to(TESTS).as_posix(), name, records)
 
 
 def table() -> str:

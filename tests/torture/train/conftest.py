@@ -34,7 +34,7 @@ def prepare(digits: Path) -> Prepare:
 
     def start(run: Path, *options: str, **limits: Any) -> Training:
         arguments = ["train", str(digits), "--out", str(run), *OPTIONS, *options]
-        return prepared(arguments, run.with_name(f"{run.name}.log"), **limits)
+        return prepared(arguments, **limits)
 
     return start
 

@@ -16,9 +16,8 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="there 
 
 
 @contextmanager
-def traced(training: Training, paths: Sequence[Path], calls: Sequence[str], *options: str) -> Iterator[Path]:
-    """While ``training`` runs: strace on what it does with ``paths``; yields the file in which it writes that down."""
-    log = training.log.with_suffix(".strace")
+def traced(training: Training, log: Path, paths: Sequence[Path], calls: Sequence[str], *options: str) -> Iterator[None]:
+    """While ``training`` runs: strace on what it does with ``paths``, written to ``log``."""
     named = [word for path in paths for word in ("-P", str(path))]
     command = [
         "strace",
@@ -35,7 +34,7 @@ def traced(training: Training, paths: Sequence[Path], calls: Sequence[str], *opt
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
         assert strace.stderr is not None
         said = [next(line for line in strace.stderr if "attached" in line)]
-        yield log
+        yield
         said += strace.stderr
     assert not training.process.is_alive(), said
 

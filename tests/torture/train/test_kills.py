@@ -23,7 +23,7 @@ def test_kill_9_of_a_training_at_a_random_moment(
 ) -> None:
     """kill -9 of a training at a random moment: every checkpoint can be read, and the run, continued, ends with the hash of one
     that nothing disturbed."""
-    kills, chance, runs, moments = times(200, 4), random.Random(7), 0, Counter[str]()
+    kills, chance, runs, moments = times(200, 2), random.Random(7), 0, Counter[str]()
     begun = time.monotonic()
     train(tmp_path / "timed", "--save-every", "1")
     seconds = time.monotonic() - begun
@@ -81,16 +81,17 @@ def test_kill_9_at_every_system_call_of_a_save(
 ) -> None:
     """kill -9 at every write, fsync, rename and other call on files of a save: as above."""
     run, paths = _copied(before_the_last, tmp_path / "counted")
-    with traced(training := prepare(run, "--keep", "1"), paths, _CALLS) as log:
+    log = tmp_path / "trace"
+    with traced(training := prepare(run, "--keep", "1"), log, paths, _CALLS):
         training.begin()
         assert training.end()[0] == 0
     counted = Counter(calls_of(log))
     assert counted["fsync"] >= 5, "three files, their folder, and the folder that it was renamed in"
     places = [(call, number) for call, total in counted.items() for number in range(1, total + 1)]
-    for call, number in places if FULL else random.Random(7).sample(places, 4):
+    for call, number in places if FULL else random.Random(7).sample(places, 2):
         run, paths = _copied(before_the_last, tmp_path / f"{call}-{number}")
         kill = f"inject={call}:signal=KILL:when={number}"
-        with traced(training := prepare(run, "--keep", "1"), paths, [call], "-e", kill):
+        with traced(training := prepare(run, "--keep", "1"), log, paths, [call], "-e", kill):
             training.begin()
             assert training.end()[0] == -signal.SIGKILL, f"{call} {number} did not come"
         assert whole_steps(run), f"{call} {number} left no checkpoint"
@@ -107,10 +108,10 @@ def test_an_error_at_every_system_call_of_a_save(
     is left half-written, the exit is not 0 and names path and bytes; and the run, continued, ends with the same hash."""
     places = [("mkdir", 3), *(("write", n) for n in (1, 2, 3)), *(("fsync", n) for n in (1, 2, 3, 4, 5)), ("rename", 1)]
     faults = [(*place, error) for error in ("ENOSPC", "EIO") for place in places]
-    for call, number, error in faults if FULL else random.Random(7).sample(faults, 3):
+    for call, number, error in faults if FULL else random.Random(7).sample(faults, 2):
         run, paths = _copied(before_the_last, tmp_path / f"{call}-{number}-{error}")
         fault = f"inject={call}:error={error}:when={number}"
-        with traced(training := prepare(run), paths, [call], "-e", fault):
+        with traced(training := prepare(run), tmp_path / "trace", paths, [call], "-e", fault):
             training.begin()
             code, said = training.end()
         assert code == 1, f"{call} {number}: {said}"

@@ -20,11 +20,11 @@ _CONTEXT.set_forkserver_preload(["drawwell.cli", "drawwell_train.main", "torch._
 
 @dataclass(frozen=True)
 class Training:
-    """One process, which waits until it is told to begin, and the file of what it says."""
+    """One process, which waits until it is told to begin, and what it says."""
 
     process: ForkServerProcess
-    log: Path
     _go: Connection
+    _said: Connection
 
     @property
     def pid(self) -> int:
@@ -37,22 +37,27 @@ class Training:
     def end(self) -> tuple[int, str]:
         """Wait. The exit code, which is less than zero after a signal, and what was said."""
         self.process.join(_PATIENCE_SECONDS)
-        code, said = self.process.exitcode, self.log.read_text()
+        code, said = self.process.exitcode, os.read(self._said.fileno(), 2**20).decode()
         assert code is not None, f"it hangs:\n{said}"
         assert "Traceback" not in said, said
         return code, said
 
 
-def prepared(arguments: list[str], log: Path, largest_file: int | None = None) -> Training:
+def prepared(arguments: list[str], largest_file: int | None = None) -> Training:
     """Start `drawwell ARGUMENTS`, which waits; it may write no file of more than ``largest_file`` bytes."""
     waits, go = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(target=_train, args=(arguments, log, waits, largest_file))
+    said, says = _CONTEXT.Pipe(
+        duplex=False
+    )  # a pipe, to which no limit applies; it holds 64 KiB, ten times what is said
+    os.set_blocking(said.fileno(), False)
+    process = _CONTEXT.Process(target=_train, args=(arguments, says, waits, largest_file))
     process.start()
-    return Training(process, log, go)
+    says.close()
+    return Training(process, go, said)
 
 
-def _train(arguments: list[str], log: Path, waits: Connection, largest_file: int | None) -> None:
-    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+def _train(arguments: list[str], says: Connection, waits: Connection, largest_file: int | None) -> None:
+    os.dup2(says.fileno(), 2)
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     waits.recv()
