@@ -12,13 +12,15 @@ import torch
 
 from drawwell_train import data, state
 from drawwell_train.batches import Batches
-from drawwell_train.conditions import COLLAPSE, OSCILLATION, STRONG, WEAK, Watch
+from drawwell_train.conditions import COLLAPSE, OSCILLATION, STRONG, WEAK, Watch, conditions_of
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.loop import CollapsedError, DivergedError, train
 from drawwell_train.measures import Measures
+from drawwell_train.presets import Loss
 from drawwell_train.run import Run
 from drawwell_train.steps import train_step
 from drawwell_train.ticks import Line, Ticks
+from tests.conftest import ROOT
 
 CONFIG = TrainConfig(
     "digits", out=Path("x"), size=28, channels=1, preset="mlp", width=16, batch_size=16, device="cpu",
@@ -171,3 +173,12 @@ def test_nan_is_the_last_line(tmp_path: Path) -> None:
         train(config, DIGITS, Run(tmp_path), lambda _: None, lambda _: None)
     last = json.loads((tmp_path / "stats.jsonl").read_text().splitlines()[-1])
     assert last["conditions"] == ["NaN"]
+
+
+@pytest.mark.parametrize("loss", ["minimax", "non-saturating", "wasserstein"])
+def test_the_documentation_has_every_condition_with_its_thresholds(loss: Loss) -> None:
+    rows = (ROOT / "docs" / "training.md").read_text().splitlines()
+    for condition in conditions_of(loss):
+        (row,) = (row for row in rows if row.startswith(f"| {condition.name} |"))
+        assert f"{condition.begins:g}" in row
+        assert f"{condition.ends:g}" in row or condition.ends == pytest.approx(5 * condition.begins)

@@ -75,7 +75,8 @@ def _curves(lines: Lines, title: str) -> bytes:
     shades = [Patch(color=colour, alpha=0.3, label=name) for name, colour in _COLOURS.items() if _spans(lines, name)]
     plain = title.encode("ascii", "backslashreplace").decode()  # the font has not every letter of every path
     figure.suptitle(plain, parse_math=False)
-    figure.legend(handles=shades, loc="outside lower center", ncols=max(len(shades), 1))
+    if shades:
+        figure.legend(handles=shades, loc="outside lower center", ncols=len(shades))
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=100)
     return png.getvalue()

@@ -74,7 +74,7 @@ def in_words(line: Line) -> str:
         parts.append(f"value {line['value']:.2f} (G's best {_BEST_VALUE:.2f}), JSD at least {line['jsd']:.2f}")
     elif "value" in line:
         parts.append(f"value {line['value']:.3g}")
-    parts.append(f"gradients D {line['gradient_d']:.2g}, G {line['gradient_g']:.2g}")
+    parts.append(f"gradients D {line['gradient_d']:.3g}, G {line['gradient_g']:.3g}")
     if "diversity" in line:
         parts.append(f"diversity {line['diversity']:.2f}")
     return "; ".join(parts + line["conditions"])
