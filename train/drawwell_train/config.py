@@ -17,8 +17,9 @@ class TrainConfig:
     """Train a GAN on a folder of images (or on a data file), and continue where it stopped when run again."""
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
-    """A folder of images (its sub-folders are classes), an IDX .gz file or a folder with MNIST's four, CIFAR binary
-    batches, an .npz or .npy of uint8 images, or `digits`: 5,000 real handwritten digits that come with `drawwell[digits]`."""
+    """A folder of images (its sub-folders are classes, unless labels.csv in it has a row `file,class` for each), an IDX .gz file or
+    a folder with MNIST's four, CIFAR binary batches, an .npz or .npy of uint8 images, or `digits`: 5,000 real handwritten digits
+    that come with `drawwell[digits]`."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
     """The run folder. By default runs/NAME."""
     name: str = ""

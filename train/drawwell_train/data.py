@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 from PIL import Image
 
+from drawwell_train import label_file
 from drawwell_train.arrays import read_cifar, read_file, read_idx_pair
 from drawwell_train.config import ImageSize
 from drawwell_train.folder import Shape, fit, list_classes, read_folder
@@ -64,6 +65,8 @@ def _read_pictures(path: Path, shape: Shape) -> ImageData:
     files = list_classes(path)
     if not files:
         raise DataError(f"{path}: no PNG, JPEG, WebP or BMP in it or below it")
+    if (path / label_file.NAME).is_file():
+        files = label_file.read_labels(path, [file for file, _ in files])
     _check_memory(len(files), shape)
     images, kept, skipped = read_folder([file for file, _ in files], shape)
     if len(skipped) > len(files) / 100:
