@@ -44,8 +44,11 @@ class Processes:
             yield
             return
         if device == "cuda":
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+            own = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+            torch.cuda.set_device(own)
+            dist.init_process_group("nccl", device_id=own)
+        else:
+            dist.init_process_group("gloo")
         try:
             with _broken_connections():
                 yield
