@@ -1,10 +1,10 @@
 """Convolutions that learn in bfloat16 on a processor without waiting for the gradient of their weights.
 
-On one core of an EPYC that multiplies two matrices with 450 Gflop/s, oneDNN reached 400 forwards and for the gradient of the
-input, but 200 to 300 for the gradient of the weights; and there its threads wait for one another many times, which takes a
-hundred times as long where another process keeps a core busy. That gradient is itself one product of matrices: of the gradient of the smaller map, and of the
-patches of the larger map that its places see (Chellapilla et al. 2006, section 4). Where the smaller map has many places the patches
-are too many to copy. Everywhere else, and in float32, these are torch's own.
+On one core of an EPYC that multiplies two matrices with 450 Gflop/s, oneDNN reached 400 forwards and for the gradient of
+the input, but 200 to 300 for the gradient of the weights; and there its threads wait for one another many times, which took
+up to a hundred times as long where another process kept a core busy. That gradient is itself one product of matrices
+(Chellapilla et al. 2006): of the gradient of the smaller map, and of the patches of the larger map that its places see.
+Where the smaller map has many places the patches are too many to copy. There, and in float32, these are torch's own.
 """
 
 from typing import Any
