@@ -2,7 +2,7 @@
 
 Plain follows the official PyTorch DCGAN example: float32, contiguous tensors, a ``DataLoader`` that makes each image ready
 as it is taken, a pass of D over real images and one over generated ones with a backward pass each, one more for G that
-computes the gradients of D's weights too, and no average of G. Each contender has a process of its own (see ``race``).
+computes the gradients of D's weights too, and no average of G. Ours looks at its numbers after each step, as training does. Each contender has a process of its own (see ``race``).
 ``--device cuda`` measures there; a step then ends when the device has done it.
 """
 
@@ -100,7 +100,11 @@ def run_drawwell(config: TrainConfig, threads: int) -> Callable[[], Any]:
     device = torch.device(config.device)
     built = state.build(config, device)
     batches = Batches(noise(config), config, device, 0)
-    return functools.partial(_finished, lambda: train_step(built, config, batches.next), config.device)
+
+    def step() -> bool:
+        return all(bool(value.isfinite()) for value in train_step(built, config, batches.next).values())
+
+    return functools.partial(_finished, step, config.device)
 
 
 def run_plain(config: TrainConfig, threads: int) -> Callable[[], Any]:
@@ -135,12 +139,13 @@ class PlainLoop:
         self.g, self.d = build_generator(config).to(self.device), build_discriminator(config).to(self.device)
         self.adam_g, self.adam_d = (torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (self.g, self.d))
         self.loss = nn.BCEWithLogitsLoss()
-        self.real = self._epochs(noise(config))
+        # the example has 2 workers, which keep a device busy; on a processor they take the cores from the networks
+        self.real = self._epochs(noise(config), 2 if config.device == "cuda" else 0)
 
     @staticmethod
-    def _epochs(data: ImageData) -> Iterator[Tensor]:
+    def _epochs(data: ImageData, workers: int) -> Iterator[Tensor]:
         while True:
-            yield from DataLoader(Pictures(data), BATCH, shuffle=True, drop_last=True)
+            yield from DataLoader(Pictures(data), BATCH, shuffle=True, drop_last=True, num_workers=workers)
 
     def step(self) -> tuple[float, ...]:
         real = next(self.real).to(self.device)
