@@ -2,7 +2,8 @@
 
 Plain follows the official PyTorch DCGAN example: float32, contiguous tensors, a ``DataLoader`` that makes each image ready
 as it is taken, a pass of D over real images and one over generated ones with a backward pass each, one more for G that
-computes the gradients of D's weights too, and no average of G. Ours looks at its numbers after each step, as training does. Each contender has a process of its own (see ``race``).
+computes the gradients of D's weights too, and no average of G. Ours looks at its numbers after each step, as training
+does. Each contender has a process of its own (see ``race``).
 ``--device cuda`` measures there; a step then ends when the device has done it.
 """
 
