@@ -77,6 +77,7 @@ def test_a_block_works_as_it_stands(
     language: str, block: str, desk: Path, environment: dict[str, str], port: int
 ) -> None:
     block = block.replace("127.0.0.1:3000", f"127.0.0.1:{port}").replace("--steps 3000", "--steps 20 --width 8")
+    block = block.replace(".venv/bin/", f"{Path(sys.executable).parent}/")
     if language == "python":
         run([sys.executable, "-W", "error::DeprecationWarning", "-c", block], desk, environment)
         return

@@ -33,6 +33,7 @@ def test_every_picture_gets_its_class(folder: Path, heading: str) -> None:
         ("a.png,x\nb.png,y\n", "no class for 'more/c.png'"),
         ("a.png,x\nb.png,y\nmore/c.png,y\nd.png,y\n", "no picture in .*'d.png'"),
         ("a.png,x\nb.png,y\nmore/c.png,y\n../e.png,y\n", "no picture in"),
+        ("a.png,x\nb.png,y\nmore/c.png,y\n/somewhere/a.png,y\n", "no picture in .*'/somewhere/a.png'"),
         ("a.png,x\nb.png\n", "line 2 must be"),
         ("a.png,x\na.png,y\n", "line 2 gives 'a.png' another class"),
         ('a.png,"x\n', "no CSV"),

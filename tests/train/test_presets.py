@@ -1,8 +1,8 @@
-"""Every preset has the networks, the losses and the optimizers of its source, and learns."""
+"""Every preset has the networks, the losses and the optimizers of its source, and makes steps with every option."""
 
 import copy
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -42,6 +42,7 @@ PARAMETERS = {
     ("cnn", 28, 1): (840_321, 212_865),
     ("deep-cnn", 28, 1): (390_577, 4_311_553),
     ("deep-cnn", 32, 3): (489_859, 4_314_753),
+    ("dcgan", 128, 3): (12_786_563, 11_164_481),
     ("wgan", 64, 3): (3_576_707, 2_765_633),
     ("wgan-gp", 64, 3): (3_576_707, 2_764_737),
 }
@@ -75,10 +76,9 @@ def test_every_preset_makes_steps(preset: str, size: int, channels: int, classes
 
 @pytest.mark.parametrize("preset", NAMES)
 def test_options_of_all_presets(preset: str) -> None:
-    """Packing, spectral normalisation, both augmentations, the uniform prior and several steps of G go with every one."""
-    config = resolved(
-        preset, width=16, pack=2, spectral_norm=True, diffaugment=True, flip=True, prior="uniform", g_steps=2
-    )
+    """Packing, spectral normalisation (but of clipped weights), both augmentations, the uniform prior, several steps of G."""
+    options: dict[str, Any] = {"pack": 2, "diffaugment": True, "flip": True, "prior": "uniform", "g_steps": 2}
+    config = resolved(preset, width=16, spectral_norm=preset != "wgan", **options)
     stats = train_step(fresh(config), config, lambda: batches(config))
     assert all(value.isfinite() for value in stats.values())
 
@@ -124,6 +124,8 @@ def test_the_learning_rate_decays_as_keras_means_it() -> None:
         ({"preset": "wgan-gp", "label_smoothing": 0.1}, "probabilities"),
         ({"preset": "cnn", "beta1": 0.5}, "RMSProp"),
         ({"pack": 2, "conditional": True}, "take one of them"),
+        ({"preset": "wgan", "spectral_norm": True}, "take one of them"),
+        ({"preset": "deep-cnn", "width": 7}, "at least 8"),
         ({"pack": 3}, "must divide"),
         ({"label_smoothing": 1.0}, "must be in"),
     ],
@@ -131,6 +133,52 @@ def test_the_learning_rate_decays_as_keras_means_it() -> None:
 def test_options_that_make_no_sense_together_are_refused(options: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         TrainConfig("x", **options)  # type: ignore[arg-type]
+
+
+def test_optimizers_have_the_numbers_of_their_sources() -> None:
+    numbers = {}
+    for name in NAMES:
+        state = fresh(resolved(name, width=16))
+        groups = [optimizer.param_groups[0] for optimizer in (state.optimizer_g, state.optimizer_d)]
+        memory = "betas" if "betas" in groups[0] else "alpha"
+        numbers[name] = (groups[0]["initial_lr"], groups[1]["initial_lr"], groups[0][memory], groups[0]["eps"])
+    assert numbers == {
+        "mlp": (1e-3, 1e-3, 0.9, 1e-7),
+        "cnn": (1e-3, 1e-3, 0.9, 1e-7),
+        "deep-cnn": (4e-4, 8e-4, 0.9, 1e-7),
+        "dcgan": (2e-4, 2e-4, (0.5, 0.999), 1e-8),
+        "wgan": (5e-5, 5e-5, 0.99, 1e-8),
+        "wgan-gp": (1e-4, 1e-4, (0.0, 0.9), 1e-8),
+    }
+    assert (PRESETS["wgan-gp"].penalty, PRESETS["wgan"].clip_weights, PRESETS["deep-cnn"].clip_gradients) == (
+        10,
+        0.01,
+        1,
+    )
+
+
+def test_batch_norms_are_as_keras_has_them() -> None:
+    for name, momentum in (("cnn", 0.01), ("deep-cnn", 0.1)):
+        norms = [
+            layer
+            for layer in fresh(resolved(name)).generator.modules()
+            if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)
+        ]
+        assert {(layer.eps, layer.momentum) for layer in norms} == {(1e-3, momentum)}
+
+
+def test_gradients_are_clipped_by_value() -> None:
+    config = resolved("deep-cnn", width=8)
+    state = fresh(config)
+    for group in state.optimizer_d.param_groups:
+        group["initial_lr"] = 0.0
+    with torch.no_grad():
+        for weight in state.discriminator.parameters():
+            weight.mul_(30)
+    train_step(state, config, lambda: batches(config))
+    assert all(
+        bool((weight.grad.abs() <= 1).all()) for weight in state.generator.parameters() if weight.grad is not None
+    )
 
 
 def test_all_presets_are_named() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -77,7 +78,7 @@ def test_d_learns_to_tell_noise_from_constants() -> None:
     state = fresh(config)
     for _ in range(60):
         stats = train_step(state, config, lambda: Real(torch.ones(8, 1, 28, 28)))
-    assert stats["d_real"] > 0.8 > 0.3 > stats["d_fake"]
+    assert stats["d_real"] > 0.7 > 0.3 > stats["d_fake"]
 
 
 def test_the_average_follows_with_its_half_life() -> None:
@@ -118,17 +119,31 @@ def test_every_size_trains_in_bfloat16(size: int, channels: int) -> None:
     assert all(p.dtype == torch.float32 for p in fresh(config).generator.parameters())
 
 
-def test_the_state_survives_the_way_to_tensors_and_back() -> None:
-    state = fresh()
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"preset": "deep-cnn"},
+        {"preset": "wgan"},
+        {"preset": "wgan-gp", "diffaugment": True, "flip": True},
+        {"spectral_norm": True, "precision": "bfloat16"},
+        {"conditional": True, "class_names": ("a", "b")},
+    ],
+    ids=str,
+)
+def test_the_state_survives_the_way_to_tensors_and_back(options: dict[str, Any]) -> None:
+    """Moments, dropout, a penalty's random numbers, the vectors of spectral normalisation, embeddings: a step later all is equal."""
+    config = replace(CONFIG, **{"width": 8} | options)
+    real = batch()._replace(labels=torch.arange(8) % 2 if config.conditional else None)
+    state = fresh(config)
     for _ in range(3):
-        train_step(state, CONFIG, batch)
+        train_step(state, config, lambda: real)
     tensors = states.to_tensors(state)
-    again = fresh(replace(CONFIG, seed=9))
+    again = fresh(replace(config, seed=9))
     states.restore(again, tensors, state.step)
     assert states.digest(states.to_tensors(again)) == states.digest(tensors)
-    real = batch()
     torch.set_rng_state(tensors["random.cpu"])
-    train_step(state, CONFIG, lambda: real)
+    train_step(state, config, lambda: real)
     torch.set_rng_state(tensors["random.cpu"])
-    train_step(again, CONFIG, lambda: real)
+    train_step(again, config, lambda: real)
     assert states.digest(states.to_tensors(again)) == states.digest(states.to_tensors(state))

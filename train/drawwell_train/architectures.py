@@ -32,7 +32,7 @@ def build_discriminator(config: TrainConfig) -> Discriminator:
     recipe, classes = recipe_of(config), len(config.class_names)
     shape = size, channels * config.pack, recipe.width, classes
     if recipe.architecture == "dcgan":
-        network: Discriminator = DcganDiscriminator(*shape, batch_norm=recipe.batch_norm)
+        network: Discriminator = DcganDiscriminator(*shape, batch_norm=recipe.batch_norm and not config.spectral_norm)
     else:
         network = _DISCRIMINATORS[recipe.architecture](*shape)
     return _with_spectral_norm(network) if config.spectral_norm else network

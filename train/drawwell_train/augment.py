@@ -1,9 +1,9 @@
 """Augmentation that does not leak into what is generated: DiffAugment, Zhao et al. 2020, "Differentiable Augmentation
 for Data-Efficient GAN Training", section 4.
 
-Real and generated images go through the same random changes before D sees them, and G learns through them. All changes
-are differentiable, and each leaves an image as it was often enough for the two distributions to be told apart by more than
-the changes.
+Real and generated images go through the same kind of random changes before D sees them, in D's steps and in G's, and G
+learns through them, since all are differentiable: so G is not taught to draw what the changes do to images. What is cut out
+or moved in is black; the paper's code fills with grey.
 """
 
 import torch
@@ -18,13 +18,13 @@ _HOLE = 1 / 2
 
 
 def diff_augment(images: Tensor, black: float, processes: Processes = ALONE) -> Tensor:
-    """Colour, translation and cutout, the paper's whole policy: float ``[N, C, S, S]`` in [black, 1] to the same shape."""
-    return _cutout(_translate(_recolour(images, processes), black, processes), black, processes)
+    """Colour, translation and cutout: float ``[N, C, S, S]`` in [black, 1] to the same shape."""
+    return _cutout(_translate(_recolour(images, black, processes), black, processes), black, processes)
 
 
-def _recolour(images: Tensor, processes: Processes) -> Tensor:
-    """Brightness by up to 0.5, saturation by a factor of 0 to 2 (of colours only), contrast by 0.5 to 1.5."""
-    images = images + (_uniform(images, processes) - 0.5)
+def _recolour(images: Tensor, black: float, processes: Processes) -> Tensor:
+    """Brightness by up to a quarter of the range, saturation by a factor of 0 to 2 (of colours only), contrast by 0.5 to 1.5."""
+    images = images + (_uniform(images, processes) - 0.5) * ((1 - black) / 2)
     if images.shape[1] == 3:
         grey = images.mean(1, keepdim=True)
         images = torch.lerp(grey, images, 2 * _uniform(images, processes))

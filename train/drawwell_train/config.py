@@ -56,7 +56,7 @@ class TrainConfig:
     pack: int = 1
     """Images that D judges together, 2 for instance, so that it sees a lack of variety (PacGAN); not with --conditional."""
     spectral_norm: bool = False
-    """Divide each of D's weights by its largest singular value (Miyato et al. 2018): D cannot become too strong."""
+    """Divide each of D's weights by its largest singular value, without batch norm (Miyato et al. 2018): D cannot become too steep."""
     flip: bool = False
     """Mirror each image half of the time: for data in which left and right do not matter."""
     diffaugment: bool = False
@@ -134,6 +134,14 @@ def check(config: TrainConfig) -> None:
 
 
 def _check_together(config: TrainConfig, recipe: Preset) -> None:
+    if recipe.architecture == "deep-cnn" and recipe.width < 8:
+        raise ValueError(
+            f"width must be at least 8 for preset deep-cnn, whose last layers have an eighth of it, not {recipe.width}"
+        )
+    if config.spectral_norm and recipe.clip_weights is not None:
+        raise ValueError(
+            f"preset {config.preset} clips the critic's weights, which spectral_norm would scale: take one of them"
+        )
     if recipe.batch_size < 2:
         raise ValueError("batch_size must be at least 2: batch norm needs a batch")
     if recipe.batch_size % config.pack:

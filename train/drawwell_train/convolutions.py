@@ -1,8 +1,8 @@
 """Convolutions that learn in bfloat16 on a processor without waiting for the gradient of their weights.
 
 On one core of an EPYC that multiplies two matrices with 450 Gflop/s, oneDNN reached 400 forwards and for the gradient of
-the input, but 200 to 300 for the gradient of the weights; and there its threads wait for one another many times, which took
-up to a hundred times as long where another process kept a core busy. That gradient is itself one product of matrices
+the input, but 200 to 300 for the gradient of the weights; and there its threads wait for one another many times, which takes
+far longer where another process keeps a core busy. That gradient is itself one product of matrices
 (Chellapilla et al. 2006): of the gradient of the smaller map, and of the patches of the larger map that its places see.
 Where the smaller map has many places the patches are too many to copy. There, and in float32, these are torch's own.
 """
@@ -23,10 +23,12 @@ class Conv2d(nn.Conv2d):
     """``nn.Conv2d`` of one group, without dilation."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if not _learns_in_bfloat16(x, self.weight):
-            return super().forward(x)
+        weight = self.weight  # once: under spectral normalisation it is computed anew each time
+        if not _learns_in_bfloat16(x, weight):
+            images: Tensor = self._conv_forward(x, weight, self.bias)
+            return images
         options = False, self.stride, self.padding, self.output_padding
-        return _Convolution.apply(x, self.weight, self.bias, *options)  # type: ignore[no-untyped-call, no-any-return]
+        return _Convolution.apply(x, weight, self.bias, *options)  # type: ignore[no-untyped-call, no-any-return]
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):

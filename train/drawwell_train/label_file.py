@@ -45,5 +45,6 @@ def _rows(file: Path) -> Iterator[tuple[int, str, str]]:
 
 
 def _some(files: Sequence[Path], folder: Path) -> str:
-    shown = ", ".join(repr(str(file.relative_to(folder))) for file in files[:_SHOWN])
+    inside = (file.relative_to(folder) if file.is_relative_to(folder) else file for file in files[:_SHOWN])
+    shown = ", ".join(repr(str(file)) for file in inside)
     return shown if len(files) <= _SHOWN else f"{shown} and {len(files) - _SHOWN:,} more"

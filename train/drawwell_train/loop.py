@@ -65,7 +65,7 @@ def train(
             last = state.step == config.steps or stopping
             if state.step % config.log_every == 0 or last:
                 _log(ticks, state, run, (run.append_stats, report, show), say, processes)
-                last |= (collapsed := ticks.collapsed and config.on_collapse == "stop")
+                last |= (collapsed := processes.first_says(ticks.collapsed) and config.on_collapse == "stop")
             if processes.first and (state.step % config.sample_every == 0 or last):
                 run.save_sheet(_sample(state, config), state.step)
             if state.step % config.save_every == 0 or last:
@@ -81,7 +81,8 @@ def train(
 
 def _log(ticks: Ticks, state: TrainState, run: Run, writers: Iterable[Report], say: Say, processes: Processes) -> None:
     line, sentences = ticks.line(state)
-    if not all(math.isfinite(value) for value in line.values() if isinstance(value, float)):
+    finite = all(math.isfinite(value) for value in line.values() if isinstance(value, float))
+    if not processes.first_says(finite):
         raise _diverged(state, run, processes)
     for write in writers if processes.first else ():
         write(line)
@@ -108,7 +109,8 @@ def _resume(state: TrainState, config: TrainConfig, run: Run, say: Say, processe
     if processes.first:
         run.write_config(config)
         checkpoint.discard_after(run.checkpoints, step)
-        run.truncate_stats(step)
+        if strange := run.truncate_stats(step):
+            say(f"stats.jsonl: {strange} damaged lines dropped")
     processes.wait()  # the others read these
 
 

@@ -16,12 +16,12 @@ from rich.table import Column
 
 from drawwell import terminal
 from drawwell.cores import cores
-from drawwell.errors import DrawwellError
+from drawwell.errors import DrawwellError, StoppedError
 from drawwell_train import curves, data, processes, state
 from drawwell_train.batches import held_out_of
 from drawwell_train.config import TrainConfig, complete, images_per_step, recipe_of
 from drawwell_train.images import ImageData
-from drawwell_train.loop import train
+from drawwell_train.loop import CollapsedError, DivergedError, train
 from drawwell_train.processes import Processes
 from drawwell_train.run import Run
 from drawwell_train.ticks import Line, in_words
@@ -48,13 +48,21 @@ def main(config: TrainConfig) -> None:
     run = Run(config.out)
     lock = run.locked() if all_of_us.first else nullcontext()
     with all_of_us.joined(config.device), lock, _memory_errors(), _Progress(config, console) as progress:
-        finished = train(config, images, run, progress.show, console.print, all_of_us)
-        if all_of_us.first:
-            curves.draw(run)
-    console.print(f"done: {finished.step:,} steps; weights {state.digest(state.to_tensors(finished))}")
+        try:
+            finished = train(config, images, run, progress.show, console.print, all_of_us)
+        except (StoppedError, CollapsedError, DivergedError):
+            _draw_curves(run, all_of_us)
+            raise
+        console.print(f"done: {finished.step:,} steps; weights {state.digest(state.to_tensors(finished))}")
+        _draw_curves(run, all_of_us)
     console.print(
         f"see {run.path}/curves.png and {run.path}/samples; next: drawwell export {shlex.quote(str(run.path))}"
     )
+
+
+def _draw_curves(run: Run, all_of_us: Processes) -> None:
+    if all_of_us.first:
+        curves.draw(run)
 
 
 @contextmanager
@@ -90,7 +98,9 @@ def _class_names(config: TrainConfig, images: ImageData) -> tuple[str, ...]:
     if not config.conditional:
         return ()
     if images.labels is None or not images.class_names:
-        raise DrawwellError("--conditional: the data has no classes; sort the images into a sub-folder for each")
+        raise DrawwellError(
+            "--conditional: the data has no classes; sort the images into a sub-folder for each, or write labels.csv"
+        )
     return images.class_names
 
 
@@ -183,4 +193,4 @@ class _Progress:
 
     def _left(self, line: Line) -> timedelta:
         images = (self._config.steps - line["step"]) * images_per_step(self._config)
-        return timedelta(seconds=round(images / line["images_per_second"]))
+        return timedelta(seconds=round(images / max(line["images_per_second"], 0.1)))

@@ -47,7 +47,7 @@ class Measures:
         measured = self._of_logits(real_logits, fake_logits)
         if self._real_distance:
             measured["diversity"] = nearest_distance(fake) / self._real_distance
-        return {name: round(value, 5) for name, value in measured.items()}
+        return {name: float(f"{value:.5g}") for name, value in measured.items()}
 
     def _of_logits(self, real: Tensor, fake: Tensor) -> dict[str, float]:
         if not len(real) or not len(fake):

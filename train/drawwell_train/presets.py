@@ -26,7 +26,7 @@ class Preset:
     """Adam's momentum."""
     beta2: float = 0.999
     rho: float = 0.9
-    """RMSProp's memory, 0.9 as Keras has it; torch's own is 0.99."""
+    """RMSProp's memory, 0.9 as Keras has it; torch's own is 0.99. Epsilon is added to the root, as in Keras 2, and not within."""
     epsilon: float = 1e-8
     discriminator_rate: float = 1.0
     """The discriminator's learning rate, as a multiple of the generator's."""

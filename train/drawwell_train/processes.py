@@ -80,6 +80,14 @@ class Processes:
         dist.all_gather_object(values, value)
         return all(other == value for other in values)
 
+    def first_says(self, verdict: bool) -> bool:
+        """The first process's, so that what a rounding may decide is decided alike by all."""
+        if self.count == 1:
+            return verdict
+        verdicts = [verdict]
+        dist.broadcast_object_list(verdicts, 0)
+        return verdicts[0]
+
     def wait(self) -> None:
         """Return when all processes are here."""
         if self.count > 1:

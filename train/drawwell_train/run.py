@@ -48,12 +48,15 @@ class Run:
         """Write ``config.json``, for people: a checkpoint carries its own."""
         files.write(self.path / "config.json", (json.dumps(to_dict(config), indent=2) + "\n").encode())
 
-    def truncate_stats(self, step: int) -> None:
-        """Drop the lines past ``step``, which the run is about to write anew."""
-        if self._stats.exists():
-            lines = self._stats.read_text().splitlines(keepends=True)
-            kept = (line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step)
-            files.write(self._stats, "".join(kept).encode())
+    def truncate_stats(self, step: int) -> int:
+        """Drop the lines past ``step``, which the run is about to write anew, and what is no line. Returns how many of these."""
+        if not self._stats.exists():
+            return 0
+        lines = self._stats.read_bytes().splitlines(keepends=True)
+        steps = [_step_of(line) for line in lines]
+        kept = (line for line, number in zip(lines, steps, strict=True) if number is not None and number <= step)
+        files.write(self._stats, b"".join(kept))
+        return steps[:-1].count(None)  # the last one may have been under way when the process ended
 
     def append_stats(self, line: dict[str, Any]) -> None:
         files.append(self._stats, (json.dumps(line, allow_nan=False) + "\n").encode())
@@ -76,3 +79,12 @@ class Run:
         file = self.path / "samples" / f"step-{step:08d}.png"
         files.write(file, to_png(contact_sheet(images)))
         return file
+
+
+def _step_of(line: bytes) -> int | None:
+    """The step of a whole line of ``stats.jsonl``, None of what a lost disk or an editor made of one."""
+    try:
+        step = json.loads(line)["step"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return step if isinstance(step, int) and line.endswith(b"\n") else None

@@ -45,8 +45,9 @@ def build(config: TrainConfig, device: torch.device, processes: Processes = ALON
     generator, discriminator = (net.to(device, memory_format=torch.channels_last) for net in (generator, discriminator))  # type: ignore[call-overload]
     averaged = copy.deepcopy(generator).eval().requires_grad_(False)
     recipe = recipe_of(config)
-    optimizer_g = _optimizer(generator, recipe, recipe.learning_rate, recipe.decay_g)
-    optimizer_d = _optimizer(discriminator, recipe, recipe.learning_rate * recipe.discriminator_rate, recipe.decay_d)
+    optimizer_g = _optimizer(generator, recipe, recipe.learning_rate, recipe.decay_g * config.g_steps)
+    rate_d = recipe.learning_rate * recipe.discriminator_rate
+    optimizer_d = _optimizer(discriminator, recipe, rate_d, recipe.decay_d * recipe.d_steps)
     return TrainState(generator, discriminator, averaged, optimizer_g, optimizer_d)
 
 

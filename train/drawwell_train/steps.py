@@ -37,9 +37,9 @@ def train_step(state: TrainState, config: TrainConfig, next_batch: NextBatch, pr
         real = next_batch()
         fake = step.generate(real.labels, for_g=not remaining)
         stats = step.improve_d(real, fake.detach())
-    for first in reversed(range(config.g_steps)):
+    for remaining in reversed(range(config.g_steps)):
         stats |= step.improve_g(fake, real.labels)
-        if first:
+        if remaining:
             fake = step.generate(real.labels, for_g=True)
     state.step += 1
     _average(state, config)
@@ -60,12 +60,12 @@ class _Step:
 
     def improve_d(self, real: Real, fake: Tensor) -> Stats:
         """One step of D on as many real as generated images, float ``[N, C, S, S]``."""
-        with self._autocast():
-            real_logits, fake_logits = (self._judge(images, real.labels) for images in (real.images, fake))
+        seen, generated = (self._changed(images) for images in (real.images, fake))
+        real_logits, fake_logits = (self._judge(images, real.labels) for images in (seen, generated))
         loss = discriminator_loss(self.recipe.loss, real_logits, fake_logits, self.config.label_smoothing)
         stats = {"loss_d": loss.detach()}
         if self.recipe.penalty:
-            loss = loss + self.recipe.penalty * self._penalty(real, fake)
+            loss = loss + self.recipe.penalty * self._penalty(seen, generated, real.labels)
         stats["gradient_d"] = self._descend(self.state.optimizer_d, loss)
         if (most := self.recipe.clip_weights) is not None:
             with torch.no_grad():
@@ -76,27 +76,29 @@ class _Step:
     def improve_g(self, fake: Tensor, labels: Tensor | None) -> Stats:
         """One step of G through its images ``fake``, float ``[N, C, S, S]``."""
         self.state.discriminator.requires_grad_(False)  # saves the gradients of D's weights, which nobody needs here
-        with self._autocast():
-            logits = self._judge(fake, labels)
+        logits = self._judge(self._changed(fake), labels)
         loss = generator_loss(self.recipe.loss, logits)
         norm = self._descend(self.state.optimizer_g, loss)
         self.state.discriminator.requires_grad_(True)
         return {"loss_g": loss.detach(), "gradient_g": norm}
 
+    def _changed(self, images: Tensor) -> Tensor:
+        """As D sees them: changed where that was asked for, in float32."""
+        if not self.config.diffaugment:
+            return images
+        return diff_augment(images.float(), self.state.generator.lowest, self.processes)
+
     def _judge(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        if self.config.diffaugment:
-            images = diff_augment(images, self.state.generator.lowest, self.processes)
-        logits: Tensor = self.state.discriminator(packed(images, self.config.pack), labels)
+        with self._autocast():
+            logits: Tensor = self.state.discriminator(packed(images, self.config.pack), labels)
         return logits.float()
 
-    def _penalty(self, real: Real, fake: Tensor) -> Tensor:
+    def _penalty(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Tensor:
         """In float32: it is a gradient of a gradient, for which bfloat16 has too few digits."""
-        tuples = [packed(images.float(), self.config.pack) for images in (real.images, fake)]
+        tuples = [packed(images.float(), self.config.pack) for images in (real, fake)]
         whole = len(tuples[0]) * self.processes.count
         epsilon = self.processes.share(torch.rand(whole, device=fake.device))
-        return gradient_penalty(
-            lambda images: self.state.discriminator(images, real.labels), tuples[0], tuples[1], epsilon
-        )
+        return gradient_penalty(lambda images: self.state.discriminator(images, labels), tuples[0], tuples[1], epsilon)
 
     def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> Tensor:
         """One step of an optimizer. Returns the gradient's norm, before it is clipped."""

@@ -56,7 +56,7 @@ class Ticks:
         means = {name: float(total) / steps for name, total in self._sums.items()}
         if not self._critic:  # of a critic, whose numbers have no scale, it would mean nothing
             means["swing"] = math.sqrt(max(float(self._squares) / steps - means["d_fake"] ** 2, 0.0))
-        return {name: round(mean, 5) for name, mean in means.items()}
+        return {name: float(f"{mean:.5g}") for name, mean in means.items()}
 
     @property
     def collapsed(self) -> bool:
