@@ -114,7 +114,7 @@ def check_labels(card: ModelCard, labels: Labels | None, count: int) -> CheckedL
         return None
     if not card.class_names:
         raise RequestError(_NO_LABEL)
-    if not isinstance(labels, Sequence | np.ndarray):
+    if isinstance(labels, str) or not isinstance(labels, Sequence | np.ndarray):
         return _check_label(card, labels)
     if isinstance(labels, np.ndarray) and (labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer)):
         raise RequestError(f"labels must be integers in one dimension, not {labels.dtype} in {labels.ndim}")

@@ -152,7 +152,8 @@ def _check_together(config: TrainConfig, recipe: Preset) -> None:
         )
     if (recipe.loss == "wasserstein") != (PRESETS[config.preset].loss == "wasserstein"):
         raise ValueError(
-            "loss wasserstein needs a critic that is kept smooth: presets wgan and wgan-gp have it, and only it"
+            f"preset {config.preset} does not take loss {recipe.loss}: wasserstein is the loss of presets wgan and wgan-gp, whose "
+            "critics are kept smooth, and their only one"
         )
     if recipe.loss == "wasserstein" and config.label_smoothing:
         raise ValueError(f"label_smoothing is of probabilities, which preset {config.preset} has not")

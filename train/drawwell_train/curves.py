@@ -110,14 +110,14 @@ def _gradients(panel: "Axes", lines: Lines) -> None:
 
 
 def _value(panel: "Axes", lines: Lines) -> None:
-    panel.set_title("value function V(D, G), held-out images")
+    panel.set_title("value function V(D, G), held-out images" if _judges(lines) else "f(x) - f(G(z)), held-out images")
     _plot(panel, lines, value="V")
     if _judges(lines):
         panel.axhline(-2 * math.log(2), color="grey", linestyle="--", label="where G is perfect: -2 log 2")
 
 
 def _divergence(panel: "Axes", lines: Lines) -> None:
-    panel.set_title("Jensen-Shannon divergence, at least (nats)")
+    panel.set_title(f"Jensen-Shannon divergence{', at least (nats)' if _judges(lines) else ': a critic tells none'}")
     _plot(panel, lines, jsd="log 2 - loss / 2, held-out images")
     panel.axhline(math.log(2), color="grey", linestyle="--", label="the most there is: log 2")
     panel.set_ylim(-0.02, 0.72)

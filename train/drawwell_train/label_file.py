@@ -24,7 +24,9 @@ def read_labels(folder: Path, files: Sequence[Path]) -> list[tuple[Path, str]]:
     if missing := [file for file in files if file not in classes]:
         raise DataError(f"{folder / NAME}: has no class for {_some(missing, folder)}")
     if strange := sorted(classes.keys() - set(files)):
-        raise DataError(f"{folder / NAME}: names what is no picture in {folder}: {_some(strange, folder)}")
+        raise DataError(
+            f"{folder / NAME}: names what is no picture in {folder}: {_some(strange, folder)}; a heading must be file,class"
+        )
     return [(file, classes[file]) for file in files]
 
 
