@@ -72,6 +72,7 @@ WRONG = [
     (np.array([[0, 1]]), "labels must be integers in one dimension, not int64 in 2"),
     (np.array([True, False]), "labels must be integers in one dimension, not bool in 1"),
     ("77", "a label must be an integer, not str"),
+    ("boot", "a label must be an integer, not str"),
     (["0", "1"], "a label must be an integer, not str"),
 ]
 

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from drawwell_train.run import Run
 from drawwell_train.steps import train_step
 from drawwell_train.ticks import Line, Ticks
 from tests.conftest import ROOT
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 CONFIG = TrainConfig(
     "digits", out=Path("x"), size=28, channels=1, preset="mlp", width=16, batch_size=16, device="cpu",
@@ -41,15 +43,6 @@ class Story:
 
     def sentences(self, condition: str) -> list[str]:
         return [sentence for sentence in self.said if f": {condition} " in sentence]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this narrow are slower with more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def told(steps: int, rates: Mapping[int, Rates], restored: int | None = None, **options: Any) -> Story:

@@ -1,7 +1,6 @@
 """What is measured is what it is said to be, and measuring changes nothing of training."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,19 +19,12 @@ from drawwell_train.presets import PRESETS
 from drawwell_train.run import Run
 from drawwell_train.ticks import Line, in_words
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 CONFIG = TrainConfig(
     "digits", out=Path("x"), size=28, channels=1, width=8, batch_size=8, device="cpu", precision="float32", threads=1
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this narrow are slower with more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def images(count: int) -> ImageData:

@@ -71,6 +71,7 @@ def test_every_preset_makes_steps(preset: str, size: int, channels: int, classes
         assert still <= ({"head.bias"} if config.preset.startswith("wgan") else set()), name
     images = state.generator(torch.randn(4, 100), torch.tensor([0, 1, 2, 0]) if classes else None)
     assert images.shape == (4, channels, size, size)
+    assert state.generator.lowest == lowest(recipe_of(config).sigmoid)
     assert images.min() >= state.generator.lowest and images.max() <= 1
 
 

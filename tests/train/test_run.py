@@ -113,6 +113,7 @@ def test_a_stop_is_saved_and_continued_exactly(straight: Path, tmp_path: Path) -
     _, said = process.communicate()
     assert process.returncode == 130
     assert "stopped and saved at step" in said
+    assert (run / "curves.png").is_file(), "what was done so far can be looked at"
     step = checkpoint.find(run, None)[0].step
     if step < 30:  # else the machine was quicker than the signal, and there is nothing left to compare
         train(run, "--steps", "30")
@@ -249,3 +250,14 @@ def test_a_folder_of_pictures_trains_in_colour(tmp_path: Path) -> None:
     drawwell("export", str(run))
     drawwell("generate", str(run / "generator.onnx"), "--count", "2", "--out", str(tmp_path / "x.npy"))
     assert np.load(tmp_path / "x.npy").shape == (2, 32, 32, 3)
+
+
+def test_damaged_lines_of_stats_are_dropped_and_counted(tmp_path: Path) -> None:
+    """Lost power may leave anything in a file that is only appended to; the checkpoints are whole all the same."""
+    (tmp_path / "stats.jsonl").write_bytes(
+        b'{"step": 5}\n\0\0\0\n[1]\n{"loss": 1}\nx\n{"step": 10}\n{"step": 15}\n{"st'
+    )
+    run = Run(tmp_path)
+    assert run.truncate_stats(10) == 4
+    assert run.stats() == [{"step": 5}, {"step": 10}]
+    assert run.truncate_stats(10) == 0

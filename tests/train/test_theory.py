@@ -4,7 +4,6 @@ Expectations are integrals over a grid, not means of samples, so that "from belo
 """
 
 import math
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -13,6 +12,8 @@ from torch.distributions import MultivariateNormal
 
 from drawwell_train.losses import discriminator_loss
 from drawwell_train.measures import least_jsd
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 D_TOLERANCE = 0.02
 """Of the mean of |D - D*| over (p + q) / 2."""
@@ -25,14 +26,6 @@ CELL = float(_AXIS[1] - _AXIS[0]) ** 2
 
 P = MultivariateNormal(torch.tensor([-0.6, 0.0]), torch.tensor([[1.0, 0.3], [0.3, 0.5]]))
 Q = MultivariateNormal(torch.tensor([0.6, 0.4]), torch.tensor([[0.6, -0.2], [-0.2, 1.2]]))
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def log_density(distribution: MultivariateNormal) -> Tensor:

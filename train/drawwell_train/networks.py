@@ -54,9 +54,8 @@ class Discriminator(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(classes, features) if classes else None
         if self.embedding is not None:
-            nn.init.normal_(
-                self.embedding.weight, 0.0, 0.02
-            )  # it is multiplied by a sum, and should not outweigh the head
+            # it is multiplied by a sum, and should not outweigh the head
+            nn.init.normal_(self.embedding.weight, 0.0, 0.02)
 
     def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
         features = self.features(images)
