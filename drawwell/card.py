@@ -2,7 +2,7 @@
 
 import base64
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,8 +11,12 @@ import numpy.typing as npt
 
 from drawwell.errors import GeneratorFileError
 from drawwell.latents import Prior
+from drawwell.quality import Quality
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises where JSON is not what it should be."""
 
 Target = Literal["portable", "cpu", "cpu-int8", "cuda"]
 """What a file was exported for; ``cpu-int8`` needs a processor with VNNI, the others draw anywhere."""
@@ -133,8 +137,8 @@ class ModelCard:
     known_answers: KnownAnswers
     class_names: tuple[str, ...] = ()
     """Empty for a generator that takes no label."""
-    quality: dict[str, float] = field(default_factory=dict)
-    """Measures of the images; empty where none were taken."""
+    quality: Quality | None = None
+    """None where no measures were taken."""
     format_version: int = FORMAT_VERSION
 
     @property
@@ -151,7 +155,7 @@ class ModelCard:
             "Data licence": self.training.license,
             "Target": f"{self.target}, for {_MADE_FOR[self.target]}",
             "Parity": self.parity.in_words(),
-            "Quality": ", ".join(f"{name} {value:g}" for name, value in self.quality.items()) or "not measured",
+            **({"Quality": "not measured"} if self.quality is None else self.quality.in_words()),
         }
 
 
@@ -175,5 +179,5 @@ def card_from_json(text: str | bytes) -> ModelCard:
                 "use the drawwell that wrote it, or export the run again"
             )
         return msgspec.convert(raw, ModelCard)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise GeneratorFileError(f"its card is not valid ({error})") from error

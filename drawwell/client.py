@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from drawwell import wire
 from drawwell.batch import Batch, CheckedLabels, Labels, address, allocate, check_labels, labels_at, labels_of
-from drawwell.card import ModelCard, card_from_json
+from drawwell.card import UNREADABLE, ModelCard, card_from_json
 from drawwell.errors import (
     GeneratorFileError,
     RequestError,
@@ -106,7 +106,7 @@ class Client:
         try:
             model = msgspec.json.decode(answer.content, type=_Model)
             return model.digest, card_from_json(model.card), model.max_count
-        except (msgspec.MsgspecError, GeneratorFileError) as error:
+        except (*UNREADABLE, GeneratorFileError) as error:
             raise ResponseError(f"{self._url}: is no drawwell server, or one of another version ({error})") from error
 
     def _draw(self, seed: int, piece: CheckedIndices, labels: CheckedLabels | None) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,115 @@
+"""How good a generator's images are: measures with their protocol, and what each of them says."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Figure = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
+
+Name = Literal[
+    "kid",
+    "frechet_distance",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "class_kl",
+    "gan_train_accuracy",
+    "copying",
+    "modes",
+    "modes_kl",
+]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure of ``images`` drawn images, and the same figure of real images in their place (``real``): the floor."""
+
+    value: Figure
+    real: Figure
+    images: Positive
+    spread: Figure | None = None
+    """The standard deviation over subsets, where the measure is a mean over them."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The measures of a generator, and what they were taken with.
+
+    ``reference`` are the real images that drawn ones are compared with, ``floor`` those that stand for drawn ones in
+    ``Measure.real``, both as text with their number. ``seed`` is that of the addresses, ``remarks`` say what was not measured, and why.
+    """
+
+    extractor: str
+    reference: str
+    floor: str
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    measures: Annotated[dict[Name, Measure], msgspec.Meta(min_length=1)]
+    remarks: tuple[str, ...] = ()
+
+    def in_words(self) -> dict[str, str]:
+        """For people: how it was measured, and then what the measures say, those of one matter together."""
+        facts = {"Quality": self._protocol()}
+        for name, words in _WORDS.items():
+            if name in self.measures:
+                said = words.of(self.measures[name])
+                facts[words.matter] = f"{facts[words.matter]}; {said}" if words.matter in facts else said
+        return facts | ({"Not measured": "; ".join(self.remarks)} if self.remarks else {})
+
+    def _protocol(self) -> str:
+        counts = sorted(measure.images for measure in self.measures.values())
+        drawn = " to ".join(f"{count:,}" for count in dict.fromkeys((counts[0], counts[-1])))
+        return (
+            f"measured on {drawn} drawn images of seed {self.seed}, compared with {self.reference}; what real images "
+            f"({self.floor}) reach in their place is in brackets; features of {self.extractor}"
+        )
+
+
+@dataclass(frozen=True)
+class _Words:
+    """``matter``: the row that tells it. ``text`` shows ``value``, ``real`` and ``images``, the former two ``times`` as large."""
+
+    matter: str
+    text: str
+    digits: str = ".1%"
+    times: int = 1
+
+    def of(self, measure: Measure) -> str:
+        value, real = (f"{self.times * number:z{self.digits}}" for number in (measure.value, measure.real))
+        if measure.spread is not None:
+            value += f" \u00b1 {self.times * measure.spread:{self.digits}}"
+        return self.text.format(value=value, real=real, images=f"{measure.images:,}")
+
+
+_WORDS: dict[Name, _Words] = {
+    # in thousandths, as the papers tell it: it is a few of them
+    "kid": _Words(
+        "Distance", "1,000 x KID {value} (real images: {real}), 0 is like real images as a whole", ".2f", 1000
+    ),
+    "frechet_distance": _Words("Distance", "Frechet distance {value} (real images: {real})", ".2f"),
+    "precision": _Words("Realism", "{value} look like real ones (real images: {real}; precision)"),
+    "density": _Words("Realism", "density {value} (real images: {real}), how closely real ones lie around them", ".2f"),
+    "recall": _Words("Variety", "of {value} of real images it draws the like (real images: {real}; recall)"),
+    "coverage": _Words(
+        "Variety", "{value} have a drawn one as near as their own neighbours (real images: {real}; coverage)"
+    ),
+    "class_kl": _Words(
+        "Balance", "{value} (real images: {real}), 0 is each class as often as in the data (KL divergence, nats)", ".4f"
+    ),
+    "gan_train_accuracy": _Words(
+        "Use in training",
+        "a classifier that learned from {images} drawn images alone names {value} of unseen real ones right, "
+        "one that learned from real images {real}",
+    ),
+    "copying": _Words(
+        "Copying",
+        "in {value} of cases a drawn image is nearer to one learned from than an unseen real image is; "
+        "{real} is chance, far more is copying",
+    ),
+    "modes": _Words("Modes", "{value} of 1,000 kinds of image are drawn (real images: {real})", ",.0f"),
+    "modes_kl": _Words(
+        "Modes", "their shares differ from the data's by {value} nats of KL (real images: {real})", ".4f"
+    ),
+}
