@@ -1,7 +1,7 @@
 """`drawwell export`: a run's checkpoint in, a sealed generator file out."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +13,13 @@ from drawwell.card import ModelCard, Target, Training
 from drawwell.engine import Engine
 from drawwell.errors import DrawwellError
 from drawwell.generator_file import seal
+from drawwell.quality import Quality
 from drawwell_export import graph, parity
 from drawwell_export.quantise import CALIBRATION_IMAGES, calibrate, quantise
 from drawwell_export.targets import RECIPES, Recipe
 from drawwell_train.checkpoint import Checkpoint, find
 from drawwell_train.config import TrainConfig, images_per_step, recipe_of
+from drawwell_train.evaluation import record
 from drawwell_train.identity import digest
 from drawwell_train.state import load_averaged, load_discriminator
 
@@ -47,21 +49,33 @@ def main(config: ExportConfig) -> None:
     checkpoint, damaged = find(config.run, config.step)
     for sentence in damaged:
         console.print(f"damaged checkpoint passed over: {sentence}", style="bold red")
+    quality = record.read(config.run, checkpoint)
     out = config.out or config.run / ("generator.onnx" if config.target == "cpu" else f"generator-{config.target}.onnx")
     if (recipe := RECIPES[config.target]).int8:
         console.print(f"calibrating, and comparing {recipe.addresses:,} images with torch's: half a minute")
-    engine = export(checkpoint, out, config.target)
+    engine = export(checkpoint, out, config.target, quality)
     if recipe.int8 and engine.card.parity.feature_distance is None:
         console.print("this generator has no layer for 8-bit integers: the file is in float, as that of target cpu")
     console.print(
         f"{out}: {out.stat().st_size / 2**20:.1f} MiB, step {checkpoint.step:,}, digest {engine.digest}\n"
         f"{engine.card.parity.in_words()}\n"
+        f"{_about_measures(config, quality)}\n"
         f"next: drawwell serve {out}",
     )
 
 
-def export(checkpoint: Checkpoint, out: Path, target: Target = "cpu") -> Engine:
-    """Write the generator file and return it opened. A file that fails parity is not written, and nothing else is left."""
+def _about_measures(config: ExportConfig, quality: Quality | None) -> str:
+    if quality is not None:
+        return f"quality: {len(quality.measures)} measures in its card, which drawwell info shows"
+    step = "" if config.step is None else f" --step {config.step}"
+    return f"quality: not measured; drawwell evaluate {config.run}{step} --data DATA measures it, then export again"
+
+
+def export(checkpoint: Checkpoint, out: Path, target: Target = "cpu", quality: Quality | None = None) -> Engine:
+    """Write the generator file, with the measures of the checkpoint in its card, and return it opened.
+
+    A file that fails parity is not written, and nothing else is left.
+    """
     config, recipe = checkpoint.config, RECIPES[target]
     generator = load_averaged(config, checkpoint.tensors)
     discriminator = load_discriminator(config, checkpoint.tensors)
@@ -90,6 +104,7 @@ def export(checkpoint: Checkpoint, out: Path, target: Target = "cpu") -> Engine:
         parity=parity.measure(generator, discriminator, model, recipe, inputs, config.pack),
         known_answers=parity.known_answers(generator, model, recipe, config, known),
         class_names=config.class_names,
+        quality=_before_rounding(quality) if recipe.int8 else quality,
     )
     return _write(seal(model, card), out)
 
@@ -104,6 +119,12 @@ def _in_integers(
         return model, RECIPES["cpu"], ()  # what stays in float is as near as float is
     brightest = tuple(first + place for place in calibration.brightest(_BRIGHTEST))
     return quantise(model, calibration), recipe, brightest
+
+
+def _before_rounding(quality: Quality | None) -> Quality | None:
+    """The same measures, with a remark that they are of the generator in float."""
+    said = "what this file's 8-bit integers change: the generator was measured in float, Parity tells how far this file is from it"
+    return None if quality is None else replace(quality, remarks=(*quality.remarks, said))
 
 
 def _write(content: bytes, out: Path) -> Engine:

@@ -41,7 +41,7 @@ async def generate(request: Request) -> Response:
 
 
 async def model(request: Request) -> Response:
-    """``GET /model``: the card, the digest, and how many images one reply holds."""
+    """``GET /model``: the digest, the card, the same in words, and how many images one reply holds."""
     return Response(_model_json(request.app.state.well), media_type="application/json")
 
 
@@ -83,9 +83,9 @@ async def other(request: Request) -> Response:
 
 @functools.cache
 def _model_json(well: Well) -> bytes:
-    return msgspec.json.encode(
-        {"digest": well.engine.digest, "card": well.engine.card, "max_count": well.settings.max_count}
-    )
+    digest, card = well.engine.digest, well.engine.card
+    about = {"digest": digest, "card": card, "in_words": card.in_words(), "max_count": well.settings.max_count}
+    return msgspec.json.encode(about)
 
 
 def create_app() -> Starlette:

@@ -57,7 +57,12 @@ def document() -> dict[str, Any]:
     (request, card), components = msgspec.json.schema_components(
         [GenerateRequest, ModelCard], ref_template="#/components/schemas/{name}"
     )
-    about = {"digest": {"type": "string"}, "card": card, "max_count": {"type": "integer"}}
+    words = {
+        "type": "object",
+        "description": "The card for people: what each line is about, and the fact.",
+        "additionalProperties": {"type": "string"},
+    }
+    about = {"digest": {"type": "string"}, "card": card, "in_words": words, "max_count": {"type": "integer"}}
     model = {"type": "object", "required": list(about), "properties": about}
     keyed = {
         "/generate": {"post": _generate(request)},
@@ -65,7 +70,7 @@ def document() -> dict[str, Any]:
         "/shards/{digest}/{seed}/{first}-{last}.tar": _address(
             "A WebDataset shard of the images first to last, for ever the same.", Tar.media_type, "first", "last"
         ),
-        "/model": _get("The card, the digest, and how many images one reply holds.", "application/json", model),
+        "/model": _get("The digest, the card, and how many images one reply holds.", "application/json", model),
         "/": _get("What is served here, for people.", "text/html", {"type": "string"}),
         "/docs.json": _get("This document.", "application/json", {"type": "object"}),
         "/metrics": _get("Metrics for Prometheus.", CONTENT_TYPE, {"type": "string"}),
