@@ -39,7 +39,8 @@ class Quality:
     """The measures of a generator, and what they were taken with.
 
     ``reference`` are the real images that drawn ones are compared with, ``floor`` those that stand for drawn ones in
-    ``Measure.real``, both as text with their number. ``seed`` is that of the addresses, ``remarks`` say what was not measured, and why.
+    ``Measure.real``, both as text with their number. ``seed`` is that of the addresses. ``remarks`` are what a reader must
+    know besides: what was not measured, and why, or that all images are one.
     """
 
     extractor: str
@@ -56,7 +57,7 @@ class Quality:
             if name in self.measures:
                 said = words.of(self.measures[name])
                 facts[words.matter] = f"{facts[words.matter]}; {said}" if words.matter in facts else said
-        return facts | ({"Not measured": "; ".join(self.remarks)} if self.remarks else {})
+        return facts | ({"Remarks": "; ".join(self.remarks)} if self.remarks else {})
 
     def _protocol(self) -> str:
         counts = sorted(measure.images for measure in self.measures.values())

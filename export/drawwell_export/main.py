@@ -17,7 +17,7 @@ from drawwell.quality import Quality
 from drawwell_export import graph, parity
 from drawwell_export.quantise import CALIBRATION_IMAGES, calibrate, quantise
 from drawwell_export.targets import RECIPES, Recipe
-from drawwell_train.checkpoint import Checkpoint, find
+from drawwell_train.checkpoint import Checkpoint, Step, find
 from drawwell_train.config import TrainConfig, images_per_step, recipe_of
 from drawwell_train.evaluation import record
 from drawwell_train.identity import digest
@@ -39,8 +39,8 @@ class ExportConfig:
     pixels far more; wants a processor with VNNI. cuda: float16 within, at most 4 levels off. portable: plain operators."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
     """The file to write. By default generator.onnx in the run folder, or generator-TARGET.onnx for a target but cpu."""
-    step: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
-    """Which checkpoint. By default the last."""
+    step: Annotated[Step, tyro.conf.arg(metavar="{INT,best}", help_behavior_hint="")] = None
+    """Which checkpoint: its number, or `best`, the one of the least KID. By default the last."""
 
 
 def main(config: ExportConfig) -> None:
@@ -123,7 +123,9 @@ def _in_integers(
 
 def _before_rounding(quality: Quality | None) -> Quality | None:
     """The same measures, with a remark that they are of the generator in float."""
-    said = "what this file's 8-bit integers change: the generator was measured in float, Parity tells how far this file is from it"
+    said = (
+        "these measures are of the generator in float, and Parity tells how far from it this file's 8-bit integers are"
+    )
     return None if quality is None else replace(quality, remarks=(*quality.remarks, said))
 
 

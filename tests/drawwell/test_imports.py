@@ -9,7 +9,7 @@ import pytest
 import drawwell
 
 STAGES = {"drawwell_train", "drawwell_export", "drawwell_serve"}
-HEAVY = {"torch", "onnx", "onnxruntime", "bentoml", "PIL", "tyro", "tenacity", "mlxtend", "starlette"}
+HEAVY = {"torch", "onnx", "onnxruntime", "bentoml", "PIL", "tyro", "tenacity", "mlxtend", "starlette", "torchmetrics"}
 
 
 def imported_by(statement: str) -> set[str]:

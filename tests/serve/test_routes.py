@@ -1,22 +1,74 @@
 """Everything a server answers besides `/generate`."""
 
+import asyncio
+import html
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import msgspec
+import schemathesis
 
 from drawwell.card import card_from_json
 from drawwell.generator_file import read_generator
+from drawwell_serve.app import create_app
+from drawwell_serve.openapi import document
 from drawwell_serve.replies import FORMS
+from drawwell_serve.settings import Settings
+from drawwell_serve.well import Well
+from tests import graphs
 from tests.conftest import Server
 
 
-def test_the_model_is_the_card_and_the_digest(server: Server, tiny_generator: Path) -> None:
-    import msgspec
+def answers_of(file: Path, *paths: str) -> list[httpx.Response]:
+    """What a server of this file answers, without its process."""
+    app = create_app()
+    app.state.well = Well(Settings(str(file), threads=1))
 
-    model = httpx.get(f"{server.url}/model").json()
+    async def get() -> list[httpx.Response]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+            return [await client.get(path) for path in paths]
+
+    try:
+        return asyncio.run(get())
+    finally:
+        app.state.well.close()
+
+
+def check_model(answer: httpx.Response) -> None:
+    """That ``GET /model`` is as the OpenAPI document says, which describes every field that there is."""
+    schemathesis.openapi.from_dict(document())["/model"]["GET"].validate_response(answer)
+    schema = document()["paths"]["/model"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert set(answer.json()) == set(schema["properties"])
+
+
+def test_the_model_is_the_card_and_the_digest(server: Server, tiny_generator: Path) -> None:
+    answer = httpx.get(f"{server.url}/model")
+    model = answer.json()
     file = read_generator(tiny_generator)
     assert model["digest"] == file.digest
     assert card_from_json(msgspec.json.encode(model["card"])) == file.card
+    assert model["in_words"] == file.card.in_words()
+    check_model(answer)
+
+
+def test_the_model_and_the_page_tell_the_measures(tmp_path: Path) -> None:
+    quality = replace(graphs.QUALITY, extractor="<script>")
+    file = graphs.write(tmp_path / "measured.onnx", graphs.plain_model(), graphs.card(quality=quality))
+    model, page = answers_of(file, "/model", "/")
+    measures = model.json()["card"]["quality"]["measures"]
+    assert measures["kid"] == {"value": 0.00432, "real": 0.00002, "images": 10_000, "spread": 0.00031}
+    assert card_from_json(msgspec.json.encode(model.json()["card"])).quality == quality
+    check_model(model)
+    for name, fact in read_generator(file).card.in_words().items():
+        assert model.json()["in_words"][name] == fact
+        assert f"<dt>{html.escape(name)}</dt><dd>{html.escape(fact)}</dd>" in page.text
+    assert "<script>" not in page.text
+
+
+def test_what_is_not_measured_is_said(server: Server) -> None:
+    assert httpx.get(f"{server.url}/model").json()["card"]["quality"] is None
+    assert "<dt>Quality</dt><dd>not measured</dd>" in httpx.get(server.url).text
 
 
 def test_the_page_shows_images_the_card_and_three_commands(server: Server, tiny_generator: Path) -> None:

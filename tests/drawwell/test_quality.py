@@ -1,0 +1,101 @@
+"""What a card says of measures, and that no card can make it say nothing or too much."""
+
+import random
+from dataclasses import replace
+from typing import get_args
+
+import msgspec
+import pytest
+
+from drawwell.card import ModelCard, card_from_json
+from drawwell.errors import GeneratorFileError
+from drawwell.quality import Measure, Name
+from tests import graphs
+
+CARD = graphs.card(quality=graphs.QUALITY)
+JSON = msgspec.json.encode(CARD)
+
+
+def said_of(name: Name, value: float, real: float) -> str:
+    """The row of a single measure."""
+    words = replace(graphs.QUALITY, measures={name: Measure(value, real, 5000)}, remarks=()).in_words()
+    (matter,) = set(words) - {"Quality"}
+    return words[matter]
+
+
+def test_the_card_tells_its_measures_after_the_parity() -> None:
+    words = CARD.in_words()
+    assert list(words)[-6:] == ["Parity", "Quality", "Distance", "Variety", "Use in training", "Remarks"]
+    assert words["Quality"] == (
+        "measured on 10,000 to 60,000 drawn images of seed 7, compared with 10,000 images of data; "
+        "what real images (5,000 others) reach in their place is in brackets; features of a network"
+    )
+    assert words["Distance"] == "1,000 x KID 4.32 \u00b1 0.31 (real images: 0.02), 0 is like real images as a whole"
+    assert words["Variety"] == "of 55.1% of real images it draws the like (real images: 79.0%; recall)"
+    assert words["Use in training"] == (
+        "a classifier that learned from 60,000 drawn images alone names 81.2% of unseen real ones right, "
+        "one that learned from real images 89.3%"
+    )
+    assert words["Remarks"] == "copying is not measured"
+
+
+def test_measures_of_one_matter_are_one_row_in_a_fixed_order() -> None:
+    measures: dict[Name, Measure] = {"density": Measure(0.83, 1, 9), "precision": Measure(0.71, 0.78, 9)}
+    words = replace(graphs.QUALITY, measures=measures).in_words()
+    assert words["Quality"].startswith("measured on 9 drawn images")
+    assert words["Realism"] == (
+        "71.0% look like real ones (real images: 78.0%; precision); "
+        "density 0.83 (real images: 1.00), how closely real ones lie around them"
+    )
+
+
+@pytest.mark.parametrize("name", get_args(Name))
+def test_every_measure_is_told_with_its_floor(name: Name) -> None:
+    low, high = said_of(name, 0.25, 0.75), said_of(name, 0.25, 0.5)
+    assert low != high
+    assert said_of(name, 1, 1) != said_of(name, 0, 1)
+
+
+def test_what_rounds_to_nothing_has_no_sign() -> None:
+    assert "1,000 x KID 0.00 (real images: 0.00)" in said_of("kid", -1e-9, -0.0)
+
+
+@pytest.mark.parametrize(
+    ("whole", "broken"),
+    [
+        (b'"kid"', b'"wisdom"'),
+        (b"0.00432", b"1e10"),
+        (b"0.00432", b"NaN"),
+        (b"0.00432", b"1e999"),
+        (b"0.00432", b'"0.00432"'),
+        (b'"images":10000', b'"images":0'),
+        (b'"seed":7', b'"seed":-1'),
+        (b"a network", b"\xff"),
+        (b'"a network"', b"[" * 100_000),
+        (b'"remarks":["copying is not measured"]', b'"remarks":"none"'),
+    ],
+)
+def test_hostile_measures_are_a_sentence(whole: bytes, broken: bytes) -> None:
+    assert JSON.count(whole)
+    with pytest.raises(GeneratorFileError, match="its card is not valid"):
+        card_from_json(JSON.replace(whole, broken))
+
+
+def test_a_quality_without_measures_is_none() -> None:
+    with pytest.raises(GeneratorFileError, match=r"length >= 1 - at `\$\.quality\.measures`"):
+        card_from_json(msgspec.json.encode(graphs.card(quality=replace(graphs.QUALITY, measures={}))))
+
+
+def test_a_fuzzed_card_is_a_sentence_or_can_be_told() -> None:
+    chance, told = random.Random(0), 0
+    for _ in range(3000):
+        content = bytearray(JSON)
+        for _ in range(chance.randint(1, 3)):
+            content[chance.randrange(len(content))] = chance.choice(b'0123456789-+.eE"[]{},:nt\\\x00\xff')
+        try:
+            card = card_from_json(bytes(content))
+        except GeneratorFileError:
+            continue
+        told += 1
+        assert all(len(fact) < 1000 for fact in ModelCard.in_words(card).values())
+    assert 100 < told < 2900
