@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
@@ -23,9 +24,11 @@ from drawwell_train import checkpoint, state
 from drawwell_train.checkpoint import Checkpoint
 from drawwell_train.config import TrainConfig
 from drawwell_train.dcgan import DcganDiscriminator
+from drawwell_train.evaluation import record
 from drawwell_train.identity import digest
 from tests.conftest import drawwell
 from tests.export.test_rewrites import trained
+from tests.graphs import QUALITY
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def targets(run64: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Mapp
     """One checkpoint, exported for every target."""
     files = {target: tmp_path_factory.mktemp("targets") / f"{target}.onnx" for target in get_args(Target)}
     for target, file in files.items():
-        export(run64, file, target).close()
+        export(run64, file, target, QUALITY).close()
     return files
 
 
@@ -108,6 +111,17 @@ def test_int8_says_what_it_costs(targets: Mapping[Target, Path]) -> None:
     assert read_generator(targets["cpu"]).card.parity.feature_distance is None
 
 
+@pytest.mark.parametrize("target", get_args(Target))
+def test_measures_are_in_the_card_and_int8_says_that_they_are_of_floats(
+    targets: Mapping[Target, Path], target: Target
+) -> None:
+    quality = read_generator(targets[target]).card.quality
+    assert quality is not None
+    assert quality.measures == QUALITY.measures
+    more = quality.remarks[len(QUALITY.remarks) :]
+    assert ["8-bit integers" in remark for remark in more] == [True] * (target == "cpu-int8")
+
+
 def test_float16_is_half_the_size(targets: Mapping[Target, Path]) -> None:
     assert targets["cuda"].stat().st_size < 0.7 * targets["portable"].stat().st_size
 
@@ -144,9 +158,21 @@ def test_equal_runs_give_equal_files(tiny_run: Path, tiny_generator: Path, tmp_p
 
 
 def test_an_earlier_step_can_be_exported(tiny_run: Path, tiny_generator: Path, tmp_path: Path) -> None:
-    drawwell("export", str(tiny_run), "--step", "20", "--out", str(tmp_path / "earlier.onnx"))
+    said = drawwell("export", str(tiny_run), "--step", "20", "--out", str(tmp_path / "earlier.onnx")).stderr
+    assert f"not measured; drawwell evaluate {tiny_run} --step 20 --data DATA measures it" in said
+    assert read_generator(tmp_path / "earlier.onnx").card.quality is None
     assert read_generator(tmp_path / "earlier.onnx").card.training.steps == 20
     assert read_generator(tmp_path / "earlier.onnx").digest != read_generator(tiny_generator).digest
+
+
+def test_the_measures_that_lie_in_the_run_go_into_the_card(tiny_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("*.onnx"))
+    file = record.write(run, checkpoint.find(run, None)[0], QUALITY)
+    assert "quality: 3 measures in its card" in drawwell("export", str(run)).stderr
+    assert read_generator(run / "generator.onnx").card.quality == QUALITY
+    file.write_text("{}")
+    assert f"{file}: holds no measures" in drawwell("export", str(run), "--out", str(run / "x.onnx"), code=1).stderr
+    assert not (run / "x.onnx").exists()
 
 
 @pytest.mark.parametrize(
