@@ -90,7 +90,7 @@ _WORDS: dict[Name, _Words] = {
         "Distance", "1,000 x KID {value} (real images: {real}), 0 is like real images as a whole", ".2f", 1000
     ),
     "frechet_distance": _Words("Distance", "Frechet distance {value} (real images: {real})", ".2f"),
-    "precision": _Words("Realism", "{value} look like real ones (real images: {real}; precision)"),
+    "precision": _Words("Realism", "{value} of drawn images look like real ones (real images: {real}; precision)"),
     "density": _Words("Realism", "density {value} (real images: {real}), how closely real ones lie around them", ".2f"),
     "recall": _Words("Variety", "of {value} of real images it draws the like (real images: {real}; recall)"),
     "coverage": _Words(

@@ -335,8 +335,9 @@ def test_a_client_travels_as_its_url(connect: Connect) -> None:
         assert travelled.generate(7, 2).images[:, 0, 0, 0].tolist() == [0, 1]
 
 
-def test_what_is_no_drawwell_server_is_named(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Handler, "do_GET", lambda handler: handler.reply(200, b"<html></html>"))
+@pytest.mark.parametrize("reply", [b"<html></html>", b'{"digest": "\xff"}', b'{"card": ' + b"[" * 100_000])
+def test_what_is_no_drawwell_server_is_named(connect: Connect, monkeypatch: pytest.MonkeyPatch, reply: bytes) -> None:
+    monkeypatch.setattr(Handler, "do_GET", lambda handler: handler.reply(200, reply))
     with pytest.raises(ResponseError, match="is no drawwell server"):
         connect(retry_for=0.2)
 

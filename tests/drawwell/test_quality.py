@@ -44,7 +44,7 @@ def test_measures_of_one_matter_are_one_row_in_a_fixed_order() -> None:
     words = replace(graphs.QUALITY, measures=measures).in_words()
     assert words["Quality"].startswith("measured on 9 drawn images")
     assert words["Realism"] == (
-        "71.0% look like real ones (real images: 78.0%; precision); "
+        "71.0% of drawn images look like real ones (real images: 78.0%; precision); "
         "density 0.83 (real images: 1.00), how closely real ones lie around them"
     )
 
