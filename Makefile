@@ -19,21 +19,21 @@ help:  ## list the targets
 	@touch $@
 
 .venv/all: .venv/serve
-	$(PIP) --editable '.[cpu,serve,train,export,digits,dev]'
+	$(PIP) --editable '.[cpu,serve,train,eval,export,digits,dev]'
 	@touch $@
 
 .venv/bench: .venv/all
-	$(PIP) --editable '.[cpu,serve,train,export,digits,dev,bench]'
+	$(PIP) --editable '.[cpu,serve,train,eval,export,digits,dev,bench]'
 	@touch $@
 
 # onnxruntime-gpu and onnxruntime exclude each other
 .venv-gpu/all: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-gpu
-	.venv-gpu/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[gpu,serve,train,export,digits,dev]'
+	.venv-gpu/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[gpu,serve,train,eval,export,digits,dev]'
 	@touch $@
 
 .venv-gpu/bench: .venv-gpu/all
-	.venv-gpu/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[gpu,serve,train,export,digits,dev,bench]'
+	.venv-gpu/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[gpu,serve,train,eval,export,digits,dev,bench]'
 	@touch $@
 
 serve: .venv/serve  ## serve the bundled generator, or GENERATOR=file, at http://127.0.0.1:3000 or PORT

@@ -18,6 +18,13 @@ _COMMANDS = {
         "a run -> curves.png and samples.webp: what happened in it",
         "train",
     ),
+    "evaluate": (
+        "drawwell_train.evaluation.main",
+        "EvaluateConfig",
+        "main",
+        "a generator -> how good its images are, in numbers",
+        "train,eval,cpu",
+    ),
     "export": (
         "drawwell_export.main",
         "ExportConfig",

@@ -16,7 +16,7 @@ from drawwell.latents import Indices, labels, latents
 from drawwell.session import session_options
 from drawwell_export.targets import Recipe
 from drawwell_train.config import TrainConfig, recipe_of
-from drawwell_train.frechet import frechet_distance
+from drawwell_train.evaluation.frechet import frechet_distance
 from drawwell_train.networks import Discriminator, Generator, packed, to_images, to_pixels
 
 BATCH_SIZES = (1, 7, 64)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from drawwell_train.frechet import frechet_distance
+from drawwell_train.evaluation.frechet import frechet_distance
 
 
 def gaussian(mean: np.ndarray, covariance: np.ndarray, count: int, seed: int) -> np.ndarray:

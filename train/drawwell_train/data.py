@@ -19,11 +19,16 @@ _IDX_IMAGES = "train-images-idx3-ubyte.gz"
 
 
 def load(
-    source: str, size: int | None = None, channels: int | None = None, sizes: Sequence[int] = get_args(ImageSize)
+    source: str,
+    size: int | None = None,
+    channels: int | None = None,
+    sizes: Sequence[int] = get_args(ImageSize),
+    convert: bool = True,
 ) -> ImageData:
     """Read ``source`` as square images of ``size`` pixels and ``channels`` colours, by default the data's own.
 
-    A size of its own that is none of ``sizes`` becomes 64, or where that is none of them the largest.
+    A size of its own that is none of ``sizes`` becomes 64, or where that is none of them the largest. Without ``convert``
+    images of a file must be as asked for; a folder's pictures, each of its own size, are fitted all the same.
 
     Raises ``DataError`` where there is nothing to read, more than 1 % of a folder's images are bad, or memory is too small.
     """
@@ -34,6 +39,9 @@ def load(
         raise DataError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
     if not len(data.images):
         raise DataError(f"{source}: holds no images")
+    if not convert and size and (own := data.images.shape[1:]) != (wanted := (size, size, channels or own[-1])):
+        theirs, asked = ("x".join(map(str, shape)) for shape in (own, wanted))
+        raise DataError(f"{source}: holds images of {theirs}, not of {asked}; --resize converts them as training does")
     return _conform(data, size, channels, sizes)
 
 

@@ -1,0 +1,101 @@
+"""A small convolutional classifier, trained the same way whatever images it is given."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from drawwell.pictures import Images
+
+Labels = npt.NDArray[np.int64]
+
+_IMAGES_SEEN = 600_000
+"""Ten times 60,000, whatever the number of images, so that a small set is not learned less than a large one."""
+_BATCH, _RATE, _WEIGHT_DECAY = 128, 0.1, 5e-4
+_SHIFT_PIXELS = 2
+_CHUNK = 1000
+
+
+class Classifier:
+    """Names the class of images. On one machine the same images and seed give the same one."""
+
+    def __init__(self, channels: int, classes: int, seed: int) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self._network = _network(channels, classes)
+        self._chance = torch.Generator().manual_seed(seed)
+        self._bfloat16 = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+
+    def learn(self, images: Images, labels: Labels, images_seen: int | None = None) -> None:
+        """Learn from images uint8 ``[N, H, W, C]`` and labels int64 ``[N]``: SGD, with one rise and fall of the rate (Smith 2018)."""
+        steps = max(1, (images_seen or _IMAGES_SEEN) // _BATCH)
+        optimizer = torch.optim.SGD(self._network.parameters(), _RATE, 0.9, nesterov=True, weight_decay=_WEIGHT_DECAY)
+        rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, steps)
+        self._network.train()
+        for rows in self._rows(len(images), steps):
+            logits = self._logits(self._shifted(_to_floats(images[rows])))
+            loss = F.cross_entropy(logits, torch.from_numpy(labels[rows]))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            rates.step()
+
+    def classes_of(self, images: Images) -> Labels:
+        """The likeliest class of each, int64 ``[N]``."""
+        self._network.eval()
+        with torch.inference_mode():
+            parts = [
+                self._logits(_to_floats(images[first : first + _CHUNK])).argmax(1).numpy()
+                for first in range(0, len(images), _CHUNK)
+            ]
+        return np.concatenate(parts).astype(np.int64)
+
+    def accuracy(self, images: Images, labels: Labels) -> float:
+        """The share that is named right."""
+        return float((self.classes_of(images) == labels).mean())
+
+    def _logits(self, images: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+            logits: Tensor = self._network(images)
+        return logits.float()
+
+    def _rows(self, count: int, steps: int) -> Iterator[npt.NDArray[np.int64]]:
+        order = np.empty(0, np.int64)
+        for _ in range(steps):
+            while len(order) < _BATCH:
+                order = np.concatenate([order, torch.randperm(count, generator=self._chance).numpy()])
+            yield order[:_BATCH]
+            order = order[_BATCH:]
+
+    def _shifted(self, images: Tensor) -> Tensor:
+        """The batch moved by up to two pixels, so that places are not learned."""
+        down, right = torch.randint(0, 2 * _SHIFT_PIXELS + 1, (2,), generator=self._chance).tolist()
+        height, width = images.shape[2:]
+        return F.pad(images, 4 * (_SHIFT_PIXELS,), mode="replicate")[:, :, down : down + height, right : right + width]
+
+
+def _network(channels: int, classes: int) -> nn.Sequential:
+    network = nn.Sequential(
+        *_block(channels, 32),
+        nn.MaxPool2d(2),
+        *_block(32, 64),
+        nn.MaxPool2d(2),
+        *_block(64, 128),
+        *_block(128, 128),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(128, classes),
+    )
+    return network.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+
+
+def _block(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+
+
+def _to_floats(images: Images) -> Tensor:
+    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    return (pixels.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)

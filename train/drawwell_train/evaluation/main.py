@@ -1,0 +1,85 @@
+"""`drawwell evaluate`: how good a generator's images are, in numbers with their protocol."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import torch
+import tyro
+
+from drawwell import terminal
+from drawwell.cores import cores
+from drawwell.pictures import to_png
+from drawwell.quality import Quality
+from drawwell_train import files
+from drawwell_train.checkpoint import Step
+from drawwell_train.evaluation import record
+from drawwell_train.evaluation.extractors import DEFAULT, open_extractor
+from drawwell_train.evaluation.measure import Evaluation, evaluate
+from drawwell_train.evaluation.reference import Sources, read_reference
+from drawwell_train.evaluation.source import open_source
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Measure how good a generator's images are: how near to real ones, how varied, how balanced, how fit for training, and
+    whether they are copies. Each figure comes with that of real images in their place."""
+
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """A run folder, a generator file, the name of a bundled generator, or the URL of a server."""
+    data: Annotated[str, tyro.conf.arg(metavar="DATA")]
+    """The images that it learned from, as `drawwell train` takes them."""
+    test: Annotated[str | None, tyro.conf.arg(metavar="DATA", help_behavior_hint="")] = None
+    """Real images that it did not learn from, for the floor under each figure. Without them one half of --data is compared
+    with, and the other is the floor."""
+    resize: bool = False
+    """Convert real images to the size and colours of the generator's, as `drawwell train` does."""
+    step: Annotated[Step, tyro.conf.arg(metavar="INT|best", help_behavior_hint="")] = None
+    """Of a run: which checkpoint, or best, the one with the lowest KID in training. By default the last."""
+    count: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
+    """Images to draw, and real ones to compare them with. By default 10,000, with --stacked 26,000, as published; fewer where
+    there are not so many real ones."""
+    seed: int = 0
+    """The drawn images are the first of this seed."""
+    extractor: str = DEFAULT
+    """The network whose features are compared: efficientnet-lite0, or Inception by the path of inception-2015-12-05.pt."""
+    classifier: bool = True
+    """Measure what takes a classifier: the balance of the classes, and how fit the images are to train one. Takes minutes."""
+    stacked: bool = False
+    """The generator draws stacks of three digits, and --data are the digits: count the kinds of stacks, of 1,000."""
+    threads: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
+    """Threads of the processor. By default one a core."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
+    """The folder for measures.json and nearest.png. By default measures/ in the run folder, or NAME-measures."""
+
+
+def main(config: EvaluateConfig) -> None:
+    """Measure what ``config`` says. Raises ``DrawwellError`` with a sentence where that cannot be done."""
+    console = terminal.console()
+    torch.set_num_threads(config.threads or cores())
+    source = open_source(config.model, config.step)
+    sources = Sources(config.data, config.test, config.resize, config.stacked, config.count)
+    reference = read_reference(sources, source, open_extractor(config.extractor))
+    found = evaluate(source, reference, config.seed, console.print, config.classifier)
+    folder = config.out or (Path(config.model, "measures") if source.checkpoint else Path(f"{source.name}-measures"))
+    write(found, folder)
+    print(table(found.quality))
+    if source.checkpoint is not None:
+        record.write(Path(config.model), source.checkpoint, found.quality)
+        console.print(f"drawwell export {config.model} puts these into the card")
+    console.print(f"see {folder}/nearest.png: drawn images, and below each the one it learned from that is nearest")
+
+
+def table(quality: Quality) -> str:
+    """The measures in words, a line for each."""
+    rows = quality.in_words()
+    width = max(map(len, rows))
+    return "\n".join(f"{name:{width}}  {fact}" for name, fact in rows.items())
+
+
+def write(found: Evaluation, folder: Path) -> None:
+    """Write ``measures.json`` and ``nearest.png``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files.write(folder / "measures.json", msgspec.json.format(msgspec.json.encode(found.quality), indent=2))
+    files.write(folder / "nearest.png", to_png(found.nearest))

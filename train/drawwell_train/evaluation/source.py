@@ -1,0 +1,75 @@
+"""What is measured: the averaged generator of a checkpoint, or a generator file, drawn by address."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from drawwell.latents import latents
+from drawwell.opening import open_generator
+from drawwell.pictures import Images
+from drawwell_train import checkpoint
+from drawwell_train.checkpoint import Checkpoint, Step
+from drawwell_train.config import TrainConfig, recipe_of
+from drawwell_train.networks import Generator, to_pixels
+from drawwell_train.state import load_averaged
+
+Labels = npt.NDArray[np.int64]
+
+_PIECE_IMAGES = 256
+
+
+class Draw(Protocol):
+    """Images uint8 ``[N, H, W, C]`` of a seed's indices, of the labels int64 ``[N]`` where the generator takes some."""
+
+    def __call__(self, seed: int, indices: range, labels: Labels | None) -> Images: ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """A generator, whatever it lies in. ``shape`` is ``[H, W, C]``."""
+
+    name: str
+    shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    draw: Draw
+    checkpoint: Checkpoint | None = None
+
+
+def open_source(model: str, step: Step = None) -> Source:
+    """A run folder's checkpoint, or a generator: its file, its bundled name, its URL. Raises ``DrawwellError``."""
+    path = Path(model).expanduser()
+    if path.is_dir():
+        found, _ = checkpoint.find(path, step)
+        return of_checkpoint(found)
+    generator = open_generator(model)
+    card = generator.card
+
+    def draw(seed: int, indices: range, labels: Labels | None) -> Images:
+        return generator.generate(seed, indices=indices, labels=labels).images
+
+    return Source(card.name, card.image_shape, card.class_names, draw)
+
+
+def of_checkpoint(found: Checkpoint) -> Source:
+    """The averaged generator, as the exported file draws it."""
+    config = found.config
+    assert config.size is not None and config.channels is not None, "a checkpoint's configuration is resolved"
+    draw = partial(_draw, load_averaged(config, found.tensors), config)
+    return Source(config.name, (config.size, config.size, config.channels), config.class_names, draw, found)
+
+
+def _draw(generator: Generator, config: TrainConfig, seed: int, indices: range, labels: Labels | None) -> Images:
+    pieces = [indices[first : first + _PIECE_IMAGES] for first in range(0, len(indices), _PIECE_IMAGES)]
+    done, images = 0, []
+    with torch.inference_mode():
+        for piece in pieces:
+            z = torch.from_numpy(latents(seed, piece, config.latent_dim, recipe_of(config).prior))
+            label = None if labels is None else torch.from_numpy(labels[done : done + len(piece)])
+            images.append(to_pixels(generator(z, label), generator.lowest).numpy())
+            done += len(piece)
+    return np.concatenate(images)
