@@ -18,7 +18,7 @@ from drawwell_train.evaluation.source import Labels, Source
 Say = Callable[[str], None]
 Measured = dict[Name, Measure]
 
-_CLASSES_NEED = "the classes need labels, and the data has none"
+_CLASSES_NEED = "the balance of classes is not measured: the data has no labels"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def evaluate(source: Source, reference: Reference, seed: int, say: Say, classifi
         unseen = nearest(reference.unseen, reference.learned)
         measured["copying"] = Measure(copying(found, unseen), 0.5, len(drawn))
     else:
-        remarks += ("copying, which needs real images that were not learned from: --test",)
+        remarks += ("copying is not measured: it takes real images that were not learned from (--test)",)
     quality = Quality(reference.extractor.name, *reference.names, seed, measured, remarks)
     return Evaluation(quality, drawn, picture(drawn, reference.learned, found))
 
@@ -65,7 +65,9 @@ def _of_features(reference: Reference, drawn: Images) -> tuple[Measured, tuple[s
         measured["frechet_distance"] = Measure(frechet_distance(real, features), frechet_distance(real, floor), count)
     else:
         needed = reference.extractor.dimensions + 1
-        remarks = (f"Frechet distance, which takes {needed:,} images, more than it has dimensions, not {count:,}",)
+        remarks = (
+            f"the Frechet distance is not measured: it takes {needed:,} images, more than there are features, not {count:,}",
+        )
     ours, theirs = overlap(real, features), overlap(real, floor)
     for name in ("precision", "recall", "density", "coverage"):
         measured[name] = Measure(getattr(ours, name), getattr(theirs, name), count)
@@ -86,7 +88,7 @@ def _of_classes(source: Source, reference: Reference, drawn: Images, seed: int) 
         return {"modes": modes, "modes_kl": divergences}, ()
     measured: Measured = {"class_kl": divergences}
     if not source.class_names:
-        return measured, ("fit for training, which needs a generator with classes",)
+        return measured, ("use in training is not measured: it takes a generator with classes",)
     labels = labels_like(compared, len(compared.images))
     images = source.draw(seed, range(count, count + len(labels)), labels)
     accuracy = reference.taught_by(images, labels, classes).accuracy(floor.images, floor.labels)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -112,7 +113,10 @@ def _of_stacks(sources: Sources, digits: ImageData, test: ImageData | None, extr
     compared, floor = stacks(digits, count, _SEED), stacks(test or digits, count, _SEED + 1)
     if count < LEAST_IMAGES:
         _count(sources, count, compared, floor)
-    names = f"{count:,} stacks of {sources.data}", f"{count:,} stacks of {sources.test or sources.data}"
+    names = (
+        f"{count:,} stacks of {Path(sources.data).name}",
+        f"{count:,} stacks of {Path(sources.test or sources.data).name}",
+    )
     unseen = None if test is None else floor.images
     return Reference(compared, floor, compared.images, unseen, names, extractor, count, digits)
 
@@ -185,7 +189,7 @@ def _count(sources: Sources, most: int, *both: ImageData) -> int:
 
 
 def _name(name: str, images: ImageData, count: int) -> str:
-    found = len(images.images)
+    found, name = len(images.images), Path(name).name  # a card goes anywhere, and a path says where its maker works
     return f"{name}, {count:,} of {found:,} images" if count < found else f"{name}, {count:,} images"
 
 
