@@ -19,9 +19,9 @@ from drawwell_train.files import WriteError
 CONFIG = TrainConfig("digits", out=Path("runs/x"), size=28, channels=1, width=4)
 
 
-def of_step(step: int) -> Checkpoint:
+def of_step(step: int, kid: float | None = None) -> Checkpoint:
     tensors = states.to_tensors(states.build(CONFIG, torch.device("cpu")))
-    return Checkpoint(step, CONFIG, tensors | {"marker": torch.tensor([step])})
+    return Checkpoint(step, CONFIG, tensors | {"marker": torch.tensor([step])}, kid)
 
 
 @pytest.fixture
@@ -46,6 +46,29 @@ def test_what_was_saved_is_loaded(folder: Path) -> None:
 def test_only_the_newest_are_kept_by_number_and_not_by_time(folder: Path) -> None:
     checkpoint.save(folder, of_step(10), keep=2)
     assert names(folder) == ["step-00000002", "step-00000010"]
+
+
+def test_the_best_is_kept_beside_the_newest(tmp_path: Path) -> None:
+    left = []
+    for step, kid in enumerate([None, 0.5, 0.3, 0.4, None, 0.3, -0.1], 1):
+        checkpoint.save(tmp_path, of_step(step, kid), keep=1)
+        left.append([int(name.removeprefix("step-")) for name in names(tmp_path)])
+    assert left == [[1], [2], [3], [3, 4], [3, 5], [6], [7]], "of two as good the newer"
+    found, passed_over = checkpoint.load_best(tmp_path)
+    assert found is not None
+    assert (found.step, found.kid, passed_over) == (7, -0.1, [])
+
+
+def test_what_is_damaged_is_not_the_best(tmp_path: Path) -> None:
+    for step, kid in enumerate([0.1, 0.2, 0.3], 1):
+        checkpoint.save(tmp_path, of_step(step, kid), keep=3)
+    (tmp_path / "step-00000001" / "tensors.safetensors").write_bytes(b"")
+    state = tmp_path / "step-00000002" / "state.json"
+    state.write_text(state.read_text().replace("0.2", "0.0"))
+    said: list[str] = []
+    checkpoint.save(tmp_path, of_step(4, 0.4), keep=1, say=said.append)
+    assert names(tmp_path) == ["step-00000003", "step-00000004"]
+    assert ["step-00000002" in said[0], "step-00000001" in said[1]] == [True, True]
 
 
 def test_no_pickle_is_written_or_read(folder: Path) -> None:

@@ -50,7 +50,7 @@ def told(steps: int, rates: Mapping[int, Rates], restored: int | None = None, **
     config, story = replace(CONFIG, **options), Story()
     networks = state.build(config, torch.device("cpu"))
     real = Batches(DIGITS, config, torch.device("cpu"), 0)
-    ticks = Ticks(config, Measures(config, real), Watch(recipe_of(config).loss), 0)
+    ticks = Ticks(config, Measures(config, real), lambda _: {}, Watch(recipe_of(config).loss), 0)
     first_weights = copy.deepcopy(networks.generator.state_dict())
     for step in range(steps):
         if step == restored:

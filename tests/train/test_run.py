@@ -32,6 +32,8 @@ OPTIONS = [
     "10",
     "--sample-every",
     "10",
+    "--kid-every",
+    "0",
 ]
 
 
@@ -165,12 +167,12 @@ def test_a_weight_that_is_not_finite_is_never_saved(tmp_path: Path) -> None:
     state, run = states.build(config, torch.device("cpu")), Run(tmp_path)
     with run.locked():
         state.step = 10
-        loop._save(state, config, run)
+        loop._save(state, config, run, print)
         before = digest(tmp_path)
         next(state.averaged.parameters()).fill_(torch.inf)
         state.step = 20
         with pytest.raises(loop.DivergedError, match="at step 20"):
-            loop._save(state, config, run)
+            loop._save(state, config, run, print)
     assert checkpoint.find(tmp_path, None)[0].step == 10
     assert digest(tmp_path) == before
 

@@ -19,6 +19,11 @@ def held_out_of(images: int) -> int:
     return min(int(_HELD_OUT_SHARE * images), _MOST_HELD_OUT)
 
 
+def held_out_rows(images: int, seed: int) -> Tensor:
+    """Which of so many images a run of this seed holds out, int64 ``[held_out_of(images)]``."""
+    return _permutation(images, seed, -1)[: held_out_of(images)]
+
+
 class Batches:
     """The data, in batches and in an order of its own in every epoch; what is held out is in none of them.
 
@@ -34,8 +39,9 @@ class Batches:
             torch.from_numpy(data.labels).to(device) if config.conditional and data.labels is not None else None
         )
         self._config, self._processes, self._black = config, processes, lowest(recipe.sigmoid)
-        self._chosen, held_out = _permutation(len(self._images), config.seed, -1), held_out_of(len(self._images))
-        self._held_out, self._rows = self._chosen[:held_out], self._chosen[held_out:].sort().values
+        self._chosen = _permutation(len(self._images), config.seed, -1)
+        self._held_out = held_out_rows(len(self._images), config.seed)
+        self._rows = self._chosen[len(self._held_out) :].sort().values
         self._batch_size, self._position = recipe.batch_size, done * recipe.batch_size
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
@@ -49,9 +55,9 @@ class Batches:
         """Images that D never learns from: at most 512 or 5 %, none of fewer than 20."""
         return self._take(self._held_out)
 
-    def sample(self, count: int) -> Real:
-        """``count`` images of the data, or all, always the same ones; those that are held out come first."""
-        return self._take(self._chosen[:count])
+    def sample(self, count: int, first: int = 0) -> Real:
+        """``count`` images of the data, or all, always the same ones; those that are held out come first. Without the first ``first``."""
+        return self._take(self._chosen[first:count])
 
     def _take(self, rows: Tensor) -> Real:
         rows = rows.to(self._images.device)

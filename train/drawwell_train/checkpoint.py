@@ -1,15 +1,18 @@
 """Checkpoints on disk: whole or not there at all, and checked before they are believed.
 
 A checkpoint is a folder ``step-00001000`` with ``tensors.safetensors``, ``state.json`` (the step, the resolved
-configuration, the versions) and ``manifest.json`` (the SHA-256 of the other two). No pickle is ever read.
+configuration, the KID where it was measured, the versions) and ``manifest.json`` (the SHA-256 of the other two). No
+pickle is ever read.
 """
 
-import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import safetensors.torch
 import torch
@@ -17,13 +20,17 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from drawwell.errors import DrawwellError
-from drawwell_train import files
+from drawwell_train import files, manifest
 from drawwell_train.config import TrainConfig
 from drawwell_train.files import WriteError
 from drawwell_train.identity import from_dict, to_dict
 
-_TENSORS, _STATE, _MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
+_TENSORS, _STATE = "tensors.safetensors", "state.json"
+_FILES = {_TENSORS, _STATE}
 _PREFIX, _TEMPORARY, _DROPPED = "step-", ".writing-", ".dropped-"
+
+Step = int | Literal["best"] | None
+"""A number of steps, the checkpoint of the least KID, or the last."""
 
 _NOT_WHOLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError, SafetensorError)
 """What reading rubbish raises."""
@@ -35,15 +42,17 @@ class CheckpointError(DrawwellError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The tensors of ``state.to_tensors`` after ``step`` steps of ``config``."""
+    """The tensors of ``state.to_tensors`` after ``step`` steps of ``config``, and how far from the data their images are."""
 
     step: int
     config: TrainConfig
     tensors: dict[str, Tensor]
+    kid: float | None = None
 
 
-def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
-    """Write the checkpoint below ``folder`` and drop all but the newest ``keep``; a crash leaves the earlier ones as they were.
+def save(folder: Path, checkpoint: Checkpoint, keep: int, say: Callable[[str], None] = warnings.warn) -> Path:
+    """Write the checkpoint below ``folder`` and drop all but the newest ``keep`` and the best; a crash leaves the earlier ones as
+    they were. A better one that is damaged is named to ``say``.
 
     Raises ``WriteError``, with nothing left of what was begun.
     """
@@ -51,40 +60,32 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
     target = folder / f"{_PREFIX}{checkpoint.step:08d}"
     temporary = folder / f"{_TEMPORARY}{target.name}"
     state = {"step": checkpoint.step, "config": to_dict(checkpoint.config), "torch": torch.__version__}
+    state |= {} if checkpoint.kid is None else {"kid": checkpoint.kid}
     contents = {
         _TENSORS: safetensors.torch.save(checkpoint.tensors),
         _STATE: json.dumps(state, indent=2).encode(),
     }
-    contents[_MANIFEST] = json.dumps(_sums(contents), indent=2).encode()
     try:
-        _write_folder(temporary, contents)
+        manifest.write_folder(temporary, contents)
         temporary.rename(target)
         files.sync_folder(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         size = sum(map(len, contents.values()))
         raise WriteError(target, size, error, "; the checkpoint before it is whole") from error
-    for _, old in _steps(folder)[keep:]:
-        _drop(old)
+    _drop_old(folder, keep, say)
     return target
 
 
 def load(path: Path) -> Checkpoint:
     """Read one checkpoint. Raises ``CheckpointError`` unless every byte is as it was written."""
-    try:
-        manifest = json.loads((path / _MANIFEST).read_bytes())
-        contents = {name: (path / name).read_bytes() for name in (_TENSORS, _STATE)}
-        if sorted(manifest) != sorted(contents):
-            raise CheckpointError(f"{path / _MANIFEST}: names other files than a checkpoint has, so it is damaged")
-        for name, sha256 in _sums(contents).items():
-            if sha256 != manifest[name]:
-                raise CheckpointError(f"{path / name}: its SHA-256 is not the manifest's, so it is damaged")
+    with _whole(path):
+        contents = manifest.read(path, _TENSORS, _STATE, known=_FILES)
         state = json.loads(contents[_STATE])
         if f"{_PREFIX}{state['step']:08d}" != path.name:
             raise CheckpointError(f"{path}: is of step {state['step']:,}, and was renamed")
-        return Checkpoint(state["step"], from_dict(state["config"]), safetensors.torch.load(contents[_TENSORS]))
-    except _NOT_WHOLE as error:
-        raise CheckpointError(f"{path}: is no whole checkpoint ({error})") from error
+        tensors = safetensors.torch.load(contents[_TENSORS])
+        return Checkpoint(state["step"], from_dict(state["config"]), tensors, state.get("kid"))
 
 
 def load_latest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
@@ -103,11 +104,30 @@ def load_latest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, []
 
 
-def find(run: Path, step: int | None) -> tuple[Checkpoint, list[str]]:
-    """The checkpoint of a run folder at ``step``, or the newest whole one with a sentence for each passed over."""
+def load_best(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The whole checkpoint of the least KID, of several the newest, or None; and a sentence for each damaged one passed over."""
+    measured, damaged = [], list[str]()
+    for step, path in _steps(folder):
+        try:
+            if (kid := _kid(path)) is not None:
+                measured.append((kid, -step, path))
+        except CheckpointError as error:
+            damaged.append(str(error))
+    for *_, path in sorted(measured):
+        try:
+            return load(path), damaged
+        except CheckpointError as error:
+            damaged.append(str(error))
+    return None, damaged
+
+
+def find(run: Path, step: Step) -> tuple[Checkpoint, list[str]]:
+    """The checkpoint of a run folder at ``step``; or the newest or the best whole one, with a sentence for each passed over."""
     folder = run / "checkpoints"
     if not folder.is_dir():
         raise CheckpointError(f"{run}: is no run folder of drawwell train")
+    if step == "best":
+        return _found(load_best(folder), f"{run}: has no checkpoint whose KID was measured, so none is the best")
     steps = [number for number, _ in _steps(folder)]
     if step is not None and step not in steps:
         raise CheckpointError(
@@ -115,10 +135,14 @@ def find(run: Path, step: int | None) -> tuple[Checkpoint, list[str]]:
         )
     if step is not None:
         return load(folder / f"{_PREFIX}{step:08d}"), []
-    newest, damaged = load_latest(folder)
-    if newest is None:
-        raise CheckpointError(f"{run}: has no checkpoint yet")
-    return newest, damaged
+    return _found(load_latest(folder), f"{run}: has no checkpoint yet")
+
+
+def _found(loaded: tuple[Checkpoint | None, list[str]], none: str) -> tuple[Checkpoint, list[str]]:
+    found, damaged = loaded
+    if found is None:
+        raise CheckpointError("\n".join([none, *damaged]))
+    return found, damaged
 
 
 def discard_after(folder: Path, step: int) -> None:
@@ -142,18 +166,33 @@ def _steps(folder: Path) -> list[tuple[int, Path]]:
     return sorted(numbered(), reverse=True)
 
 
+def _drop_old(folder: Path, keep: int, say: Callable[[str], None]) -> None:
+    steps = _steps(folder)
+    if len(steps) <= keep:
+        return
+    best, damaged = load_best(folder)
+    for sentence in damaged:
+        say(sentence)
+    for step, path in steps[keep:]:
+        if best is None or step != best.step:
+            _drop(path)
+
+
 def _drop(path: Path) -> None:
     """Remove a checkpoint, of which a crash must not leave half under its name."""
     shutil.rmtree(path.rename(path.with_name(f"{_DROPPED}{path.name}")))
 
 
-def _write_folder(folder: Path, contents: dict[str, bytes]) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    for name, content in contents.items():
-        files.write_to_disk(folder / name, content)
-    files.sync_folder(folder)
+def _kid(path: Path) -> float | None:
+    """Of a checkpoint, whose tensors are not read for it."""
+    with _whole(path):
+        kid = json.loads(manifest.read(path, _STATE, known=_FILES)[_STATE]).get("kid")
+        return None if kid is None else float(kid)
 
 
-def _sums(contents: dict[str, bytes]) -> dict[str, str]:
-    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _NOT_WHOLE as error:
+        raise CheckpointError(f"{path}: is no whole checkpoint ({error})") from error

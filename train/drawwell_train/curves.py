@@ -128,6 +128,20 @@ def _diversity(panel: "Axes", lines: Lines) -> None:
     _plot(panel, lines, diversity="distance to the nearest other")
     panel.axhline(1, color="grey", linestyle="--", label="of the data")
     panel.set_ylim(bottom=0)
+    _kid(panel, [(line["step"], line["kid"]) for line in lines if "kid" in line])
+
+
+def _kid(panel: "Axes", points: list[tuple[int, float]]) -> None:
+    """On a scale of its own, with the least marked: that checkpoint is kept."""
+    if not points:
+        return
+    right = panel.twinx()
+    panel.set_title("diversity of the generated images, and their KID")
+    right.plot(*zip(*points, strict=True), color="tab:green", marker=".", linewidth=1.2)
+    right.plot(*min(reversed(points), key=lambda point: point[1]), color="tab:green", marker="o")
+    right.set_ylabel("KID")
+    right.margins(x=0)
+    panel.plot([], [], label="KID (on the right), the least marked", color="tab:green", marker="o")
 
 
 def _spans(lines: Lines, name: str) -> list[tuple[int, int]]:

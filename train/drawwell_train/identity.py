@@ -19,6 +19,7 @@ _FREE_TO_CHANGE = {
     "log_every",
     "sample_every",
     "save_every",
+    "kid_every",
     "keep",
     "on_collapse",
     "tensorboard",

@@ -13,6 +13,7 @@ from drawwell.pictures import Images
 from drawwell_train import checkpoint, identity
 from drawwell_train import state as states
 from drawwell_train.batches import Batches
+from drawwell_train.best import Kid
 from drawwell_train.checkpoint import Checkpoint
 from drawwell_train.conditions import NAN, Watch
 from drawwell_train.config import TrainConfig, recipe_of
@@ -49,10 +50,12 @@ def train(
     device = torch.device(config.device)
     state = states.build(config, device, processes)
     _resume(state, config, run, say, processes)
-    real = Batches(data, config, device, state.step * recipe_of(config).d_steps, processes)
-    ticks = Ticks(config, Measures(config, real), Watch(recipe_of(config).loss, run.stats()), state.step)
     if state.step >= config.steps:
         say(f"there is nothing left to do: {run.path} has {state.step:,} steps, {config.steps:,} were asked for")
+        return state
+    real = Batches(data, config, device, state.step * recipe_of(config).d_steps, processes)
+    kid = Kid(config, len(data.images), real, processes)
+    ticks = Ticks(config, Measures(config, real), kid, Watch(recipe_of(config).loss, run.stats()), state.step)
     collapsed = False
     with (
         board(config.tensorboard and processes.first, run.path / "tensorboard", state.step) as show,
@@ -63,13 +66,14 @@ def train(
             stopping = _averaged(stats, bool(stop), processes)  # a signal from here on belongs to the next step
             ticks.add(_checked(stats, state, run, processes))
             last = state.step == config.steps or stopping
-            if state.step % config.log_every == 0 or last:
-                _log(ticks, state, run, (run.append_stats, report, show), say, processes)
+            measured = None
+            if state.step % config.log_every == 0 or kid.due(state.step) or last:
+                measured = _log(ticks, state, run, (run.append_stats, report, show), say, processes)
                 last |= (collapsed := processes.first_says(ticks.collapsed) and config.on_collapse == "stop")
             if processes.first and (state.step % config.sample_every == 0 or last):
                 run.save_sheet(_sample(state, config), state.step)
-            if state.step % config.save_every == 0 or last:
-                _save(state, config, run, processes)
+            if state.step % config.save_every == 0 or kid.due(state.step) or last:
+                _save(state, config, run, say, processes, measured)
             if stopping:
                 raise StoppedError(f"stopped and saved at step {state.step:,}; the same command continues it")
             if collapsed:
@@ -79,7 +83,10 @@ def train(
     return state
 
 
-def _log(ticks: Ticks, state: TrainState, run: Run, writers: Iterable[Report], say: Say, processes: Processes) -> None:
+def _log(
+    ticks: Ticks, state: TrainState, run: Run, writers: Iterable[Report], say: Say, processes: Processes
+) -> float | None:
+    """Write a line, and return its KID where it has one."""
     line, sentences = ticks.line(state)
     finite = all(math.isfinite(value) for value in line.values() if isinstance(value, float))
     if not processes.first_says(finite):
@@ -88,6 +95,7 @@ def _log(ticks: Ticks, state: TrainState, run: Run, writers: Iterable[Report], s
         write(line)
     for sentence in sentences:
         say(sentence)
+    return line.get("kid")
 
 
 def _resume(state: TrainState, config: TrainConfig, run: Run, say: Say, processes: Processes = ALONE) -> None:
@@ -114,12 +122,17 @@ def _resume(state: TrainState, config: TrainConfig, run: Run, say: Say, processe
     processes.wait()  # the others read these
 
 
-def _save(state: TrainState, config: TrainConfig, run: Run, processes: Processes = ALONE) -> None:
+def _save(
+    state: TrainState, config: TrainConfig, run: Run, say: Say, processes: Processes = ALONE, kid: float | None = None
+) -> None:
     tensors = states.to_tensors(state)
     if not states.all_finite(tensors):
         raise _diverged(state, run, processes)
     if processes.first:
-        checkpoint.save(run.checkpoints, Checkpoint(state.step, config, tensors), config.keep)
+        saved = Checkpoint(state.step, config, tensors, kid)
+        checkpoint.save(
+            run.checkpoints, saved, config.keep, lambda damage: say(f"damaged checkpoint passed over: {damage}")
+        )
     processes.wait()  # none ends the training of all while it is written
 
 

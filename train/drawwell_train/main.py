@@ -17,7 +17,7 @@ from rich.table import Column
 from drawwell import terminal
 from drawwell.cores import cores
 from drawwell.errors import DrawwellError, StoppedError
-from drawwell_train import curves, data, processes, state
+from drawwell_train import best, curves, data, processes, state
 from drawwell_train.batches import held_out_of
 from drawwell_train.config import TrainConfig, complete, images_per_step, recipe_of
 from drawwell_train.images import ImageData
@@ -154,6 +154,7 @@ def describe(config: TrainConfig, images: ImageData, process_count: int = 1) -> 
         f"{config.precision} on {config.device}, {config.threads} threads"
         + (f" in each of {process_count} processes" if process_count > 1 else ""),
         f"run       {config.out}",
+        f"measures  {best.plan(config, count)}",
     ]
     if held_out_of(count) < config.pack:
         lines.append("measures  without value function and JSD: so few images spare none that D does not learn from")

@@ -11,7 +11,7 @@ _GROUPS = {
     "loss": ("loss_d", "loss_g"),
     "outputs": ("d_real", "d_fake", "swing", "accuracy_d"),
     "gradients": ("gradient_d", "gradient_g"),
-    "measures": ("value", "jsd", "diversity"),
+    "measures": ("value", "jsd", "diversity", "kid"),
     "speed": ("images_per_second",),
 }
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
@@ -12,8 +13,10 @@ from drawwell_train.measures import Measures
 from drawwell_train.state import TrainState
 from drawwell_train.steps import Stats
 
+Kid = Callable[[TrainState], dict[str, float]]
 Line = dict[str, Any]
-"""``step``, ``images`` seen, ``images_per_second``, means of what every step gives, measures, and the names of ``conditions``."""
+"""``step``, ``images`` seen, ``images_per_second``, means of what every step gives, measures, ``kid`` where it is due,
+and the names of ``conditions``."""
 
 _BEST_VALUE = -2 * math.log(2)
 """The value function where G draws as the data is distributed."""
@@ -22,8 +25,8 @@ _BEST_VALUE = -2 * math.log(2)
 class Ticks:
     """Adds up steps, and makes a line of them."""
 
-    def __init__(self, config: TrainConfig, measures: Measures, watch: Watch, step: int) -> None:
-        self._config, self._measures, self._watch = config, measures, watch
+    def __init__(self, config: TrainConfig, measures: Measures, kid: Kid, watch: Watch, step: int) -> None:
+        self._config, self._measures, self._kid, self._watch = config, measures, kid, watch
         self._critic = recipe_of(config).loss == "wasserstein"
         self._begin(step)
 
@@ -47,6 +50,7 @@ class Ticks:
             "images_per_second": round(steps * done / seconds, 1),
             **self._means(steps),
             **self._measures(state),
+            **self._kid(state),
         }
         sentences = self._watch.look(line)
         self._begin(state.step)
@@ -77,4 +81,6 @@ def in_words(line: Line) -> str:
     parts.append(f"gradients D {line['gradient_d']:.3g}, G {line['gradient_g']:.3g}")
     if "diversity" in line:
         parts.append(f"diversity {line['diversity']:.2f}")
+    if "kid" in line:
+        parts.append(f"KID {line['kid']:.4f}")
     return "; ".join(parts + line["conditions"])
