@@ -1,0 +1,122 @@
+"""The balance of classes, stacks of digits, and the classifier that both are told by."""
+
+import numpy as np
+import pytest
+from scipy.stats import entropy
+
+from drawwell_train.evaluation.classifier import Classifier
+from drawwell_train.evaluation.measure import class_shares, kl
+from drawwell_train.evaluation.reference import halves, labels_like, stacks
+from drawwell_train.images import DataError, ImageData
+
+SEEN = 80 * 128
+
+
+@pytest.fixture(scope="module")
+def small(digits: ImageData) -> ImageData:
+    """Digits of half the size, which a classifier learns in seconds."""
+    return ImageData(digits.images[:, ::2, ::2], digits.labels, digits.class_names)
+
+
+@pytest.fixture(scope="module")
+def taught(small: ImageData) -> tuple[Classifier, ImageData]:
+    """What has learned one half of the digits, and the other."""
+    learned, unseen = halves(small)
+    assert learned.labels is not None
+    classifier = Classifier(1, 10, 0)
+    classifier.learn(learned.images, learned.labels, SEEN)
+    return classifier, unseen
+
+
+def test_shares_and_their_divergence_by_hand() -> None:
+    drawn, data = class_shares(np.array([0, 0, 0, 2]), 4), class_shares(np.array([0, 1, 2, 3]), 4)
+    assert drawn.tolist() == [0.75, 0, 0.25, 0]
+    assert kl(drawn, data) == pytest.approx(0.75 * np.log(3))
+    assert kl(drawn, drawn) == 0
+
+
+def test_the_divergence_is_that_of_scipy() -> None:
+    drawn, data = np.random.default_rng(0).dirichlet(np.ones(1000), 2)
+    assert kl(drawn, data) == pytest.approx(entropy(drawn, data), rel=1e-12)
+
+
+def test_a_class_that_the_data_lacks_is_far_and_not_infinite() -> None:
+    assert kl(np.array([0.5, 0.5]), np.array([1.0, 0])) == pytest.approx(0.5 * np.log(0.5) + 0.5 * np.log(0.5e6))
+
+
+def test_labels_are_drawn_in_the_shares_of_the_data() -> None:
+    images = ImageData(np.zeros((4, 1, 1, 1), np.uint8), np.array([0, 2, 2, 2]), ("a", "b", "c"))
+    assert np.bincount(labels_like(images, 400)).tolist() == [100, 0, 300]
+    assert len(labels_like(images, 3)) == 3
+
+
+def test_halves_are_all_of_the_data_once(digits: ImageData) -> None:
+    one, other = halves(digits)
+    assert len(one.images) == len(other.images) == 2500
+    assert one.labels is not None
+    assert other.labels is not None
+    both = np.concatenate([one.images, other.images])
+    assert sorted(image.tobytes() for image in both) == sorted(image.tobytes() for image in digits.images)
+    assert (np.bincount(one.labels) + np.bincount(other.labels)).tolist() == [500] * 10
+
+
+def test_the_label_of_a_stack_is_the_number_that_its_digits_make(digits: ImageData) -> None:
+    assert digits.labels is not None
+    label_of = {image.tobytes(): label for image, label in zip(digits.images, digits.labels, strict=True)}
+    found = stacks(digits, 300, 5)
+    assert found.images.shape == (300, 28, 28, 3)
+    assert found.labels is not None
+    for image, number in zip(found.images, found.labels, strict=True):
+        read = [label_of[image[..., place : place + 1].tobytes()] for place in range(3)]
+        assert found.class_names[number] == "".join(map(str, read))
+
+
+def test_uniform_stacks_have_all_modes_and_the_floor_of_their_number() -> None:
+    """26,000 over 1,000 modes: chi-square says (1,000 - 1) / (2 x 26,000) = 0.0192 nats, give or take 0.0009 (3 of its deviations)."""
+    tiny = ImageData(np.zeros((10, 1, 1, 1), np.uint8), np.arange(10), tuple("0123456789"))
+    for seed in range(3):
+        labels = stacks(tiny, 26_000, seed).labels
+        assert labels is not None
+        shares = class_shares(labels, 1000)
+        assert (shares > 0).sum() == 1000
+        assert kl(shares, np.full(1000, 1e-3)) == pytest.approx(999 / 52_000, abs=3 * np.sqrt(2 * 999) / 52_000)
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "labelled"), [((20, 4, 4, 3), 10, True), ((20, 4, 4, 1), 9, True), ((20, 4, 4, 1), 0, False)]
+)
+def test_stacks_of_what_are_no_digits_are_refused(shape: tuple[int, ...], classes: int, labelled: bool) -> None:
+    labels = np.zeros(shape[0], np.int64) if labelled else None
+    images = ImageData(np.zeros(shape, np.uint8), labels, tuple(map(str, range(classes))))
+    with pytest.raises(DataError, match="stacks are made of grey images of ten classes"):
+        stacks(images, 10, 0)
+
+
+def test_a_classifier_learns_digits(taught: tuple[Classifier, ImageData]) -> None:
+    classifier, unseen = taught
+    assert unseen.labels is not None
+    assert classifier.accuracy(unseen.images, unseen.labels) > 0.9
+    assert classifier.accuracy(unseen.images, (unseen.labels + 1) % 10) < 0.05
+
+
+def test_a_class_does_not_hang_on_the_other_images(taught: tuple[Classifier, ImageData]) -> None:
+    classifier, unseen = taught
+    alone = np.concatenate([classifier.classes_of(unseen.images[place : place + 1]) for place in range(20)])
+    assert alone.tolist() == classifier.classes_of(unseen.images[:20]).tolist()
+
+
+def test_one_seed_makes_one_classifier_whatever_else_was_drawn(small: ImageData) -> None:
+    assert small.labels is not None
+    found = []
+    for seed in (3, 3, 4):
+        classifier = Classifier(1, 10, seed)
+        classifier.learn(small.images, small.labels, 5 * 128)
+        found.append(classifier.classes_of(small.images).tolist())
+    assert found[0] == found[1] != found[2]
+
+
+def test_equal_images_of_one_class_are_survived() -> None:
+    images, labels = np.full((10, 8, 8, 3), 7, np.uint8), np.zeros(10, np.int64)
+    classifier = Classifier(3, 2, 0)
+    classifier.learn(images, labels, 5 * 128)
+    assert classifier.accuracy(images, labels) == 1
