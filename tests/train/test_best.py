@@ -38,7 +38,15 @@ SOME = ImageData(DIGITS.images[::40], DIGITS.labels[::40], DIGITS.class_names)
 
 def trained(path: Path, data: ImageData = SOME, **options: Any) -> Run:
     """Train or continue, and keep what is said in ``said.txt``."""
-    defaults = {"steps": STEPS, "kid_every": 3, "save_every": 2, "log_every": 2, "keep": 1, "width": 8, "batch_size": 8}
+    defaults: dict[str, Any] = {
+        "steps": STEPS,
+        "kid_every": 3,
+        "save_every": 2,
+        "log_every": 2,
+        "keep": 1,
+        "width": 8,
+        "batch_size": 8,
+    }
     defaults |= {"device": "cpu", "precision": "float32", "threads": 1, "preset": "mlp"}
     config = resolve(TrainConfig("digits", out=path, **defaults | options), data)
     run = Run(path)
@@ -92,7 +100,14 @@ def test_measuring_changes_nothing_of_training(measured: Run, tmp_path: Path) ->
 def test_a_kill_leaves_the_best(tmp_path: Path) -> None:
     """Killed after the first measurement, and continued: the best is there, and the weights are those of a run that never measured."""
     np.save(file := tmp_path / "digits.npy", SOME.images)
-    options = {"preset": "mlp", "width": 8, "batch-size": 8, "precision": "float32", "device": "cpu", "threads": 1}
+    options: dict[str, Any] = {
+        "preset": "mlp",
+        "width": 8,
+        "batch-size": 8,
+        "precision": "float32",
+        "device": "cpu",
+        "threads": 1,
+    }
     options |= {
         "out": (run := Run(tmp_path / "run")).path,
         "steps": 1_000_000,

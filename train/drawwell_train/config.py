@@ -100,7 +100,7 @@ class TrainConfig:
     """Steps between two checkpoints: what a crash may cost, on two cores a minute at 28 px and five at 64."""
     kid_every: int = 5000
     """Steps between two measurements of KID, the distance of drawn images to real ones, 0 for none: then and at the last step a
-    checkpoint is saved, and that of the least KID is kept. It takes some 7 s, a fiftieth of the time of the steps. Runs of fewer
+    checkpoint is saved, and that of the least KID is kept. It takes some 8 s, a fiftieth of the time of the steps. Runs of fewer
     steps do without. Needs `drawwell[eval]`."""
     keep: int = 2
     """Checkpoints that are kept beside the best by KID: the last, and one before it in case the disk damages the last."""
