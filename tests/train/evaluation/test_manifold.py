@@ -44,7 +44,9 @@ def test_on_a_line_by_hand() -> None:
     assert found.precision == 1
     assert found.density == pytest.approx((2 * 1 + 8 * 5) / 10 / NEIGHBOURS)  # in the balls of 0, and of 5 to 9
     assert found.coverage == pytest.approx(6 / 10)
-    assert found.recall == pytest.approx(8 / 10)  # 0 to 7 are in the ball of -4.5, which reaches 12.1; those of 7.6 are points
+    assert found.recall == pytest.approx(
+        8 / 10
+    )  # 0 to 7 are in the ball of -4.5, which reaches 12.1; those of 7.6 are points
 
 
 def test_dropped_modes_are_lost_variety_and_not_lost_realism() -> None:

@@ -48,9 +48,8 @@ class Extractor:
         features = np.empty((len(images), self.dimensions), np.float32)
         with torch.inference_mode():
             for first in range(0, len(images), _BATCH_IMAGES):
-                batch = np.broadcast_to(
-                    images[first : first + _BATCH_IMAGES], (*images[first : first + _BATCH_IMAGES].shape[:3], 3)
-                )
+                batch = images[first : first + _BATCH_IMAGES]
+                batch = np.broadcast_to(batch, (*batch.shape[:3], 3)).copy()  # torch wants arrays that can be written
                 features[first : first + len(batch)] = self.network(self.resize(batch)).numpy()
         return features
 
@@ -92,7 +91,7 @@ def _efficientnet() -> Extractor:
 
 
 def _enlarged(images: Images) -> Tensor:
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
     return F.interpolate(pixels, 2 * (_EFFICIENTNET_PIXELS,), mode="bicubic", antialias=True).clamp(0, 255)
 
 

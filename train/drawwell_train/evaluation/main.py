@@ -1,5 +1,6 @@
 """`drawwell evaluate`: how good a generator's images are, in numbers with their protocol."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,9 @@ import torch
 import tyro
 
 from drawwell import terminal
+from drawwell.batch import address
 from drawwell.cores import cores
+from drawwell.errors import DrawwellError
 from drawwell.pictures import to_png
 from drawwell.quality import Quality
 from drawwell_train import files
@@ -18,7 +21,7 @@ from drawwell_train.evaluation import record
 from drawwell_train.evaluation.extractors import DEFAULT, open_extractor
 from drawwell_train.evaluation.measure import Evaluation, evaluate
 from drawwell_train.evaluation.reference import Sources, read_reference
-from drawwell_train.evaluation.source import open_source
+from drawwell_train.evaluation.source import Source, open_source
 
 
 @dataclass(frozen=True)
@@ -56,19 +59,34 @@ class EvaluateConfig:
 
 def main(config: EvaluateConfig) -> None:
     """Measure what ``config`` says. Raises ``DrawwellError`` with a sentence where that cannot be done."""
+    _check(config)
     console = terminal.console()
     torch.set_num_threads(config.threads or cores())
     source = open_source(config.model, config.step)
     sources = Sources(config.data, config.test, config.resize, config.stacked, config.count)
     reference = read_reference(sources, source, open_extractor(config.extractor))
+    folder = config.out or _folder(config.model, source)
+    make(folder)  # now, and not after minutes of measuring
     found = evaluate(source, reference, config.seed, console.print, config.classifier)
-    folder = config.out or (Path(config.model, "measures") if source.checkpoint else Path(f"{source.name}-measures"))
     write(found, folder)
     print(table(found.quality))
     if source.checkpoint is not None:
-        record.write(Path(config.model), source.checkpoint, found.quality)
-        console.print(f"drawwell export {config.model} puts these into the card")
+        record.write(Path(config.model).expanduser(), source.checkpoint, found.quality)
+        step = "" if config.step is None else f" --step {config.step}"
+        console.print(f"drawwell export {config.model}{step} puts these into the card")
     console.print(f"see {folder}/nearest.png: drawn images, and below each the one it learned from that is nearest")
+
+
+def _check(config: EvaluateConfig) -> None:
+    address(config.seed, 1 if config.count is None else config.count, 0, None)
+    if config.threads is not None and config.threads < 1:
+        raise DrawwellError(f"threads must be at least 1, not {config.threads}")
+
+
+def _folder(model: str, source: Source) -> Path:
+    if source.checkpoint is not None:
+        return Path(model).expanduser() / "measures"
+    return Path(re.sub(r"[^\w.-]", "_", source.name) + "-measures")  # a card may come from anywhere, and name any path
 
 
 def table(quality: Quality) -> str:
@@ -78,8 +96,15 @@ def table(quality: Quality) -> str:
     return "\n".join(f"{name:{width}}  {fact}" for name, fact in rows.items())
 
 
+def make(folder: Path) -> None:
+    """Make the folder where there is none. Raises ``DrawwellError``."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DrawwellError(f"{folder}: cannot be made a folder for the measures ({error.strerror})") from error
+
+
 def write(found: Evaluation, folder: Path) -> None:
-    """Write ``measures.json`` and ``nearest.png``."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write ``measures.json`` and ``nearest.png``. Raises ``WriteError``."""
     files.write(folder / "measures.json", msgspec.json.format(msgspec.json.encode(found.quality), indent=2))
     files.write(folder / "nearest.png", to_png(found.nearest))

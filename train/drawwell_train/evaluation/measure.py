@@ -15,18 +15,21 @@ from drawwell_train.evaluation.neighbours import copying, nearest, picture
 from drawwell_train.evaluation.reference import Reference, labels_like
 from drawwell_train.evaluation.source import Labels, Source
 
+_LOOKED_UP = 2000
+"""Drawn and unseen images whose nearest learned one is looked for: their share of pairs is then within some two hundredths."""
+
 Say = Callable[[str], None]
 Measured = dict[Name, Measure]
 
-_CLASSES_NEED = "the balance of classes is not measured: the data has no labels"
+_NO_CLASSIFIER = "the balance of classes and use in training are not measured: --no-classifier"
+_NO_LABELS = "the balance of classes is not measured: it takes labels of all real images"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The measures; the drawn images uint8 ``[N, H, W, C]``; and the nearest learned ones beside them as a picture."""
+    """The measures, and drawn images with the nearest learned ones below them as a picture."""
 
     quality: Quality
-    drawn: Images
     nearest: Images
 
 
@@ -39,20 +42,25 @@ def evaluate(source: Source, reference: Reference, seed: int, say: Say, classifi
     drawn = source.draw(seed, range(reference.count), labels)
     remarks = _sameness(drawn)
     say(*remarks or (f"{reference.count:,} images drawn; their features and those of as many real ones follow",))
-    measured, more = _of_features(reference, drawn)
-    remarks += more
+    measured: Measured = {}
+    if reference.digits is None:  # of stacks only the kinds are counted
+        measured, more = _of_features(reference, drawn)
+        remarks += more
     if classifier:
         say("distances are measured; the classifiers learn now, which takes minutes")
         measured |= (classes := _of_classes(source, reference, drawn, seed))[0]
         remarks += classes[1]
+    else:
+        remarks += (_NO_CLASSIFIER,)
+    drawn = drawn[:_LOOKED_UP]
     found = nearest(drawn, reference.learned)
     if reference.unseen is not None:
-        unseen = nearest(reference.unseen, reference.learned)
+        unseen = nearest(reference.unseen[:_LOOKED_UP], reference.learned)
         measured["copying"] = Measure(copying(found, unseen), 0.5, len(drawn))
     else:
         remarks += ("copying is not measured: it takes real images that were not learned from (--test)",)
     quality = Quality(reference.extractor.name, *reference.names, seed, measured, remarks)
-    return Evaluation(quality, drawn, picture(drawn, reference.learned, found))
+    return Evaluation(quality, picture(drawn, reference.learned, found))
 
 
 def _of_features(reference: Reference, drawn: Images) -> tuple[Measured, tuple[str, ...]]:
@@ -77,11 +85,11 @@ def _of_features(reference: Reference, drawn: Images) -> tuple[Measured, tuple[s
 def _of_classes(source: Source, reference: Reference, drawn: Images, seed: int) -> tuple[Measured, tuple[str, ...]]:
     compared, floor = reference.compared, reference.floor
     if compared.labels is None or floor.labels is None:
-        return {}, (_CLASSES_NEED,)
+        return {}, (_NO_LABELS,)
     count, classes = len(drawn), len(compared.class_names)
     shares = class_shares(compared.labels, classes)
     ours = class_shares(reference.classes_of(drawn), classes)
-    theirs = class_shares(reference.classes_of(floor.images[:count]), classes)
+    theirs = class_shares(reference.classes_of(reference.floor_images), classes)
     divergences = Measure(kl(ours, shares), kl(theirs, shares), count)
     if reference.digits is not None:
         modes = Measure(float((ours > 0).sum()), float((theirs > 0).sum()), count)

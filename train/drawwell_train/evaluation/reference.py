@@ -65,9 +65,14 @@ class Reference:
         return self.extractor(_some(self.compared, self.count).images)
 
     @cached_property
+    def floor_images(self) -> Images:
+        """``count`` of ``floor`` at random: a folder is sorted by class."""
+        return _some(self.floor, self.count).images
+
+    @cached_property
     def floor_features(self) -> Features:
-        """Of ``floor``, ``[count, F]``."""
-        return self.extractor(_some(self.floor, self.count).images)
+        """Of ``floor_images``, ``[count, F]``."""
+        return self.extractor(self.floor_images)
 
     @cached_property
     def classifier(self) -> Classifier:
