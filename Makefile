@@ -2,12 +2,13 @@
 PYTHON ?= python3
 GENERATOR ?= fashion
 PORT ?= 3000
+MINUTES ?= 600
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 export BENTOML_DO_NOT_TRACK ?= True
 
-.PHONY: help serve test test-gpu torture torture-train lint train bench bench-engine bench-train bench-serve bench-gpu bento clean
+.PHONY: help serve test test-gpu torture torture-train lint train bench bench-engine bench-train bench-serve bench-gpu results bento clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,6 +76,10 @@ bench-train: .venv/all  ## measure training beside a plain loop, in a few minute
 
 bench-serve: .venv/bench  ## measure the server beside two peers; needs wrk
 	$(BIN)/python -m benchmarks.serving
+
+results: .venv/all  ## train and measure what docs/quality.md shows, from DATA=folder, for MINUTES at most; goes on where it stopped
+	@test -d '$(DATA)' || { echo "make results DATA=folder with mnist, fashion-mnist, cifar-10-batches-bin and twemoji64"; exit 2; }
+	$(BIN)/python -m benchmarks.quality --data '$(DATA)' --minutes $(MINUTES)
 
 bench-gpu: .venv-gpu/bench  ## measure on a CUDA device
 	.venv-gpu/bin/python -m benchmarks.gpu

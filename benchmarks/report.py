@@ -43,7 +43,15 @@ def seconds(call: Callable[[], Any], repeats: int) -> float:
 
 def write(name: str, measured: Mapping[str, Any], provider: str = "cpu") -> None:
     """Print, and write ``results/NAME.json`` with the machine and the versions beside the figures."""
-    machine = {
+    text = json.dumps({"machine": machine(provider), **measured}, indent=2)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(text + "\n")
+    print(text)
+
+
+def machine(provider: str = "cpu") -> dict[str, Any]:
+    """Where figures were taken, and with which versions."""
+    return {
         "processor": _processor_name(),
         "cores": os.cpu_count(),
         "load_before": os.getloadavg()[0],
@@ -53,10 +61,6 @@ def write(name: str, measured: Mapping[str, Any], provider: str = "cpu") -> None
         "drawwell": drawwell.__version__,
         "fingerprint": fingerprint(provider),
     }
-    text = json.dumps({"machine": machine, **measured}, indent=2)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(text + "\n")
-    print(text)
 
 
 def _processor_name() -> str:

@@ -110,7 +110,7 @@ def run_drawwell(config: TrainConfig, threads: int) -> Callable[[], Any]:
 
 def run_plain(config: TrainConfig, threads: int) -> Callable[[], Any]:
     torch.set_num_threads(threads)
-    return functools.partial(_finished, PlainLoop(config).step, config.device)
+    return functools.partial(_finished, PlainLoop(config, noise(config)).step, config.device)
 
 
 def _finished(step: Callable[[], Any], device: str) -> None:
@@ -135,13 +135,13 @@ class Pictures(Dataset[Tensor]):
 class PlainLoop:
     """One step of the example after the other."""
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, data: ImageData) -> None:
         self.device, self.latent_dim = config.device, config.latent_dim
         self.g, self.d = build_generator(config).to(self.device), build_discriminator(config).to(self.device)
         self.adam_g, self.adam_d = (torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (self.g, self.d))
         self.loss = nn.BCEWithLogitsLoss()
         # the example has 2 workers, which keep a device busy; on a processor they take the cores from the networks
-        self.real = self._epochs(noise(config), 2 if config.device == "cuda" else 0)
+        self.real = self._epochs(data, 2 if config.device == "cuda" else 0)
 
     @staticmethod
     def _epochs(data: ImageData, workers: int) -> Iterator[Tensor]:

@@ -1,0 +1,131 @@
+"""What is trained and measured, in the order in which it is published."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from drawwell.errors import DrawwellError
+from drawwell_train.arrays import read_file
+from drawwell_train.checkpoint import Step
+from drawwell_train.evaluation.reference import Sources, stacks
+
+_FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_STACKS, _STACKS_SEED = 128_000, 0
+"""As many as in Lin et al. 2018, section 4.1."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One training and its measures. ``data`` and ``test`` are names below the folder of ``prepare``, or of the data itself."""
+
+    name: str
+    title: str
+    data: str
+    steps: int
+    options: tuple[str, ...]
+    test: str | None = None
+    digits: tuple[str, str] | None = None
+    """Where the data are stacks: the single digits, to learn from and to test with."""
+    step: Step = None
+    images_a_step: int = 64
+
+    @property
+    def run(self) -> Path:
+        return Path("runs", "results", self.name)
+
+    def sources(self, root: Path) -> Sources:
+        """The real images that it is measured with."""
+        data, test = self.digits or (self.data, self.test)
+        return Sources(str(find(root, data)), test and str(find(root, test)), stacked=self.digits is not None)
+
+    def command(self, root: Path) -> list[str]:
+        """What `drawwell` is called with."""
+        given = "--out", str(self.run), "--steps", str(self.steps), "--threads", "1"
+        return ["train", str(find(root, self.data)), *given, *self.options]
+
+
+_SETS = "mnist", "fashion-mnist", "cifar-10-batches-bin", "twemoji64"
+PREPARED = Path("runs", "results", "data")
+_MNIST = "mnist/train-images-idx3-ubyte.gz", "mnist/t10k-images-idx3-ubyte.gz"
+_QUIET = "--log-every", "200", "--sample-every", "1000", "--save-every", "1000"
+_LONG_AVERAGE = "--ema-halflife-images", "100000"
+
+
+def experiments() -> Iterator[Experiment]:
+    """All, the most wanted first."""
+    yield Experiment(
+        "fashion",
+        "Fashion-MNIST, by class",
+        "fashion-train.npz",
+        150_000,
+        ("--name", "fashion", "--license", "MIT", "--conditional", *_LONG_AVERAGE, "--save-every", "5000"),
+        "fashion-test.npz",
+        step="best",
+    )
+    licence = "CC BY 4.0: Twemoji graphics, (c) Twitter and contributors; drawn by a network that learned from them"
+    options = "--conditional", "--diffaugment", "--width", "48", "--ema-halflife-images", "20000", "--save-every", "500"
+    yield Experiment(
+        "emoji",
+        "Twemoji, 64 px",
+        "twemoji64/emoji64.npz",
+        25_000,
+        ("--name", "emoji", "--license", licence, *options),
+        step="best",
+    )
+    for preset, critic_steps in (("mlp", 1), ("cnn", 1), ("deep-cnn", 1), ("dcgan", 1), ("wgan-gp", 5)):
+        yield Experiment(
+            f"mnist-{preset}",
+            preset,
+            _MNIST[0],
+            5000 // critic_steps,
+            ("--preset", preset, *_QUIET),
+            _MNIST[1],
+            images_a_step=64 * critic_steps,
+        )
+    for seed in range(3):
+        for pack in (1, 2):
+            yield Experiment(
+                f"stacked-pack{pack}-seed{seed}",
+                f"dcgan{', pack 2' if pack > 1 else ''}, seed {seed}",
+                "stacked.npz",
+                10_000,
+                ("--pack", str(pack), "--seed", str(seed), *_QUIET),
+                digits=_MNIST,
+            )
+    yield Experiment(
+        "cifar",
+        "CIFAR-10, by class",
+        "cifar-10-batches-bin",
+        20_000,
+        ("--conditional", "--flip", *_LONG_AVERAGE, *_QUIET),
+        "cifar-10-batches-bin/test_batch.bin.gz",
+    )
+
+
+def find(root: Path, name: str) -> Path:
+    """A prepared file, else one of the data sets below ``root``."""
+    return PREPARED / name if (PREPARED / name).exists() else root / name
+
+
+def prepare(root: Path) -> None:
+    """Fashion-MNIST with the names of its classes, and stacked MNIST, unless they are there."""
+    if missing := [name for name in _SETS if not (root / name).is_dir()]:
+        raise DrawwellError(
+            f"{root}: has no {', '.join(missing)}; name the folder with the data sets: make results DATA=path"
+        )
+    PREPARED.mkdir(parents=True, exist_ok=True)
+    for part, stem in (("train", "train"), ("test", "t10k")):
+        if not (file := PREPARED / f"fashion-{part}.npz").exists():
+            found = read_file(find(root, f"fashion-mnist/{stem}-images-idx3-ubyte.gz"))
+            _write(file, images=found.images, labels=found.labels, classes=np.array(_FASHION))
+    if not (file := PREPARED / "stacked.npz").exists():
+        _write(file, images=stacks(read_file(find(root, _MNIST[0])), _STACKS, _STACKS_SEED).images)
+
+
+def _write(file: Path, **arrays: object) -> None:
+    temporary = file.with_name(f".{file.name}")
+    with temporary.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    temporary.replace(file)

@@ -1,0 +1,98 @@
+"""The tables of docs/quality.md, written from ``results/quality.json``."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from benchmarks.quality import results
+from benchmarks.quality.experiments import experiments
+from benchmarks.quality.results import Entry
+
+PAGE = Path("docs", "quality.md")
+
+_NAMES = {
+    "kid": "1,000 x KID",
+    "frechet_distance": "Frechet",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "class_kl": "class KL",
+    "gan_train_accuracy": "GAN-train accuracy",
+    "copying": "copying",
+    "modes": "modes",
+    "modes_kl": "KL",
+}
+
+
+_DISTANCES = "kid", "frechet_distance", "precision", "recall", "density", "coverage"
+_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "bundled": (("fashion", "emoji"), (*_DISTANCES, "class_kl", "gan_train_accuracy", "copying")),
+    "notes": (("mnist-",), ("kid", "precision", "recall", "class_kl")),
+    "stacked": (("stacked-",), ("modes", "modes_kl", "kid")),
+    "cifar": (("cifar",), ("kid", "frechet_distance", "precision", "recall", "class_kl", "gan_train_accuracy")),
+}
+"""Of each table the experiments, by how their names begin, and the measures."""
+
+
+def update() -> None:
+    """Write every table whose experiments have results, between its marks."""
+    known = results.read_all()
+    for table, (names, measures) in _TABLES.items():
+        if rows := [known[one.name] for one in experiments() if one.name.startswith(names) and one.name in known]:
+            _replace(table, measured_table(rows, measures))
+    if plain := [entry for name, entry in sorted(known.items()) if name.startswith("plain-")]:
+        _replace("plain", plain_table(plain))
+
+
+def measured_table(rows: Iterable[Entry], measures: Iterable[str]) -> str:
+    """A row for each run, each figure with that of real images below it in brackets."""
+    measures = list(measures)
+    lines = [
+        f"| | images seen | training | {' | '.join(_NAMES[name] for name in measures)} |",
+        "|---" * (3 + len(measures)) + "|",
+    ]
+    for row in rows:
+        cells = [_cell(name, row["quality"]["measures"].get(name)) for name in measures]
+        lines.append(
+            f"| {row['title']} | {row['images_seen']:,} | {row['training_seconds'] / 60:.0f} min | {' | '.join(cells)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _cell(name: str, measure: dict[str, float] | None) -> str:
+    if measure is None:
+        return ""
+    text: Callable[[float], str] = {
+        "kid": lambda value: f"{1000 * value:.1f}",
+        "frechet_distance": lambda value: f"{value:.1f}",
+        "class_kl": lambda value: f"{value:.4f}",
+        "modes": lambda value: f"{value:,.0f}",
+        "modes_kl": lambda value: f"{value:.3f}",
+        "density": lambda value: f"{value:.2f}",
+    }.get(name, lambda value: f"{value:.1%}")
+    return f"{text(measure['value'])} ({text(measure['real'])})"
+
+
+def plain_table(rows: Iterable[Entry]) -> str:
+    """A row for each seed."""
+    lines = [
+        "| seed | minutes | images seen, plain / drawwell | 1,000 x KID, plain / drawwell (real images) | ratio |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        plain = min(one["kid"] for one in row["plain"].values())
+        lines.append(
+            f"| {row['seed']} | {row['seconds'] / 60:.0f} | {row['plain_images_seen']:,} / {row['drawwell_images_seen']:,} "
+            f"| {1000 * plain:.1f} / {1000 * row['drawwell']['kid']:.1f} ({1000 * row['real']:.1f}) | {row['ratio']:.2f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _replace(name: str, text: str) -> None:
+    begin, end = f"<!-- {name}: from benchmarks/results/quality.json -->\n", f"<!-- end {name} -->"
+    before, rest = PAGE.read_text().split(begin)
+    PAGE.write_text(before + begin + text + end + rest.split(end, 1)[1])
+
+
+if __name__ == "__main__":
+    update()
