@@ -12,8 +12,8 @@ from drawwell.pictures import Images
 
 Labels = npt.NDArray[np.int64]
 
-_IMAGES_SEEN = 600_000
-"""Ten times 60,000, whatever the number of images, so that a small set is not learned less than a large one."""
+_IMAGES_SEEN = 300_000
+"""Five times 60,000, whatever the number of images, so that a small set is not learned less than a large one."""
 _BATCH, _RATE, _WEIGHT_DECAY = 128, 0.1, 5e-4
 _SHIFT_PIXELS = 2
 _CHUNK = 1000
