@@ -49,7 +49,7 @@ class Experiment:
 _SETS = "mnist", "fashion-mnist", "cifar-10-batches-bin", "twemoji64"
 PREPARED = Path("runs", "results", "data")
 _MNIST = "mnist/train-images-idx3-ubyte.gz", "mnist/t10k-images-idx3-ubyte.gz"
-_QUIET = "--log-every", "200", "--sample-every", "1000", "--save-every", "1000"
+_SELDOM = "--log-every", "200", "--sample-every", "1000"
 _LONG_AVERAGE = "--ema-halflife-images", "100000"
 
 
@@ -60,12 +60,12 @@ def experiments() -> Iterator[Experiment]:
         "Fashion-MNIST, by class",
         "fashion-train.npz",
         150_000,
-        ("--name", "fashion", "--license", "MIT", "--conditional", *_LONG_AVERAGE, "--save-every", "5000"),
+        ("--name", "fashion", "--license", "MIT", "--conditional", *_LONG_AVERAGE, *_SELDOM, "--save-every", "5000"),
         "fashion-test.npz",
         step="best",
     )
     licence = "CC BY 4.0: Twemoji graphics, (c) Twitter and contributors; drawn by a network that learned from them"
-    options = "--conditional", "--diffaugment", "--width", "48", "--ema-halflife-images", "20000", "--save-every", "500"
+    options = "--conditional", "--diffaugment", "--width", "48", "--ema-halflife-images", "20000", *_SELDOM
     yield Experiment(
         "emoji",
         "Twemoji, 64 px",
@@ -80,7 +80,7 @@ def experiments() -> Iterator[Experiment]:
             preset,
             _MNIST[0],
             5000 // critic_steps,
-            ("--preset", preset, *_QUIET),
+            ("--preset", preset, *_SELDOM),
             _MNIST[1],
             images_a_step=64 * critic_steps,
         )
@@ -91,7 +91,7 @@ def experiments() -> Iterator[Experiment]:
                 f"dcgan{', pack 2' if pack > 1 else ''}, seed {seed}",
                 "stacked.npz",
                 10_000,
-                ("--pack", str(pack), "--seed", str(seed), *_QUIET),
+                ("--pack", str(pack), "--seed", str(seed), *_SELDOM),
                 digits=_MNIST,
             )
     yield Experiment(
@@ -99,7 +99,7 @@ def experiments() -> Iterator[Experiment]:
         "CIFAR-10, by class",
         "cifar-10-batches-bin",
         20_000,
-        ("--conditional", "--flip", *_LONG_AVERAGE, *_QUIET),
+        ("--conditional", "--flip", *_LONG_AVERAGE, *_SELDOM),
         "cifar-10-batches-bin/test_batch.bin.gz",
     )
 
