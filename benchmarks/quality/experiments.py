@@ -8,7 +8,6 @@ import numpy as np
 
 from drawwell.errors import DrawwellError
 from drawwell_train.arrays import read_file
-from drawwell_train.checkpoint import Step
 from drawwell_train.evaluation.reference import Sources, stacks
 
 _FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -28,7 +27,6 @@ class Experiment:
     test: str | None = None
     digits: tuple[str, str] | None = None
     """Where the data are stacks: the single digits, to learn from and to test with."""
-    step: Step = None
     images_a_step: int = 64
 
     @property
@@ -62,7 +60,6 @@ def experiments() -> Iterator[Experiment]:
         150_000,
         ("--name", "fashion", "--license", "MIT", "--conditional", *_LONG_AVERAGE, *_SELDOM, "--save-every", "5000"),
         "fashion-test.npz",
-        step="best",
     )
     licence = "CC BY 4.0: Twemoji graphics, (c) Twitter and contributors; drawn by a network that learned from them"
     options = "--conditional", "--diffaugment", "--width", "48", "--ema-halflife-images", "20000", *_SELDOM
@@ -72,7 +69,6 @@ def experiments() -> Iterator[Experiment]:
         "twemoji64/emoji64.npz",
         25_000,
         ("--name", "emoji", "--license", licence, *options),
-        step="best",
     )
     for preset, critic_steps in (("mlp", 1), ("cnn", 1), ("deep-cnn", 1), ("dcgan", 1), ("wgan-gp", 5)):
         yield Experiment(

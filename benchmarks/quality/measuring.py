@@ -27,7 +27,7 @@ _SHEET_IMAGES, _OF_EACH_CLASS = 64, 10
 def measure(experiment: Experiment, root: Path) -> None:
     """Measure the run's checkpoint, and write its entry, its record for the card, its sheet and its nearest neighbours."""
     begin = time.monotonic()
-    source = open_source(str(experiment.run), experiment.step)
+    source = open_source(str(experiment.run), "best" if any("kid" in line for line in _lines(experiment.run)) else None)
     checkpoint = source.checkpoint
     assert checkpoint is not None, "a run folder was opened"
     reference = _reference(experiment.sources(root), source)
