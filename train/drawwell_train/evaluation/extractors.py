@@ -22,6 +22,9 @@ Features = npt.NDArray[np.float32]
 
 DEFAULT = "efficientnet-lite0"
 
+LEAST_IMAGES = 100
+"""Below it every measure is one of chance."""
+
 _EFFICIENTNET_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _EFFICIENTNET_PIXELS = 96
 _INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"

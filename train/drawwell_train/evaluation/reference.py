@@ -12,14 +12,12 @@ from drawwell.pictures import Images
 from drawwell_train import data
 from drawwell_train.batches import held_out_rows
 from drawwell_train.evaluation.classifier import Classifier
-from drawwell_train.evaluation.extractors import Extractor, Features
+from drawwell_train.evaluation.extractors import LEAST_IMAGES, Extractor, Features
 from drawwell_train.evaluation.source import Source
 from drawwell_train.images import DataError, ImageData
 
 Labels = npt.NDArray[np.int64]
 
-LEAST_IMAGES = 100
-"""Below it every measure is one of chance."""
 _COUNT, _STACKED_COUNT = 10_000, 26_000
 """The latter as in Lin et al. 2018, section 4.1."""
 _DIGITS, _PLACES = 10, 3
@@ -109,7 +107,7 @@ def read_reference(sources: Sources, source: Source, extractor: Extractor) -> Re
     compared, floor = halves(learned) if test is None else (learned, test)
     count = _count(sources, _COUNT, compared, floor)
     names = (_name(sources.data, compared, count), _name(sources.test or "the other half", floor, count))
-    unseen = test.images if test is not None else held_out
+    unseen = held_out if test is None else _some(test, count).images
     return Reference(compared, floor, learned.images, unseen, names, extractor, count)
 
 
