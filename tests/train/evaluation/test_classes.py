@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import entropy
 
 from drawwell_train.evaluation.classifier import Classifier
-from drawwell_train.evaluation.measure import class_shares, kl
+from drawwell_train.evaluation.measure import class_shares, kl, stack_shares
 from drawwell_train.evaluation.reference import halves, labels_like, stacks
 from drawwell_train.images import DataError, ImageData
 
@@ -79,7 +79,14 @@ def test_uniform_stacks_have_all_modes_and_the_floor_of_their_number() -> None:
         assert labels is not None
         shares = class_shares(labels, 1000)
         assert (shares > 0).sum() == 1000
-        assert kl(shares, np.full(1000, 1e-3)) == pytest.approx(999 / 52_000, abs=3 * np.sqrt(2 * 999) / 52_000)
+        assert kl(shares, stack_shares(tiny)) == pytest.approx(999 / 52_000, abs=3 * np.sqrt(2 * 999) / 52_000)
+
+
+def test_the_shares_of_stacks_are_products() -> None:
+    digits = ImageData(np.zeros((4, 1, 1, 1), np.uint8), np.array([0, 0, 0, 7]), tuple("0123456789"))
+    shares = stack_shares(digits)
+    assert shares[[0, 7, 70, 700, 777]] == pytest.approx(np.array([27, 9, 9, 9, 1]) / 64)
+    assert shares[[0, 7, 70, 700, 77, 707, 770, 777]].sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

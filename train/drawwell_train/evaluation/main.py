@@ -81,6 +81,8 @@ def _check(config: EvaluateConfig) -> None:
     address(config.seed, 1 if config.count is None else config.count, 0, None)
     if config.threads is not None and config.threads < 1:
         raise DrawwellError(f"threads must be at least 1, not {config.threads}")
+    if config.stacked and not config.classifier:
+        raise DrawwellError("it takes a classifier to count stacks: leave out --no-classifier")
 
 
 def _folder(model: str, source: Source) -> Path:

@@ -14,6 +14,7 @@ from drawwell_train.evaluation.manifold import overlap
 from drawwell_train.evaluation.neighbours import copying, nearest, picture
 from drawwell_train.evaluation.reference import Reference, labels_like
 from drawwell_train.evaluation.source import Labels, Source
+from drawwell_train.images import ImageData
 
 _LOOKED_UP = 2000
 """Drawn and unseen images whose nearest learned one is looked for: their share of pairs is then within some two hundredths."""
@@ -87,7 +88,7 @@ def _of_classes(source: Source, reference: Reference, drawn: Images, seed: int) 
     if compared.labels is None or floor.labels is None:
         return {}, (_NO_LABELS,)
     count, classes = len(drawn), len(compared.class_names)
-    shares = class_shares(compared.labels, classes)
+    shares = class_shares(compared.labels, classes) if reference.digits is None else stack_shares(reference.digits)
     ours = class_shares(reference.classes_of(drawn), classes)
     theirs = class_shares(reference.classes_of(reference.floor_images), classes)
     divergences = Measure(kl(ours, shares), kl(theirs, shares), count)
@@ -108,6 +109,13 @@ def _of_classes(source: Source, reference: Reference, drawn: Images, seed: int) 
 def class_shares(labels: Labels, classes: int) -> npt.NDArray[np.float64]:
     """The class histogram as shares, float64 ``[classes]``."""
     return np.bincount(labels, minlength=classes) / len(labels)
+
+
+def stack_shares(digits: ImageData) -> npt.NDArray[np.float64]:
+    """Of stacks drawn from these digits, float64 ``[1000]``: known, where a histogram of as many stacks would double the floor."""
+    assert digits.labels is not None, "stacks are made of labels"
+    shares = class_shares(digits.labels, len(digits.class_names))
+    return np.kron(shares, np.kron(shares, shares))
 
 
 def kl(drawn: npt.NDArray[np.float64], data: npt.NDArray[np.float64]) -> float:

@@ -1,0 +1,187 @@
+"""`drawwell evaluate` as a user meets it: a run, its exported file, its card, and what cannot be done."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from PIL import Image
+
+from drawwell.cli import run
+from drawwell.quality import Quality
+from drawwell_train import checkpoint
+from drawwell_train.evaluation import record
+from drawwell_train.evaluation.main import EvaluateConfig, main
+from drawwell_train.evaluation.measure import evaluate
+from drawwell_train.evaluation.reference import Sources, read_reference
+from drawwell_train.evaluation.source import open_source
+from drawwell_train.images import ImageData
+from tests.conftest import drawwell
+from tests.train.evaluation import makers
+
+BRIEFLY = ["--data", "digits", "--count", "200", "--no-classifier", "--threads", "1"]
+
+
+@pytest.fixture(scope="module")
+def copied(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny run in a place of its own: measures are left in it."""
+    return Path(shutil.copytree(tiny_run, tmp_path_factory.mktemp("copied") / "tiny"))
+
+
+@pytest.fixture(scope="module")
+def told(copied: Path) -> tuple[str, str]:
+    """What an evaluation of the run prints, and says besides."""
+    done = drawwell("evaluate", str(copied), *BRIEFLY)
+    return done.stdout, " ".join(done.stderr.split())
+
+
+def quality_of(folder: Path) -> Quality:
+    return msgspec.json.decode((folder / "measures.json").read_bytes(), type=Quality)
+
+
+def test_a_run_is_measured_in_one_table(told: tuple[str, str], copied: Path) -> None:
+    table, said = told
+    rows = dict(line.split("  ", 1) for line in table.splitlines())
+    assert list(rows) == ["Quality", "Distance", "Realism", "Variety", "Copying", "Remarks"]
+    assert "measured on 200 drawn images of seed 0, compared with digits, 200 of 2,375 images" in rows["Quality"]
+    assert "EfficientNet-Lite0 at 96 px" in rows["Quality"]
+    assert "the Frechet distance is not measured: it takes 1,281 images" in rows["Remarks"]
+    assert f"drawwell export {copied} puts these into the card" in said
+    assert f"see {copied}/measures/nearest.png" in said
+
+
+def test_what_was_measured_lies_in_the_run(told: tuple[str, str], copied: Path) -> None:
+    quality = quality_of(copied / "measures")
+    assert set(quality.measures) == {"kid", "precision", "recall", "density", "coverage", "copying"}
+    assert all(measure.images == 200 for measure in quality.measures.values())
+    assert quality.measures["kid"].value > 1 > 0.05 > abs(quality.measures["kid"].real)  # 30 steps draw no digits
+    assert record.read(copied, checkpoint.find(copied, None)[0]) == quality
+    with Image.open(copied / "measures" / "nearest.png") as picture:
+        assert picture.size == (8 * 30 + 2, 8 * 30 + 2)  # four rows of eight pairs of 28 pixels
+    assert told[0].count("\n") == len(quality.in_words())
+
+
+def test_an_export_carries_the_measures_and_info_shows_them(
+    told: tuple[str, str], copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["export", str(copied)]) == 0
+    assert "quality: 6 measures in its card" in capsys.readouterr().err
+    assert run(["info", str(copied / "generator.onnx")]) == 0
+    shown = capsys.readouterr().out
+    for row in told[0].splitlines():
+        assert row.split("  ", 1)[1].strip() in shown
+
+
+def test_another_checkpoint_of_the_run_has_measures_of_its_own(
+    told: tuple[str, str], copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told
+    assert run(["evaluate", str(copied), *BRIEFLY, "--step", "20"]) == 0
+    assert f"drawwell export {copied} --step 20 puts these" in " ".join(capsys.readouterr().err.split())
+    assert sorted(path.name for path in (copied / "measures").glob("step-*")) == [
+        "step-00000020.json",
+        "step-00000030.json",
+    ]
+
+
+def test_an_exported_file_is_measured_beside_where_one_works(
+    tiny_generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["evaluate", str(tiny_generator), *BRIEFLY]) == 0
+    out, err = capsys.readouterr()
+    assert "copying is not measured: it takes real images that were not learned from (--test)" in out
+    assert "drawwell export" not in err
+    (folder,) = tmp_path.iterdir()
+    assert folder.name == f"{open_source(str(tiny_generator)).name}-measures"
+    assert sorted(path.name for path in folder.iterdir()) == ["measures.json", "nearest.png"]
+
+
+def test_a_run_and_its_exported_file_measure_alike(tiny_run: Path, tiny_generator: Path) -> None:
+    """Their pixels are a level of 255 apart at most, so KID is the same within a thousandth."""
+    of_run, of_file = open_source(str(tiny_run)), open_source(str(tiny_generator))
+    reference = read_reference(Sources("digits", count=200), of_run, makers.projection())
+    one, other = (evaluate(source, reference, 3, print, classifier=False).quality for source in (of_run, of_file))
+    assert one.measures["kid"].value == pytest.approx(other.measures["kid"].value, rel=1e-3)
+    assert one.measures["kid"].value > 0.1
+
+
+def test_a_conditional_run_is_measured_with_its_classes(tmp_path: Path) -> None:
+    options = ["--conditional", "--steps", "2", "--width", "8", "--batch-size", "16", "--threads", "1"]
+    assert run(["train", "digits", "--out", str(tmp_path / "run"), "--kid-every", "0", *options]) == 0
+    source = open_source(str(tmp_path / "run"))
+    reference = read_reference(Sources("digits", count=200), source, makers.projection())
+    measures = evaluate(source, replace(reference, classifier_images=256), 0, print).quality.measures
+    assert measures["gan_train_accuracy"].images == 2375
+    assert 0 <= measures["gan_train_accuracy"].value <= 1
+    assert measures["class_kl"].images == 200
+    labels = np.arange(20) % 10
+    assert source.draw(0, range(20), labels).tolist() != source.draw(0, range(20), labels[::-1].copy()).tolist()
+    assert source.draw(0, range(300), np.zeros(300, np.int64)).shape == (300, 28, 28, 1)
+
+
+def test_a_name_from_a_card_is_no_path(
+    tiny_generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: ImageData
+) -> None:
+    hostile = replace(makers.copier(digits), name="../../etc/x y", class_names=())
+    constant = replace(hostile, draw=makers.constant((28, 28, 1)).draw)
+    monkeypatch.setattr("drawwell_train.evaluation.main.open_source", lambda *_: constant)
+    monkeypatch.setattr("drawwell_train.evaluation.main.open_extractor", lambda _: makers.projection())
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    main(EvaluateConfig(str(tiny_generator), "digits", count=100, classifier=False, threads=1))
+    assert [path.name for path in tmp_path.rglob("*-measures")] == [".._.._etc_x_y-measures"]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, digits: ImageData) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    np.save(folder / "few.npy", digits.images[:99])
+    np.save(folder / "small.npy", digits.images[:200, ::2, ::2])
+    (folder / "inception-2015-12-05.pt").write_bytes(b"another network")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--count", "0"], "count must be an integer of at least 1, not 0"),
+        (["--count", "-5"], "count must be an integer of at least 1, not -5"),
+        (["--count", "99"], "99 images of each are too few to measure with: it takes 100"),
+        (["--seed", "-1"], "seed must be in [0, 2**63), not -1"),
+        (["--threads", "0"], "threads must be at least 1, not 0"),
+        (["--out", "FILES/few.npy"], "FILES/few.npy: cannot be made a folder for the measures (File exists)"),
+        (["--data", "FILES/few.npy"], "FILES/few.npy: 99 images are too few to measure with: it takes 100"),
+        (["--test", "FILES/few.npy"], "FILES/few.npy: 99 images are too few to measure with: it takes 100"),
+        (
+            ["--test", "FILES/small.npy"],
+            "FILES/small.npy: holds images of 14x14x1, not of 28x28x1; --resize converts them as training does",
+        ),
+        (["--data", "FILES/none"], "FILES/none: no such file or folder"),
+        (
+            ["--extractor", "FILES/inception-2015-12-05.pt"],
+            "FILES/inception-2015-12-05.pt: is not inception-2015-12-05.pt: its SHA-256 is",
+        ),
+        (["--extractor", "FILES/none"], "FILES/none: no such extractor; there are efficientnet-lite0, and Inception"),
+        (["--step", "7"], "has no checkpoint of step 7; there are 30, 20"),
+        (["--stacked"], "it takes a classifier to count stacks: leave out --no-classifier"),
+    ],
+)
+def test_what_cannot_be_measured_is_a_sentence(
+    tiny_run: Path, files: Path, options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = [option.replace("FILES", str(files)) for option in options]
+    assert run(["evaluate", str(tiny_run), *BRIEFLY, *there]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("drawwell evaluate: ")
+    assert sentence.replace("FILES", str(files)) in err
+    assert err.count("\n") == 1
+    assert not (tiny_run / "measures").exists()
+
+
+def test_a_generator_of_other_classes_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["evaluate", "fashion", *BRIEFLY]) == 1
+    assert "the data's '0', '1', '2'" in capsys.readouterr().err

@@ -1,0 +1,188 @@
+"""All measures of generators whose quality is known: of a copier, of one constant image, of stacks."""
+
+import math
+from dataclasses import replace
+from typing import get_args
+
+import msgspec
+import numpy as np
+import pytest
+
+from drawwell.pictures import Images
+from drawwell.quality import Name, Quality
+from drawwell_train.evaluation.measure import Evaluation, evaluate
+from drawwell_train.evaluation.reference import Reference, halves, stacks
+from drawwell_train.evaluation.source import Labels, Source
+from drawwell_train.images import ImageData
+from tests.train.evaluation import makers
+
+SEEN = 60 * 128
+BRIEFLY = 2 * 128
+
+
+def said(_: str) -> None:
+    """What is told while it measures is for a terminal."""
+
+
+@pytest.fixture(scope="module")
+def small(digits: ImageData) -> ImageData:
+    """Digits of half the size, which a classifier learns in seconds."""
+    return ImageData(digits.images[:, ::2, ::2], digits.labels, digits.class_names)
+
+
+@pytest.fixture(scope="module")
+def reference(small: ImageData) -> Reference:
+    learned, unseen = halves(small)
+    names = ("digits", "others")
+    return Reference(
+        learned, unseen, learned.images, unseen.images, names, makers.projection(), 1000, classifier_images=SEEN
+    )
+
+
+@pytest.fixture(scope="module")
+def of_copies(reference: Reference) -> Evaluation:
+    """Of real images that were learned from, and their labels."""
+    return evaluate(makers.copier(reference.compared), reference, 0, said)
+
+
+def of_constant(reference: Reference) -> Evaluation:
+    source = makers.constant(reference.learned.shape[1:], reference.compared.class_names)
+    return evaluate(source, replace(reference, classifier_images=BRIEFLY), 0, said)
+
+
+def test_real_images_are_as_good_as_real_images(of_copies: Evaluation) -> None:
+    """Within what chance does: shares of 1,000 images are, one with another, within 4 standard errors of each other."""
+    found = of_copies.quality.measures
+    assert set(found) == set(get_args(Name)) - {"modes", "modes_kl"}
+    spread = found["kid"].spread
+    assert spread is not None
+    assert found["kid"].value == pytest.approx(0, abs=2 * spread)
+    for name in ("precision", "recall", "density", "coverage"):
+        assert found[name].value == pytest.approx(found[name].real, abs=0.09), name
+    assert 0 < found["frechet_distance"].real < 1
+    assert found["class_kl"].value < 0.02
+    assert found["gan_train_accuracy"].real > 0.85
+    assert found["gan_train_accuracy"].value == pytest.approx(found["gan_train_accuracy"].real, abs=0.06)
+    assert found["gan_train_accuracy"].images == 2500
+    assert of_copies.quality.remarks == ()
+
+
+def test_and_yet_they_are_told_to_be_copies(of_copies: Evaluation) -> None:
+    copying = of_copies.quality.measures["copying"]
+    assert copying.value > 0.97
+    assert copying.real == 0.5
+
+
+def test_every_measure_survives_one_constant_image_and_says_so(reference: Reference) -> None:
+    found = of_constant(reference)
+    quality, measures = found.quality, found.quality.measures
+    assert quality.remarks == ("the generator draws one and the same image, whatever the address",)
+    assert set(measures) == set(get_args(Name)) - {"modes", "modes_kl"}
+    assert all(math.isfinite(measure.value) and math.isfinite(measure.real) for measure in measures.values())
+    assert measures["recall"].value == 0
+    assert measures["coverage"].value < 0.05
+    assert measures["kid"].value > 0.1
+    assert measures["frechet_distance"].value > 10 * measures["frechet_distance"].real
+    assert measures["class_kl"].value == pytest.approx(math.log(10), rel=0.1)  # all of one class of ten
+    assert measures["gan_train_accuracy"].value < 0.2  # of images that are one a classifier learns nothing
+
+
+def test_what_was_measured_can_be_read_again_and_told(reference: Reference, of_copies: Evaluation) -> None:
+    for quality in (of_constant(reference).quality, of_copies.quality):
+        assert msgspec.json.decode(msgspec.json.encode(quality), type=Quality) == quality
+        assert "nan" not in " ".join(quality.in_words().values())
+
+
+def test_a_generator_that_mostly_repeats_itself_is_remarked_upon(reference: Reference) -> None:
+    def draw(seed: int, indices: range, labels: Labels | None) -> Images:  # noqa: ARG001
+        images: Images = reference.learned[np.array(indices) % 30]
+        return images
+
+    found = evaluate(makers.source(draw, reference.learned.shape[1:]), reference, 0, said, classifier=False)
+    assert found.quality.remarks[0] == "of 1,000 images drawn only 30 differ"
+
+
+def test_the_addresses_are_the_first_of_the_seed(reference: Reference) -> None:
+    asked: list[tuple[int, range]] = []
+
+    def draw(seed: int, indices: range, labels: Labels | None) -> Images:
+        assert labels is None
+        asked.append((seed, indices))
+        return reference.learned[: len(indices)]
+
+    found = evaluate(makers.source(draw, reference.learned.shape[1:]), reference, 9, said, classifier=False)
+    assert asked == [(9, range(1000))]
+    assert found.quality.seed == 9
+
+
+def unlabelled(source: Source) -> Source:
+    """The same images from a generator that takes no label."""
+    draw = source.draw
+
+    def drawn(seed: int, indices: range, labels: Labels | None) -> Images:
+        assert labels is None
+        return draw(seed, indices, np.array(indices) % len(source.class_names))
+
+    return replace(source, class_names=(), draw=drawn)
+
+
+def test_a_generator_without_classes_still_has_a_balance(reference: Reference) -> None:
+    found = evaluate(unlabelled(makers.copier(reference.compared)), reference, 0, said).quality
+    assert found.measures["class_kl"].value < 0.02
+    assert found.remarks == ("use in training is not measured: it takes a generator with classes",)
+
+
+def test_what_is_not_measured_is_remarked_upon(reference: Reference) -> None:
+    bare = replace(reference, floor=replace(reference.floor, labels=None), unseen=None)
+    source = unlabelled(makers.copier(reference.compared))
+    assert evaluate(source, bare, 0, said).quality.remarks == (
+        "the balance of classes is not measured: it takes labels of all real images",
+        "copying is not measured: it takes real images that were not learned from (--test)",
+    )
+    few = replace(bare, count=100, extractor=replace(bare.extractor, dimensions=100))
+    features = few.extractor
+    few = replace(few, extractor=replace(features, network=lambda pixels: pixels.flatten(1)[:, :100]))
+    quality = evaluate(source, few, 0, said, classifier=False).quality
+    assert "frechet_distance" not in quality.measures
+    assert quality.remarks[:2] == (
+        "the Frechet distance is not measured: it takes 101 images, more than there are features, not 100",
+        "the balance of classes and use in training are not measured: --no-classifier",
+    )
+
+
+def test_a_floor_sorted_by_class_is_of_all_classes(reference: Reference) -> None:
+    """As a folder of pictures is, whose first images are all of one class."""
+    assert reference.floor.labels is not None
+    order = np.argsort(reference.floor.labels, kind="stable")
+    floor = replace(reference.floor, images=reference.floor.images[order], labels=reference.floor.labels[order])
+    ordered = replace(reference, floor=floor, count=200)
+    assert np.bincount(reference.classifier.classes_of(ordered.floor_images), minlength=10).min() > 5
+
+
+def of_stacks(digits: ImageData, count: int, seen: int) -> Reference:
+    compared, floor = stacks(digits, count, 0), stacks(digits, count, 1)
+    return Reference(
+        compared, floor, compared.images, None, ("stacks", "others"), makers.projection(), count, digits, seen
+    )
+
+
+def test_stacks_are_counted_by_what_the_classifier_reads(small: ImageData) -> None:
+    """Of digits below 5 there are 125 kinds; those that are misread, one digit in ten or so, are a few more."""
+    reference = of_stacks(small, 2000, SEEN)
+    assert small.labels is not None
+    low = ImageData(small.images[small.labels < 5], small.labels[small.labels < 5], small.class_names)
+
+    def draw(seed: int, indices: range, labels: Labels | None) -> Images:  # noqa: ARG001
+        return stacks(low, len(indices), seed + 7).images
+
+    measures = evaluate(makers.source(draw, (14, 14, 3)), reference, 0, said).quality.measures
+    assert measures["modes"].real > 800
+    assert 100 <= measures["modes"].value < 350
+    assert measures["modes_kl"].value > math.log(8) - 0.5 > measures["modes_kl"].real + 0.5
+    assert {"class_kl", "gan_train_accuracy"}.isdisjoint(measures)
+
+
+def test_one_constant_stack_is_one_mode(small: ImageData) -> None:
+    found = evaluate(makers.constant((14, 14, 3)), of_stacks(small, 200, BRIEFLY), 0, said).quality
+    assert found.measures["modes"].value == 1
+    assert found.measures["modes_kl"].value > math.log(100)

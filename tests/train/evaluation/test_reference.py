@@ -1,0 +1,171 @@
+"""The real images: what was learned from, what was not, and what cannot be compared."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from drawwell.errors import DrawwellError
+from drawwell_train import data
+from drawwell_train.batches import Batches, held_out_rows
+from drawwell_train.config import TrainConfig
+from drawwell_train.evaluation.extractors import Extractor
+from drawwell_train.evaluation.reference import Reference, Sources, read_reference
+from drawwell_train.evaluation.source import Source, open_source
+from drawwell_train.images import DataError, ImageData
+from tests.train.evaluation import makers
+
+GREY = makers.constant((28, 28, 1))
+
+
+@pytest.fixture(scope="module")
+def cheap() -> Extractor:
+    return makers.projection()
+
+
+@pytest.fixture(scope="module")
+def arrays(tmp_path_factory: pytest.TempPathFactory, digits: ImageData) -> Path:
+    """Digits as files, of all sizes and colours: 99, 120, 120 of 14 pixels, and 120 in colour."""
+    folder, some = tmp_path_factory.mktemp("arrays"), digits.images[::40]
+    np.save(folder / "few.npy", some[:99])
+    np.save(folder / "some.npy", some[:120])
+    np.save(folder / "small.npy", some[:120, ::2, ::2])
+    np.save(folder / "colour.npy", np.repeat(some[:120], 3, axis=3))
+    return folder
+
+
+def sets(images: np.ndarray) -> set[bytes]:
+    return {image.tobytes() for image in images}
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_what_a_run_holds_out_are_exactly_the_rows_held_out(digits: ImageData, seed: int) -> None:
+    config = TrainConfig("digits", size=28, channels=1, batch_size=50, seed=seed)
+    batches, rows = Batches(digits, config, torch.device("cpu"), 0), held_out_rows(5000, seed).numpy()
+    assert len(rows) == 250
+    drawn = torch.cat([batches.next().images for _ in range(95)])  # an epoch of the other 4,750
+    seen, held_out = (((images + 1) * 127.5).round().byte().numpy() for images in (drawn, batches.held_out().images))
+    assert sets(held_out) == sets(digits.images[rows])
+    assert sets(seen) == sets(np.delete(digits.images, rows, axis=0))
+    assert sets(held_out).isdisjoint(sets(seen))
+
+
+def test_a_run_is_compared_with_halves_of_what_it_learned_and_its_held_out_images_are_unseen(
+    tiny_run: Path, digits: ImageData, cheap: Extractor
+) -> None:
+    found = read_reference(Sources("digits"), open_source(str(tiny_run)), cheap)
+    assert found.unseen is not None
+    assert sets(found.unseen) == sets(digits.images[held_out_rows(5000, 0).numpy()])
+    assert len(found.learned) == 4750
+    assert sets(found.learned).isdisjoint(sets(found.unseen))
+    assert sets(found.compared.images) | sets(found.floor.images) == sets(found.learned)
+    assert found.count == len(found.compared.images) == len(found.floor.images) == 2375
+    assert found.features.shape == found.floor_features.shape == (2375, makers.DIMENSIONS)
+
+
+def test_with_a_test_set_all_that_was_learned_is_compared_with(tiny_run: Path, arrays: Path, cheap: Extractor) -> None:
+    found = read_reference(Sources("digits", str(arrays / "some.npy")), open_source(str(tiny_run)), cheap)
+    assert len(found.compared.images) == len(found.learned) == 4750
+    assert found.unseen is not None
+    assert sets(found.unseen) == sets(found.floor.images)
+    assert found.count == 120
+    assert found.names == ("digits, 120 of 4,750 images", "some.npy, 120 images")
+
+
+def test_unseen_images_are_of_all_classes_where_the_test_set_is_sorted(
+    arrays: Path, digits: ImageData, cheap: Extractor
+) -> None:
+    found = read_reference(Sources(str(arrays / "some.npy"), "digits"), GREY, cheap)
+    assert digits.labels is not None
+    assert found.unseen is not None
+    label_of = {image.tobytes(): label for image, label in zip(digits.images, digits.labels, strict=True)}
+    assert {label_of[image.tobytes()] for image in found.unseen} == set(range(10))
+
+
+def test_of_other_data_than_the_runs_nothing_was_held_out(tiny_run: Path, arrays: Path, cheap: Extractor) -> None:
+    found = read_reference(Sources(str(arrays / "some.npy"), "digits"), open_source(str(tiny_run)), cheap)
+    assert len(found.learned) == 120
+    bare = read_reference(Sources("digits"), GREY, cheap)
+    assert bare.unseen is None
+    assert len(bare.learned) == 5000
+
+
+def test_the_same_images_are_taken_every_time(digits: ImageData, cheap: Extractor) -> None:
+    one, other = (read_reference(Sources("digits", count=100), GREY, cheap) for _ in range(2))
+    assert one.features.tolist() == other.features.tolist()
+    assert len(one.features) == 100
+    assert not np.array_equal(one.floor_features, one.features)
+    assert sets(one.floor_images) <= sets(digits.images)
+
+
+def test_stacks_come_by_26_000_unless_told(cheap: Extractor) -> None:
+    source = makers.constant((28, 28, 3))
+    assert read_reference(Sources("digits", stacked=True), source, cheap).count == 26_000
+    found = read_reference(Sources("digits", stacked=True, count=150), source, cheap)
+    assert found.compared.images.shape == found.floor.images.shape == (150, 28, 28, 3)
+    assert not np.array_equal(found.compared.images, found.floor.images)
+    assert found.digits is not None
+    assert found.names == ("150 stacks of digits", "150 stacks of digits")
+
+
+def refusal(sources: Sources, source: Source = GREY) -> str:
+    with pytest.raises(DrawwellError) as told:
+        read_reference(sources, source, makers.projection())
+    return str(told.value)
+
+
+def test_too_few_images_are_a_sentence_that_says_how_many_it_takes(arrays: Path) -> None:
+    few, some = str(arrays / "few.npy"), str(arrays / "some.npy")
+    assert refusal(Sources(few)) == f"{few}: 99 images are too few to measure with: it takes 100"
+    assert refusal(Sources(some, few)) == f"{few}: 99 images are too few to measure with: it takes 100"
+    assert refusal(Sources("digits", count=99)) == "99 images of each are too few to measure with: it takes 100"
+    assert "60 images of each are too few" in refusal(Sources(some))  # a half
+    stacked = Sources("digits", stacked=True, count=50)
+    assert "50 images of each are too few" in refusal(stacked, makers.constant((28, 28, 3)))
+
+
+@pytest.mark.parametrize(("name", "theirs"), [("small", "14x14x1"), ("colour", "28x28x3")])
+def test_another_size_or_colour_is_a_sentence_and_can_be_converted(
+    arrays: Path, name: str, theirs: str, cheap: Extractor
+) -> None:
+    file = str(arrays / f"{name}.npy")
+    wanted = f"{file}: holds images of {theirs}, not of 28x28x1; --resize converts them as training does"
+    assert refusal(Sources(file)) == refusal(Sources("digits", file)) == wanted
+    found: Reference = read_reference(Sources(file, "digits", resize=True), GREY, cheap)
+    assert found.learned.shape == (120, 28, 28, 1)
+
+
+def test_other_classes_are_a_sentence(arrays: Path) -> None:
+    fashion = replace(GREY, class_names=("bag", "coat"))
+    assert refusal(Sources("digits"), fashion) == (
+        "the generator's classes are 'bag', 'coat', the data's '0', '1', '2', '3', '4', '5', '6', '7', '8', '9': "
+        "they must be the same, in the same order"
+    )
+    turned = replace(GREY, class_names=tuple("1023456789"))
+    assert "they must be the same, in the same order" in refusal(Sources("digits"), turned)
+    unlabelled = refusal(Sources(str(arrays / "some.npy")), fashion)
+    assert unlabelled.startswith("the generator's classes are 'bag', 'coat', the data's none")
+    named = replace(GREY, class_names=tuple("0123456789"))
+    assert "the data's none" in refusal(Sources("digits", str(arrays / "some.npy")), named)
+
+
+def test_stacks_of_what_cannot_be_stacked_are_sentences(arrays: Path) -> None:
+    stacked = Sources("digits", stacked=True)
+    assert refusal(stacked) == "stacks of digits have 3 colours, the generator's images have 1"
+    some = replace(stacked, data=str(arrays / "some.npy"))
+    assert refusal(some, makers.constant((28, 28, 3))) == "stacks are made of grey images of ten classes"
+
+
+def test_data_is_not_converted_unasked(arrays: Path, tmp_path: Path, digits: ImageData) -> None:
+    file = str(arrays / "small.npy")
+    with pytest.raises(DataError, match=r"holds images of 14x14x1, not of 28x28x1; --resize"):
+        data.load(file, 28, 1, convert=False)
+    with pytest.raises(DataError, match="14x14x1, not of 28x28x1"):
+        data.load(file, 28, convert=False)
+    assert data.load(file, 28, 1).images.shape == (120, 28, 28, 1)
+    assert data.load(str(arrays / "some.npy"), 28, 1, convert=False).images.shape == (120, 28, 28, 1)
+    pictures = makers.folder(tmp_path, digits.images[:4, ::2, ::2], ["a", "a", "b", "b"])
+    fitted = data.load(str(pictures), 28, 3, convert=False)  # a folder's pictures have no size of their own
+    assert fitted.images.shape == (4, 28, 28, 3)
