@@ -39,7 +39,7 @@ def test_wrong_usage_ends_with_2() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["generate", "nothing-such"], "nothing-such: no such file; bundled generators: fashion"),
+        (["generate", "nothing-such"], "nothing-such: no such file; bundled generators: emoji, fashion, fashion-int8"),
         (["generate", "localhost:3000"], "for a server write http://localhost:3000"),
         (["serve", "tests"], "tests: is a folder; name the file in it"),
         (["generate", "--out", "x.jpg"], "images are written as .npy, .tar or .zip"),

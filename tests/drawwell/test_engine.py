@@ -284,7 +284,9 @@ def test_a_file_that_changed_does_not_travel(tmp_path: Path) -> None:
 def test_open_names_the_bundled_generators() -> None:
     with pytest.raises(GeneratorFileError, match=r"nothing-such: no such file; bundled generators: .*fashion"):
         drawwell.open("nothing-such")
-    assert drawwell.open("fashion").card.image_shape == (28, 28, 1)
+    for name, shape in (("fashion", (28, 28, 1)), ("emoji", (64, 64, 3))):
+        card = drawwell.open(name).card
+        assert (card.name, card.image_shape, len(card.class_names)) == (name, shape, 10)
 
 
 def test_open_takes_no_provider_for_a_url() -> None:

@@ -71,7 +71,8 @@ class Processor:
     def run(self, names: list[str], feeds: dict[str, Any]) -> Any:
         with np.errstate(over="ignore"):  # its sigmoid, far out
             # one at a time, since numpy's products of one row and of several add in different orders
-            drawn: list[Any] = [self._reference.run(names, {"z": z[None]}) for z in feeds["z"]]
+            rows = ({name: values[row : row + 1] for name, values in feeds.items()} for row in range(len(feeds["z"])))
+            drawn: list[Any] = [self._reference.run(names, one) for one in rows]
             return [np.concatenate([images for (images,) in drawn])]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from drawwell.engine import Engine
+from drawwell.opening import bundled
 from tests.conftest import ROOT, Server, free_port, server_environment, wait_until_ready
 
 
@@ -50,7 +51,9 @@ def test_it_holds_nothing_but_drawwell(wheel: Path) -> None:
         "drawwell_export",
         "drawwell_serve",
     }
-    for needed in ("drawwell/models/fashion.onnx", "drawwell/py.typed", "drawwell_serve/page.html"):
+    models = [f"drawwell/models/{name}.onnx" for name in bundled()]
+    assert len(models) == 3
+    for needed in (*models, "drawwell/py.typed", "drawwell_serve/page.html"):
         assert needed in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any("test" in name or name.endswith("generator.onnx") for name in names)

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from drawwell.batch import Batch
 from drawwell.engine import Engine
 from drawwell.opening import find_file
 from drawwell.pictures import contact_sheet, to_png
@@ -67,9 +68,9 @@ def test_every_form_has_the_pixels_of_the_local_engine(busy: httpx.Client, engin
     @settings(deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
     @given(seed=numbers, indices=st.lists(numbers, min_size=1, max_size=40))
     def every_form(seed: int, indices: list[int]) -> None:
-        images = engine.generate(seed, indices=indices).images
-        _check_forms(busy, {"seed": seed, "indices": indices}, images)
-        _check_address(busy, engine, seed, indices[0], images[0])
+        batch = engine.generate(seed, indices=indices)
+        _check_forms(busy, {"seed": seed, "indices": indices}, batch)
+        _check_address(busy, engine, seed, indices[0], batch.images[0])
 
     every_form()
     record(count=examples, other_bytes=0, companions=COMPANIONS)
@@ -139,17 +140,21 @@ def _replies(server: Server, count: int) -> list[bytes]:
         ]
 
 
-def _check_forms(http: httpx.Client, body: Mapping[str, object], images: npt.NDArray[np.uint8]) -> None:
+def _check_forms(http: httpx.Client, body: Mapping[str, object], batch: Batch) -> None:
+    assert batch.labels is not None
+    images, labels = batch.images, batch.labels.tolist()
     pngs = [to_png(image) for image in images]
+    files = [content for label, png in zip(labels, pngs, strict=True) for content in (str(label).encode(), png)]
     np.testing.assert_array_equal(np.stack([_decoded(png) for png in pngs]), images[..., 0])
     listed = json.loads(_post(http, body, JSON))["images"]
     assert [base64.b64decode(image["png"]) for image in listed] == pngs
+    assert [image["label"] for image in listed] == labels
     assert _post(http, body, PNG) == to_png(images[0] if len(images) == 1 else contact_sheet(images))
     np.testing.assert_array_equal(parse_npy(_post(http, body, NPY_TYPE), images.shape), images)
     with tarfile.open(fileobj=io.BytesIO(_post(http, body, TAR))) as tar:
-        assert [content.read() for name in tar if (content := tar.extractfile(name))][:-1] == pngs
+        assert [content.read() for name in tar if (content := tar.extractfile(name))][:-1] == files
     with zipfile.ZipFile(io.BytesIO(_post(http, body, ZIP))) as archive:
-        assert [archive.open(info).read() for info in archive.infolist()][:-1] == pngs
+        assert [archive.open(info).read() for info in archive.infolist()][:-1] == files
 
 
 def _check_address(http: httpx.Client, engine: Engine, seed: int, index: int, image: npt.NDArray[np.uint8]) -> None:

@@ -42,6 +42,9 @@ def valid() -> list[bytes]:
         request("POST", "/generate", body, Content_Type=kind, Accept="application/x-npy"),
         request("POST", "/generate", body, Content_Type=kind, Accept="application/zip;q=0.5, image/png"),
         request("POST", "/generate", b'{"seed": 7, "indices": [3, 1, 2]}', Content_Type=kind, Expect="100-continue"),
+        request(
+            "POST", "/generate", b'{"count": 3, "labels": [0, 9, 3]}', Content_Type=kind, Accept="application/x-tar"
+        ),
         request("GET", f"/images/{digest}/7/5.png", If_None_Match='W/"x", "y"'),
         request("GET", f"/shards/{digest}/7/0-63.tar"),
         request("HEAD", f"/shards/{digest}/7/0-63.tar"),

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from itertools import cycle, islice
 from typing import Any
 
 import pytest
@@ -14,12 +15,13 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
 
 from drawwell_serve.replies import FORMS
+from drawwell_serve.requests import MAX_LATENTS
 from tests.conftest import ROOT, Server, StartServer
 
 from .conftest import Record, times
 
 GENERATOR = "fashion"
-MOST = 64
+MOST, CLASSES = 64, 10
 CHECKS = [
     not_a_server_error,
     checks.status_code_conformance,
@@ -29,7 +31,12 @@ CHECKS = [
     checks.negative_data_rejection,
 ]
 OURS = re.compile(rb"Traceback \(most|site-packages|\.py\", line|" + re.escape(str(ROOT).encode()))
-GROUPS = ({"seed", "start", "count", "truncation"}, {"seed", "indices", "truncation"}, {"interpolate", "truncation"})
+GROUPS = (
+    {"seed", "start", "count", "truncation"},
+    {"start", "count", "labels"},
+    {"seed", "indices", "labels"},
+    {"interpolate", "truncation", "labels"},
+)
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +90,30 @@ def _statuses(server: Server, session: requests.Session, operation: Any, example
 
 
 def _make_answerable(case: Any, names: set[str]) -> None:
-    """Fields that may come together, and few images: which and how many, OpenAPI does not say."""
+    """Fields that may come together, few images, and labels of this generator: which and how many, OpenAPI does not say."""
     if isinstance(case.body, dict):
         body = {name: value for name, value in case.body.items() if name in names}
-        case.body = body | ({"count": min(body["count"], MOST)} if isinstance(body.get("count"), int) else {})
+        body |= {"count": min(body["count"], MOST)} if isinstance(body.get("count"), int) else {}
+        case.body = body | ({"labels": _labels(body)} if names & body.keys() & {"labels", "interpolate"} else {})
     first, last = (case.path_parameters.get(name) for name in ("first", "last"))
     if isinstance(first, int) and isinstance(last, int):
         case.path_parameters["last"] = first + last % MOST
+
+
+def _labels(body: dict[str, Any]) -> Any:
+    """Integers become classes of the generator, one for all images or one for each; what else was made stays as it is."""
+    labels = body.get("labels", 0)
+    if type(labels) is int:
+        return labels % CLASSES
+    if not isinstance(labels, list) or not labels or any(type(label) is not int for label in labels):
+        return labels
+    return [label % CLASSES for label in islice(cycle(labels), _count(body))]
+
+
+def _count(body: dict[str, Any]) -> int:
+    """How many images a body asks for, 1 where it makes no sense."""
+    if isinstance(way := body.get("interpolate"), dict):
+        count = way.get("steps")
+    else:
+        count = len(body["indices"]) if isinstance(body.get("indices"), list) else body.get("count")
+    return count if type(count) is int and 0 < count <= MAX_LATENTS else 1

@@ -25,6 +25,8 @@ from .conftest import Record, times
 SEED = 7
 TENTHS = 10
 MAX_GROWTH_BYTES = 64 * 2**20
+FILES_AN_IMAGE = 2
+"""Its label and itself."""
 _PIECE_BYTES = 2**20
 
 
@@ -109,7 +111,7 @@ def _cut_and_take_up(server: Server, kind: type[Archive], count: int, cut_bytes:
     _receive(server, kind.media_type, 0, count, cut, cut_bytes)
     there = verify(cut)
     assert there.state == "cut"
-    files: Iterator[tuple[str, bytes]] = itertools.islice(_files(kind, cut), there.images)
+    files: Iterator[tuple[str, bytes]] = itertools.islice(_files(kind, cut), FILES_AN_IMAGE * there.images)
     if there.images < count:  # else it was cut in the record or in the directory of a zip
         _receive(server, kind.media_type, there.images, count - there.images, rest)
         assert verify(rest).state == "whole"
@@ -168,7 +170,7 @@ def _tail(file: Path) -> bytes:
 
 
 def _files(kind: type[Archive], file: Path) -> Iterator[tuple[str, bytes]]:
-    """The images of an archive that need not be whole."""
+    """The labels and images of an archive that need not be whole."""
     with file.open("rb") as stream:
         while stream.tell() < file.stat().st_size:
             begin = stream.tell()
