@@ -49,6 +49,12 @@ def test_on_a_line_by_hand() -> None:
     )  # 0 to 7 are in the ball of -4.5, which reaches 12.1; those of 7.6 are points
 
 
+def test_only_differences_count() -> None:
+    """Exactly: what all features have in common is large, as a network's mean is, and float32 would lose the rest."""
+    real, drawn = sample(150, 0, 1000), sample(150, 1, 1000.5)
+    assert overlap(real, drawn) == overlap(real.astype(np.float64) - 1000, drawn.astype(np.float64) - 1000)
+
+
 def test_dropped_modes_are_lost_variety_and_not_lost_realism() -> None:
     modes = np.concatenate([sample(100, seed, 100 * seed) for seed in range(4)])
     found = overlap(modes, sample(400, 9, 0))

@@ -54,6 +54,13 @@ def test_a_copy_that_is_a_pixel_off_is_one_at_64_pixels() -> None:
     assert nearest(moved, smooth).places.tolist() == list(range(50))
 
 
+def test_above_32_pixels_means_are_compared() -> None:
+    plain = np.full((1, 64, 64, 1), 100, np.uint8)
+    checked = plain + 20 * ((np.indices((64, 64)).sum(0) % 2)[None, :, :, None] * 2 - 1).astype(np.uint8)
+    assert np.ptp(checked) == 40
+    assert nearest(checked, plain).distances == pytest.approx([0], abs=1e-3)
+
+
 def test_the_picture_shows_pairs_the_likeliest_copies_first() -> None:
     levels = np.array([0, 50, 100, 150], np.uint8)[:, None, None, None]
     learned, off = np.tile(levels, (1, 4, 4, 1)), np.array([9, 1, 5], np.uint8)[:, None, None, None]
