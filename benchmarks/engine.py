@@ -19,11 +19,15 @@ import torch
 from benchmarks import kernels, png, table
 from benchmarks.race import Make, race
 from benchmarks.report import seconds, spread, write
+from drawwell.backends import Feeds
 from drawwell.card import Target
 from drawwell.engine import Engine
+from drawwell.generator_file import read_generator
 from drawwell.latents import latents
+from drawwell.opening import find_file
 from drawwell_export import graph
 from drawwell_export.main import export
+from drawwell_export.parity import feeds
 from drawwell_train import checkpoint, state
 from drawwell_train.checkpoint import Checkpoint
 from drawwell_train.config import TrainConfig
@@ -32,13 +36,14 @@ from drawwell_train.networks import Generator
 BATCHES = (1, 16, 64)
 TARGETS: tuple[Target, ...] = get_args(Target)
 PIECES = (4, 8, 16, 32, 64)
-BUNDLED_RUN = Path("runs/fashion")
+BUNDLED, BUNDLED_RUN = "fashion", Path("runs/results/fashion")
 
 
 def main() -> None:
     checkpoints = {"dcgan64": random(64), "small": random(32)}
     if BUNDLED_RUN.is_dir():  # the run of the bundled generator, where it was trained
-        checkpoints["fashion"] = checkpoint.find(BUNDLED_RUN, None)[0]
+        step = read_generator(find_file(BUNDLED)).card.training.steps
+        checkpoints[BUNDLED] = checkpoint.find(BUNDLED_RUN, step)[0]
     else:
         print(f"{BUNDLED_RUN} is not here: the bundled weights, which a plain export needs, are left out")
     rates = kernels.measure()
@@ -63,9 +68,10 @@ def random(size: int) -> Checkpoint:
 def measure(trained: Checkpoint, folder: Path, rates: dict[str, dict[str, float]]) -> dict[str, Any]:
     folder.mkdir()
     generator = state.load_averaged(trained.config, trained.tensors)
-    onnx.save(graph.trace(generator, trained.config.latent_dim), folder / "plain.onnx")
+    labelled = generator.embedding is not None
+    onnx.save(graph.trace(generator, trained.config.latent_dim, labelled), folder / "plain.onnx")
     engines = {target: export(trained, folder / f"{target}.onnx", target) for target in TARGETS}
-    races = {str(batch): race(contenders(folder, batch), batch) for batch in BATCHES}
+    races = {str(batch): race(contenders(folder, batch, trained.config), batch) for batch in BATCHES}
     for batch, by in races.items():
         print(folder.name, batch, {name: round(statistics.median(seen)) for name, seen in by.items()}, flush=True)
     operations = 2 * multiply_adds(generator, trained.config.latent_dim)
@@ -94,18 +100,17 @@ def measure(trained: Checkpoint, folder: Path, rates: dict[str, dict[str, float]
     }
 
 
-def contenders(folder: Path, batch: int) -> dict[str, Make]:
-    found: dict[str, Make] = {"plain": (run_plain, (folder / "plain.onnx", batch))}
+def contenders(folder: Path, batch: int, config: TrainConfig) -> dict[str, Make]:
+    found: dict[str, Make] = {"plain": (run_plain, (folder / "plain.onnx", feeds(config, range(batch))))}
     found |= {target: (run_engine, (folder / f"{target}.onnx", batch)) for target in TARGETS}
     if batch == 1:  # where making latents is a good part of the whole
         found["cpu, latents given"] = (run_engine_from_latents, (folder / "cpu.onnx", batch))
     return found
 
 
-def run_plain(file: Path, batch: int) -> Callable[[], Any]:
+def run_plain(file: Path, inputs: Feeds) -> Callable[[], Any]:
     session = onnxruntime.InferenceSession(file)
-    z = latents(7, range(batch), session.get_inputs()[0].shape[1])
-    return lambda: session.run(None, {"z": z})
+    return lambda: session.run(None, inputs)
 
 
 def run_engine(file: Path, batch: int) -> Callable[[], Any]:
@@ -120,16 +125,16 @@ def pieces(file: Path) -> dict[str, Make]:
 
 def run_pieces(file: Path, piece: int) -> Callable[[], Any]:
     engine = Engine(file, "cpu", threads=1)
-    backend, z = engine._backend, latents(7, range(piece), engine.card.latent_dim)
+    backend, inputs = engine._backend, engine.feeds(7, range(piece))
     assert backend is not None, "it is open"
-    return lambda: [backend.run({"z": z}, False) for _ in range(max(PIECES) // piece)]
+    return lambda: [backend.run(inputs, False) for _ in range(max(PIECES) // piece)]
 
 
 def run_engine_from_latents(file: Path, batch: int) -> Callable[[], Any]:
     engine = Engine(file, "cpu")
-    backend, z = engine._backend, latents(7, range(batch), engine.card.latent_dim)
+    backend, inputs = engine._backend, engine.feeds(7, range(batch))
     assert backend is not None, "it is open"
-    return lambda: backend.run({"z": z}, True)
+    return lambda: backend.run(inputs, True)
 
 
 def multiply_adds(generator: Generator, latent_dim: int) -> int:
@@ -142,7 +147,7 @@ def multiply_adds(generator: Generator, latent_dim: int) -> int:
 
     layers = [layer for layer in generator.modules() if isinstance(layer, torch.nn.ConvTranspose2d)]
     hooks = [layer.register_forward_hook(count) for layer in layers]
-    generator(torch.zeros(1, latent_dim))
+    generator(torch.zeros(1, latent_dim), torch.zeros(1, dtype=torch.int64))
     for hook in hooks:
         hook.remove()
     return total

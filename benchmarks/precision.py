@@ -17,6 +17,7 @@ from onnx import numpy_helper
 
 import drawwell
 from benchmarks.report import RESULTS
+from drawwell.engine import Engine
 from drawwell.errors import ProviderError
 from drawwell.generator_file import read_generator
 from drawwell.latents import latents
@@ -73,17 +74,21 @@ def distance(drawn: np.ndarray, saved: np.ndarray) -> dict[str, Any]:
 
 def draw_reordered(name: str) -> np.ndarray:
     """As a float kernel would that adds the products of the stem in another order: z and the weights' columns, permuted."""
-    file = read_generator(find_file(name))
-    model = onnx.load_model_from_string(file.content)
+    engine, model = Engine(find_file(name), "cpu", threads=1), onnx.load(find_file(name))
     stem = next(node for node in model.graph.node if node.op_type == "Gemm")
     tensor = next(tensor for tensor in model.graph.initializer if tensor.name == stem.input[1])
-    order = np.random.default_rng(0).permutation(file.card.latent_dim)
-    transposed = any(attribute.name == "transB" and attribute.i for attribute in stem.attribute)
-    weight = np.take(numpy_helper.to_array(tensor), order, axis=1 if transposed else 0)
-    tensor.CopyFrom(numpy_helper.from_array(weight, tensor.name))
+    order = np.random.default_rng(0).permutation(engine.card.latent_dim)
+    axis = int(any(attribute.name == "transB" and attribute.i for attribute in stem.attribute))
+    weight = numpy_helper.to_array(tensor)
+    columns = np.concatenate([order, np.arange(len(order), weight.shape[axis])])  # those of the label's embedding stay
+    tensor.CopyFrom(numpy_helper.from_array(np.take(weight, columns, axis), tensor.name))
     session = onnxruntime.InferenceSession(model.SerializeToString(), session_options(1))
-    z = latents(SEED, range(ADDRESSES), file.card.latent_dim, file.card.prior)[:, order]
-    return np.concatenate([session.run(["images"], {"z": piece})[0] for piece in np.array_split(z, ADDRESSES // 16)])
+    inputs = engine.feeds(SEED, range(ADDRESSES))
+    inputs["z"] = inputs["z"][:, order]
+    pieces = (
+        {name: values[first : first + 16] for name, values in inputs.items()} for first in range(0, ADDRESSES, 16)
+    )
+    return np.concatenate([session.run(["images"], piece)[0] for piece in pieces])
 
 
 def versions() -> str:
