@@ -37,7 +37,7 @@ help:  ## list the targets
 	.venv-gpu/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[gpu,serve,train,eval,export,digits,dev,bench]'
 	@touch $@
 
-serve: .venv/serve  ## serve the bundled generator, or GENERATOR=file, at http://127.0.0.1:3000 or PORT
+serve: .venv/serve  ## serve the bundled generator fashion, or GENERATOR=emoji or a file, at http://127.0.0.1:3000 or PORT
 	$(BIN)/drawwell serve '$(GENERATOR)' --port $(PORT)
 
 test: .venv/all  ## run all tests

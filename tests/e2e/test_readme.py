@@ -13,9 +13,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks.report import RESULTS
+from benchmarks.sheet import sheet
 from benchmarks.table import engine_figures, serving_figures
 from drawwell_serve.replies import MAX_PICTURES
 from drawwell_serve.requests import MAX_INDICES
@@ -108,6 +111,12 @@ def run(command: list[str], cwd: Path, environment: dict[str, str]) -> None:
 def test_the_figures_are_those_of_the_results() -> None:
     assert engine_figures() in README
     assert serving_figures(json.loads((RESULTS / "serving-cpu.json").read_text())) in README
+
+
+def test_the_sheet_has_the_images_that_the_readme_says() -> None:
+    with Image.open(ROOT / "docs" / "sheet.png") as picture:
+        shown = np.asarray(picture).astype(int)
+    assert np.abs(shown - sheet()[..., 0]).max() <= 2, "two kinds of processors may be 2 levels apart"
 
 
 def test_the_limits_in_the_readme_are_those_of_the_code() -> None:
