@@ -1,8 +1,9 @@
 """How far apart two machines, or two versions, draw the same addresses.
 
 On the one: ``python -m benchmarks.precision save drawn.npz``. On the other, or under an emulated processor
-(``qemu-x86_64 -cpu Haswell .venv/bin/python -m benchmarks.precision compare drawn.npz --name avx2-emulated``), the same
-addresses are drawn and compared, and the result goes into ``results/precision.json`` under that name.
+(``qemu-x86_64 -cpu Haswell .venv/bin/python -m benchmarks.precision compare drawn.npz --name "AVX2, emulated"``), the same
+addresses are drawn and compared, and the result goes into ``results/precision.json`` under that name, and into the table of
+docs/precision.md.
 """
 
 import argparse
@@ -16,10 +17,9 @@ import onnxruntime
 from onnx import numpy_helper
 
 import drawwell
-from benchmarks.report import RESULTS
+from benchmarks.precision_page import REORDERED, RESULT, digests, update
 from drawwell.engine import Engine
 from drawwell.errors import ProviderError
-from drawwell.generator_file import read_generator
 from drawwell.latents import latents
 from drawwell.opening import bundled, find_file
 from drawwell.session import session_options
@@ -37,11 +37,11 @@ def main() -> None:
         arrays: dict[str, Any] = {name: draw(name) for name in drawn_names()}
         np.savez(options.file, versions=versions(), **arrays)
         reordered = {name: distance(draw_reordered(name), arrays[name]) for name in bundled()}
-        record({"another order of addition in the stem": {"here": versions(), "levels": reordered}})
+        record(REORDERED, {"levels": reordered})
         return
     with np.load(options.file) as saved:
         found = {name: compared(name, saved[name]) for name in drawn_names()}
-        record({options.name: {"here": versions(), "against": str(saved["versions"]), "levels": found}})
+        record(options.name, {"against": str(saved["versions"]), "levels": found})
 
 
 def drawn_names() -> list[str]:
@@ -95,12 +95,11 @@ def versions() -> str:
     return f"onnxruntime {onnxruntime.__version__}, numpy {np.__version__}, drawwell {drawwell.__version__}"
 
 
-def record(entry: dict[str, Any]) -> None:
-    file = RESULTS / "precision.json"
-    known = json.loads(file.read_text()) if file.exists() else {}
-    known["digests"] = {name: read_generator(find_file(name)).digest for name in bundled()}
-    text = json.dumps(known | entry, indent=2)
-    file.write_text(text + "\n")
+def record(name: str, measured: dict[str, Any]) -> None:
+    entry = {name: {"here": versions(), "digests": digests(), **measured}}
+    known = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    RESULT.write_text(json.dumps(known | entry, indent=2) + "\n")
+    update()
     print(json.dumps(entry, indent=2))
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import precision_page
 from benchmarks.report import RESULTS
 from benchmarks.sheet import sheet
 from benchmarks.table import engine_figures, serving_figures
@@ -111,6 +112,14 @@ def run(command: list[str], cwd: Path, environment: dict[str, str]) -> None:
 def test_the_figures_are_those_of_the_results() -> None:
     assert engine_figures() in README
     assert serving_figures(json.loads((RESULTS / "serving-cpu.json").read_text())) in README
+
+
+def test_the_tables_of_precision_are_of_the_bundled_files() -> None:
+    page = (ROOT / "docs" / "precision.md").read_text()
+    assert precision_page.distances() in page
+    assert precision_page.parities() in page
+    for entry in json.loads(precision_page.RESULT.read_text()).values():
+        assert entry["digests"] == precision_page.digests(), "measured on other files: python -m benchmarks.precision"
 
 
 def test_the_sheet_has_the_images_that_the_readme_says() -> None:

@@ -1,0 +1,66 @@
+"""The tables of docs/precision.md, written from ``results/precision.json`` and from the cards of the bundled generators."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.report import RESULTS
+from benchmarks.table import README
+from drawwell.generator_file import read_generator
+from drawwell.opening import bundled, find_file
+
+RESULT = RESULTS / "precision.json"
+PAGE = README.with_name("docs") / "precision.md"
+_OTHER = "<!-- from benchmarks/results/precision.json -->\n", "<!-- end -->"
+_CARDS = "<!-- from the cards -->\n", "<!-- end cards -->"
+REORDERED = "the first layer adds in another order"
+
+
+def update() -> None:
+    """Write both tables into the page, each between its two marks."""
+    for (begin, end), text in ((_OTHER, distances()), (_CARDS, parities())):
+        before, rest = PAGE.read_text().split(begin)
+        PAGE.write_text(before + begin + text + end + rest.split(end, 1)[1])
+
+
+def digests() -> dict[str, str]:
+    """Of the bundled generators, by name."""
+    return {name: read_generator(find_file(name)).digest for name in bundled()}
+
+
+def distances() -> str:
+    """A row for what is other than where the images were saved, a column for each bundled generator."""
+    names = bundled()
+    lines = [
+        f"| what is other | latents | {' | '.join(f'`{name}`' for name in names)} |",
+        "|---" * (len(names) + 2) + "|",
+    ]
+    for what, entry in json.loads(RESULT.read_text()).items():
+        cells = (_cell(entry["levels"].get(name)) for name in ("latents", *names))
+        lines.append(f"| {what} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(seen: Mapping[str, Any] | None) -> str:
+    if seen is None or not seen.get("max", 1):
+        return "equal"
+    if "refused" in seen:
+        known = re.search(r"(\d+) of its (\d+) known answers", seen["refused"])
+        return f"refused: {known[1]} of {known[2]} known images differ" if known else "refused"
+    levels = "1 level" if seen["max"] == 1 else f"up to {seen['max']:.0f} levels"
+    return f"{100 * seen['differing_images']:.2f} % of the images, by {levels}"
+
+
+def parities() -> str:
+    """How far each bundled file is from torch's pixels, in its card's words."""
+    lines = ["| file | target | levels of 255 from torch's pixels |", "|---|---|---|"]
+    for name in bundled():
+        card = read_generator(find_file(name)).card
+        words = card.parity.in_words().removeprefix("levels of 255 from torch's pixels: ")  # which the heading says
+        lines.append(f"| `{name}` | `{card.target}` | {words} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    update()
