@@ -4,17 +4,22 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
+import torch
 
 from drawwell_train import data
 from drawwell_train.images import ImageData
 
 
-@pytest.fixture(autouse=True)
-def _always_one_thread(one_thread: None) -> None:
-    pass
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Also for the classifiers and generators that a whole module shares."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def _digits_parsed_once() -> Iterator[None]:
     """They are text, which takes longer than most of these tests."""
     with pytest.MonkeyPatch.context() as patch:
@@ -22,7 +27,7 @@ def _digits_parsed_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def digits() -> ImageData:
     """5,000 real digits, 500 of each class, sorted by class."""
     return data.load("digits")

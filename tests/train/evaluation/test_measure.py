@@ -61,6 +61,7 @@ def test_real_images_are_as_good_as_real_images(of_copies: Evaluation) -> None:
         assert found[name].value == pytest.approx(found[name].real, abs=0.09), name
     assert 0 < found["frechet_distance"].real < 1
     assert found["class_kl"].value < 0.02
+    assert 0 < found["class_kl"].real < 0.05
     assert found["gan_train_accuracy"].real > 0.85
     assert found["gan_train_accuracy"].value == pytest.approx(found["gan_train_accuracy"].real, abs=0.06)
     assert found["gan_train_accuracy"].images == 2500
@@ -113,6 +114,18 @@ def test_the_addresses_are_the_first_of_the_seed(reference: Reference) -> None:
     found = evaluate(makers.source(draw, reference.learned.shape[1:]), reference, 9, said, classifier=False)
     assert asked == [(9, range(1000))]
     assert found.quality.seed == 9
+
+
+def test_a_classifier_is_taught_by_other_addresses_than_those_compared(reference: Reference) -> None:
+    asked: list[range] = []
+    copier = makers.copier(reference.compared)
+
+    def draw(seed: int, indices: range, labels: Labels | None) -> Images:
+        asked.append(indices)
+        return copier.draw(seed, indices, labels)
+
+    evaluate(replace(copier, draw=draw), replace(reference, classifier_images=BRIEFLY), 0, said)
+    assert asked == [range(1000), range(1000, 3500)]
 
 
 def unlabelled(source: Source) -> Source:
