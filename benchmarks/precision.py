@@ -1,9 +1,9 @@
 """How far apart two machines, or two versions, draw the same addresses.
 
 On the one: ``python -m benchmarks.precision save drawn.npz``. On the other, or under an emulated processor
-(``qemu-x86_64 -cpu Haswell .venv/bin/python -m benchmarks.precision compare drawn.npz --name "AVX2, emulated"``), the same
-addresses are drawn and compared, and the result goes into ``results/precision.json`` under that name, and into the table of
-docs/precision.md.
+(``qemu-x86_64 -cpu Haswell .venv/bin/python -m benchmarks.precision compare drawn.npz --name "AVX2, emulated" --only latents
+fashion fashion-int8``), the same addresses are drawn and compared, and the result goes into ``results/precision.json`` under
+that name, and into the table of docs/precision.md.
 """
 
 import argparse
@@ -32,15 +32,17 @@ def main() -> None:
     parser.add_argument("what", choices=["save", "compare"])
     parser.add_argument("file", type=Path)
     parser.add_argument("--name", help="what is unlike the machine that saved")
+    parser.add_argument("--only", nargs="+", choices=drawn_names(), default=drawn_names(), help="an emulator is slow")
     options = parser.parse_args()
     if options.what == "save":
         arrays: dict[str, Any] = {name: draw(name) for name in drawn_names()}
         np.savez(options.file, versions=versions(), **arrays)
-        reordered = {name: distance(draw_reordered(name), arrays[name]) for name in bundled()}
+        redrawn = {name: draw(name) if name == "latents" else draw_reordered(name) for name in drawn_names()}
+        reordered = {name: distance(images, arrays[name]) for name, images in redrawn.items()}
         record(REORDERED, {"levels": reordered})
         return
     with np.load(options.file) as saved:
-        found = {name: compared(name, saved[name]) for name in drawn_names()}
+        found = {name: compared(name, saved[name]) for name in options.only}
         record(options.name, {"against": str(saved["versions"]), "levels": found})
 
 

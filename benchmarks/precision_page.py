@@ -43,7 +43,9 @@ def distances() -> str:
 
 
 def _cell(seen: Mapping[str, Any] | None) -> str:
-    if seen is None or not seen.get("max", 1):
+    if seen is None:
+        return "not measured"
+    if not seen.get("max", 1):
         return "equal"
     if "refused" in seen:
         known = re.search(r"(\d+) of its (\d+) known answers", seen["refused"])
