@@ -5,9 +5,10 @@ import numpy as np
 import drawwell
 from benchmarks.table import README
 from drawwell.pictures import Images, contact_sheet, to_png
+from drawwell_train.evaluation.source import Draw, Labels
 
 FILE = README.with_name("docs") / "sheet.png"
-_SEED, _OF_EACH_CLASS = 7, 10
+_SEED, _OF_EACH_CLASS, _WITHOUT_CLASSES = 7, 10, 64
 
 
 def main() -> None:
@@ -17,8 +18,19 @@ def main() -> None:
 def sheet() -> Images:
     """Drawn anew, uint8 ``[H', W', C]``."""
     generator = drawwell.open("fashion", provider="cpu")
-    labels = np.arange(len(generator.card.class_names)).repeat(_OF_EACH_CLASS)
-    return contact_sheet(generator.generate(_SEED, len(labels), labels=labels).images, _OF_EACH_CLASS)
+
+    def draw(seed: int, indices: range, labels: Labels | None) -> Images:
+        return generator.generate(seed, indices=indices, labels=labels).images
+
+    return lay_out(draw, len(generator.card.class_names))
+
+
+def lay_out(draw: Draw, classes: int) -> Images:
+    """The first images of seed 7, uint8 ``[H', W', C]``: ten of each class, a class a row; without classes 64."""
+    if not classes:
+        return contact_sheet(draw(_SEED, range(_WITHOUT_CLASSES), None))
+    labels = np.arange(classes).repeat(_OF_EACH_CLASS)
+    return contact_sheet(draw(_SEED, range(len(labels)), labels), _OF_EACH_CLASS)
 
 
 if __name__ == "__main__":

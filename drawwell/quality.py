@@ -52,20 +52,21 @@ class Quality:
 
     def in_words(self) -> dict[str, str]:
         """For people: how it was measured, and then what the measures say, those of one matter together."""
-        facts = {"Quality": self._protocol()}
+        facts = self._protocol()
         for name, words in _WORDS.items():
             if name in self.measures:
                 said = words.of(self.measures[name])
                 facts[words.matter] = f"{facts[words.matter]}; {said}" if words.matter in facts else said
         return facts | ({"Remarks": "; ".join(self.remarks)} if self.remarks else {})
 
-    def _protocol(self) -> str:
+    def _protocol(self) -> dict[str, str]:
         counts = sorted(measure.images for measure in self.measures.values())
         drawn = " to ".join(f"{count:,}" for count in dict.fromkeys((counts[0], counts[-1])))
-        return (
-            f"measured on {drawn} drawn images of seed {self.seed}, compared with {self.reference}; what real images "
-            f"({self.floor}) reach in their place is in brackets; features of {self.extractor}"
-        )
+        return {
+            "Quality": f"of {drawn} drawn images of seed {self.seed}, beside {self.reference}",
+            "In brackets": f"what real images reach in their place: {self.floor}",
+            "Told by": self.extractor,
+        }
 
 
 @dataclass(frozen=True)
@@ -86,18 +87,16 @@ class _Words:
 
 _WORDS: dict[Name, _Words] = {
     # in thousandths, as the papers tell it: it is a few of them
-    "kid": _Words(
-        "Distance", "1,000 x KID {value} (real images: {real}), 0 is like real images as a whole", ".2f", 1000
-    ),
-    "frechet_distance": _Words("Distance", "Frechet distance {value} (real images: {real})", ".2f"),
-    "precision": _Words("Realism", "{value} of drawn images look like real ones (real images: {real}; precision)"),
-    "density": _Words("Realism", "density {value} (real images: {real}), how closely real ones lie around them", ".2f"),
-    "recall": _Words("Variety", "of {value} of real images it draws the like (real images: {real}; recall)"),
+    "kid": _Words("Distance", "1,000 x KID {value} ({real}), 0 is like real images as a whole", ".2f", 1000),
+    "frechet_distance": _Words("Distance", "Frechet distance {value} ({real})", ".2f"),
+    "precision": _Words("Realism", "{value} of drawn images look like real ones ({real}; precision)"),
+    "density": _Words("Realism", "density {value} ({real}), how closely real ones lie around them", ".2f"),
+    "recall": _Words("Variety", "of {value} of real images it draws the like ({real}; recall)"),
     "coverage": _Words(
-        "Variety", "{value} have a drawn one as near as their own neighbours (real images: {real}; coverage)"
+        "Variety", "{value} of real images have a drawn one as near as their own neighbours ({real}; coverage)"
     ),
     "class_kl": _Words(
-        "Balance", "{value} (real images: {real}), 0 is each class as often as in the data (KL divergence, nats)", ".4f"
+        "Balance", "{value} ({real}), 0 is each class as often as in the data (KL divergence, nats)", ".4f"
     ),
     "gan_train_accuracy": _Words(
         "Use in training",
@@ -107,10 +106,8 @@ _WORDS: dict[Name, _Words] = {
     "copying": _Words(
         "Copying",
         "in {value} of cases a drawn image is nearer to one learned from than an unseen real image is; "
-        "{real} is chance, far more is copying",
+        "{real} is chance, far more is copying, far less is to be unlike any real image",
     ),
-    "modes": _Words("Modes", "{value} of 1,000 kinds of image are drawn (real images: {real})", ",.0f"),
-    "modes_kl": _Words(
-        "Modes", "their shares differ from the data's by {value} nats of KL (real images: {real})", ".4f"
-    ),
+    "modes": _Words("Modes", "{value} of 1,000 kinds of image are drawn ({real})", ",.0f"),
+    "modes_kl": _Words("Modes", "their shares differ from the data's by {value} nats of KL ({real})", ".4f"),
 }

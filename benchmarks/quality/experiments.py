@@ -8,9 +8,11 @@ import numpy as np
 
 from drawwell.errors import DrawwellError
 from drawwell_train.arrays import read_file
-from drawwell_train.evaluation.reference import Sources, stacks
+from drawwell_train.evaluation.reference import Sources
+from drawwell_train.evaluation.stacks import stacks
 
-_FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_FASHION_MNIST = "fashion-mnist.npz", "fashion-mnist-test.npz"
+_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 _STACKS, _STACKS_SEED = 128_000, 0
 """As many as in Lin et al. 2018, section 4.1."""
 
@@ -36,7 +38,7 @@ class Experiment:
     def sources(self, root: Path) -> Sources:
         """The real images that it is measured with."""
         data, test = self.digits or (self.data, self.test)
-        return Sources(str(find(root, data)), test and str(find(root, test)), stacked=self.digits is not None)
+        return Sources(str(find(root, data)), test and str(find(root, test)))
 
     def command(self, root: Path) -> list[str]:
         """What `drawwell` is called with."""
@@ -56,12 +58,22 @@ def experiments() -> Iterator[Experiment]:
     yield Experiment(
         "fashion",
         "Fashion-MNIST, by class",
-        "fashion-train.npz",
+        _FASHION_MNIST[0],
         150_000,
-        ("--name", "fashion", "--license", "MIT", "--conditional", *_LONG_AVERAGE, *_SELDOM, "--save-every", "5000"),
-        "fashion-test.npz",
+        (
+            "--name",
+            "fashion",
+            "--license",
+            "MIT, (c) 2017 Zalando SE (Fashion-MNIST)",
+            "--conditional",
+            *_LONG_AVERAGE,
+            *_SELDOM,
+            "--save-every",
+            "5000",
+        ),
+        _FASHION_MNIST[1],
     )
-    licence = "CC BY 4.0: Twemoji graphics, (c) Twitter and contributors; drawn by a network that learned from them"
+    licence = "CC BY 4.0, Twemoji graphics (c) Twitter and contributors / jdecked; changed: drawn by a network that learned from them"
     options = "--conditional", "--diffaugment", "--width", "48", "--ema-halflife-images", "20000", *_SELDOM
     yield Experiment(
         "emoji",
@@ -112,10 +124,10 @@ def prepare(root: Path) -> None:
             f"{root}: has no {', '.join(missing)}; name the folder with the data sets: make results DATA=path"
         )
     PREPARED.mkdir(parents=True, exist_ok=True)
-    for part, stem in (("train", "train"), ("test", "t10k")):
-        if not (file := PREPARED / f"fashion-{part}.npz").exists():
+    for name, stem in ((_FASHION_MNIST[0], "train"), (_FASHION_MNIST[1], "t10k")):
+        if not (file := PREPARED / name).exists():
             found = read_file(find(root, f"fashion-mnist/{stem}-images-idx3-ubyte.gz"))
-            _write(file, images=found.images, labels=found.labels, classes=np.array(_FASHION))
+            _write(file, images=found.images, labels=found.labels, classes=np.array(_CLASSES))
     if not (file := PREPARED / "stacked.npz").exists():
         _write(file, images=stacks(read_file(find(root, _MNIST[0])), _STACKS, _STACKS_SEED).images)
 

@@ -3,25 +3,29 @@
 import functools
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
 
 from benchmarks.quality import results
 from benchmarks.quality.experiments import Experiment
-from drawwell.pictures import Images, contact_sheet, to_png
+from benchmarks.sheet import lay_out
+from drawwell.pictures import to_png
+from drawwell.quality import Quality
+from drawwell_train import files
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.extractors import Extractor, open_extractor
-from drawwell_train.evaluation.main import write
 from drawwell_train.evaluation.measure import evaluate
-from drawwell_train.evaluation.reference import Reference, Sources, read_reference
+from drawwell_train.evaluation.reference import Sources, read_reference
 from drawwell_train.evaluation.source import Source, open_source
+from drawwell_train.evaluation.stacks import count_kinds, read_stacks
+
+Known = TypeVar("Known")
 
 SHEETS = Path("docs", "sheets")
-_SEED, _SHEET_SEED = 0, 7
-_SHEET_IMAGES, _OF_EACH_CLASS = 64, 10
+_SEED = 0
 
 
 def measure(experiment: Experiment, root: Path) -> None:
@@ -30,12 +34,10 @@ def measure(experiment: Experiment, root: Path) -> None:
     source = open_source(str(experiment.run), "best" if any("kid" in line for line in _lines(experiment.run)) else None)
     checkpoint = source.checkpoint
     assert checkpoint is not None, "a run folder was opened"
-    reference = _reference(experiment.sources(root), source)
-    found = evaluate(source, reference, _SEED, lambda sentence: print(f"{experiment.name}: {sentence}", flush=True))
-    write(found, experiment.run / "measures")
-    record.write(experiment.run, checkpoint, found.quality)
+    quality = _measured(experiment, root, source)
+    record.write(experiment.run, checkpoint, quality)
     SHEETS.mkdir(exist_ok=True)
-    (SHEETS / f"{experiment.name}.png").write_bytes(to_png(sheet(source)))
+    (SHEETS / f"{experiment.name}.png").write_bytes(to_png(lay_out(source.draw, len(source.class_names))))
     results.write(
         experiment.name,
         {
@@ -47,34 +49,36 @@ def measure(experiment: Experiment, root: Path) -> None:
             "images_seen": checkpoint.step * experiment.images_a_step,
             "training_seconds": round(_training_seconds(experiment.run, checkpoint.step)),
             "measuring_seconds": round(time.monotonic() - begin),
-            "quality": msgspec.to_builtins(found.quality),
+            "quality": msgspec.to_builtins(quality),
         },
     )
 
 
-_known: dict[tuple[Sources, tuple[int, int, int]], Reference] = {}
+def _measured(experiment: Experiment, root: Path, source: Source) -> Quality:
+    sources = experiment.sources(root)
+    if experiment.digits:
+        return count_kinds(source, _known(sources, source, read_stacks), _SEED)
+    reference = _known(sources, source, functools.partial(read_reference, extractor=extractor()))
+    found = evaluate(source, reference, _SEED, lambda sentence: print(f"{experiment.name}: {sentence}", flush=True))
+    files.write(experiment.run / "nearest.png", to_png(found.nearest))
+    return found.quality
 
 
-def _reference(sources: Sources, source: Source) -> Reference:
-    """What is known of real images serves all runs that are measured with them."""
+_read: dict[tuple[Sources, tuple[int, int, int]], Any] = {}
+
+
+def _known(sources: Sources, source: Source, read: Callable[[Sources, Source], Known]) -> Known:
+    """What is known of real images serves all runs that are measured with them; without a test set what is held out is a run's own."""
     key = sources, source.shape
-    if key not in _known or sources.test is None:  # without a test set what a run held out is its own
-        _known[key] = read_reference(sources, source, extractor())
-    return _known[key]
+    if key not in _read or sources.test is None:
+        _read[key] = read(sources, source)
+    known: Known = _read[key]
+    return known
 
 
 @functools.cache
 def extractor() -> Extractor:
     return open_extractor()
-
-
-def sheet(source: Source) -> Images:
-    """The first images of a seed, uint8 ``[H', W', C]``; of a generator with classes ten of each, a class a row."""
-    classes = len(source.class_names)
-    if not classes:
-        return contact_sheet(source.draw(_SHEET_SEED, range(_SHEET_IMAGES), None))
-    labels = np.repeat(np.arange(classes), _OF_EACH_CLASS)
-    return contact_sheet(source.draw(_SHEET_SEED, range(len(labels)), labels), _OF_EACH_CLASS)
 
 
 def _lines(run: Path) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from drawwell_train.evaluation.source import open_source
 from drawwell_train.networks import to_pixels
 
 SEEDS, SECONDS = 3, 300
-_DATA, _IMAGES = "fashion-train.npz", 10_000
+_DATA, _IMAGES = "fashion-mnist.npz", 10_000
 _FOLDER = Path("runs", "results", "plain")
 
 

@@ -1,13 +1,13 @@
-"""The balance of classes, stacks of digits, and the classifier that both are told by."""
+"""The balance of classes, and the classifier that tells it."""
 
 import numpy as np
 import pytest
 from scipy.stats import entropy
 
+from drawwell_train.evaluation.classes import class_shares, kl, labels_like
 from drawwell_train.evaluation.classifier import Classifier
-from drawwell_train.evaluation.measure import class_shares, kl, stack_shares
-from drawwell_train.evaluation.reference import halves, labels_like, stacks
-from drawwell_train.images import DataError, ImageData
+from drawwell_train.evaluation.reference import halves
+from drawwell_train.images import ImageData
 
 SEEN = 80 * 128
 
@@ -58,45 +58,6 @@ def test_halves_are_all_of_the_data_once(digits: ImageData) -> None:
     both = np.concatenate([one.images, other.images])
     assert sorted(image.tobytes() for image in both) == sorted(image.tobytes() for image in digits.images)
     assert (np.bincount(one.labels) + np.bincount(other.labels)).tolist() == [500] * 10
-
-
-def test_the_label_of_a_stack_is_the_number_that_its_digits_make(digits: ImageData) -> None:
-    assert digits.labels is not None
-    label_of = {image.tobytes(): label for image, label in zip(digits.images, digits.labels, strict=True)}
-    found = stacks(digits, 300, 5)
-    assert found.images.shape == (300, 28, 28, 3)
-    assert found.labels is not None
-    for image, number in zip(found.images, found.labels, strict=True):
-        read = [label_of[image[..., place : place + 1].tobytes()] for place in range(3)]
-        assert found.class_names[number] == "".join(map(str, read))
-
-
-def test_uniform_stacks_have_all_modes_and_the_floor_of_their_number() -> None:
-    """26,000 over 1,000 modes: chi-square says (1,000 - 1) / (2 x 26,000) = 0.0192 nats, give or take 0.0009 (3 of its deviations)."""
-    tiny = ImageData(np.zeros((10, 1, 1, 1), np.uint8), np.arange(10), tuple("0123456789"))
-    for seed in range(3):
-        labels = stacks(tiny, 26_000, seed).labels
-        assert labels is not None
-        shares = class_shares(labels, 1000)
-        assert (shares > 0).sum() == 1000
-        assert kl(shares, stack_shares(tiny)) == pytest.approx(999 / 52_000, abs=3 * np.sqrt(2 * 999) / 52_000)
-
-
-def test_the_shares_of_stacks_are_products() -> None:
-    digits = ImageData(np.zeros((4, 1, 1, 1), np.uint8), np.array([0, 0, 0, 7]), tuple("0123456789"))
-    shares = stack_shares(digits)
-    assert shares[[0, 7, 70, 700, 777]] == pytest.approx(np.array([27, 9, 9, 9, 1]) / 64)
-    assert shares[[0, 7, 70, 700, 77, 707, 770, 777]].sum() == pytest.approx(1)
-
-
-@pytest.mark.parametrize(
-    ("shape", "classes", "labelled"), [((20, 4, 4, 3), 10, True), ((20, 4, 4, 1), 9, True), ((20, 4, 4, 1), 0, False)]
-)
-def test_stacks_of_what_are_no_digits_are_refused(shape: tuple[int, ...], classes: int, labelled: bool) -> None:
-    labels = np.zeros(shape[0], np.int64) if labelled else None
-    images = ImageData(np.zeros(shape, np.uint8), labels, tuple(map(str, range(classes))))
-    with pytest.raises(DataError, match="stacks are made of grey images of ten classes"):
-        stacks(images, 10, 0)
 
 
 def test_a_classifier_learns_digits(taught: tuple[Classifier, ImageData]) -> None:

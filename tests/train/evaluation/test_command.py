@@ -44,10 +44,14 @@ def quality_of(folder: Path) -> Quality:
 def test_a_run_is_measured_in_one_table(told: tuple[str, str], copied: Path) -> None:
     table, said = told
     rows = dict(line.split("  ", 1) for line in table.splitlines())
-    assert list(rows) == ["Quality", "Distance", "Realism", "Variety", "Copying", "Remarks"]
-    assert "measured on 200 drawn images of seed 0, compared with digits, 200 of 2,375 images" in rows["Quality"]
-    assert "EfficientNet-Lite0 at 96 px" in rows["Quality"]
-    assert "the Frechet distance is not measured: it takes 1,281 images" in rows["Remarks"]
+    assert list(rows) == ["Quality", "In brackets", "Told by", "Distance", "Realism", "Variety", "Copying", "Remarks"]
+    assert "of 200 drawn images of seed 0, beside 200 images of one half of digits" in rows["Quality"]
+    assert "what real images reach in their place: 200 of the other half" in rows["In brackets"]
+    assert "features of EfficientNet-Lite0 at 96 px" in rows["Told by"]
+    assert (
+        "the Frechet distance is not measured: it takes more images than there are features (--count 1281)"
+        in rows["Remarks"]
+    )
     assert f"drawwell export {copied} puts these into the card" in said
     assert f"see {copied}/measures/nearest.png" in said
 
@@ -162,7 +166,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, digits: ImageData) -> Path:
         (["--data", "FILES/none"], "FILES/none: no such file or folder"),
         (
             ["--extractor", "FILES/inception-2015-12-05.pt"],
-            "FILES/inception-2015-12-05.pt: is not inception-2015-12-05.pt: its SHA-256 is",
+            "FILES/inception-2015-12-05.pt: is not the published inception-2015-12-05.pt: its SHA-256 is",
         ),
         (["--extractor", "FILES/none"], "FILES/none: no such extractor; there are efficientnet-lite0, and Inception"),
         (["--step", "7"], "has no checkpoint of step 7; there are 30, 20"),
@@ -182,6 +186,8 @@ def test_what_cannot_be_measured_is_a_sentence(
     assert not (tiny_run / "measures").exists()
 
 
-def test_a_generator_of_other_classes_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["evaluate", "fashion", *BRIEFLY]) == 1
-    assert "the data's '0', '1', '2'" in capsys.readouterr().err
+def test_a_generator_of_other_classes_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images, labels = np.zeros((100, 28, 28), np.uint8), np.arange(100) % 2
+    np.savez(tmp_path / "two.npz", images=images, labels=labels, classes=np.array(["a", "b"]))
+    assert run(["evaluate", "fashion", "--data", str(tmp_path / "two.npz")]) == 1
+    assert "the data's 'a', 'b'" in capsys.readouterr().err

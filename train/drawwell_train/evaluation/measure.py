@@ -3,18 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from drawwell.pictures import Images
 from drawwell.quality import Measure, Name, Quality
+from drawwell_train.evaluation.classes import class_shares, kl, labels_like
 from drawwell_train.evaluation.frechet import frechet_distance
 from drawwell_train.evaluation.kid import kid
 from drawwell_train.evaluation.manifold import overlap
 from drawwell_train.evaluation.neighbours import copying, nearest, picture
-from drawwell_train.evaluation.reference import Reference, labels_like
-from drawwell_train.evaluation.source import Labels, Source
-from drawwell_train.images import ImageData
+from drawwell_train.evaluation.reference import Reference
+from drawwell_train.evaluation.source import Source
 
 _LOOKED_UP = 2000
 """Drawn and unseen images whose nearest learned one is looked for: their share of pairs is then within some two hundredths."""
@@ -41,12 +38,10 @@ def evaluate(source: Source, reference: Reference, seed: int, say: Say, classifi
     """
     labels = labels_like(reference.compared, reference.count) if source.class_names else None
     drawn = source.draw(seed, range(reference.count), labels)
-    remarks = _sameness(drawn)
-    say(*remarks or (f"{reference.count:,} images drawn; their features and those of as many real ones follow",))
-    measured: Measured = {}
-    if reference.digits is None:  # of stacks only the kinds are counted
-        measured, more = _of_features(reference, drawn)
-        remarks += more
+    remarks = (*reference.remarks, *_sameness(drawn))
+    say(*remarks[:1] or (f"{reference.count:,} images drawn; their features and those of as many real ones follow",))
+    measured, more = _of_features(reference, drawn)
+    remarks += more
     if classifier:
         say("distances are measured; the classifiers learn now, which takes minutes")
         measured |= (classes := _of_classes(source, reference, drawn, seed))[0]
@@ -60,7 +55,7 @@ def evaluate(source: Source, reference: Reference, seed: int, say: Say, classifi
         measured["copying"] = Measure(copying(found, unseen), 0.5, len(drawn))
     else:
         remarks += ("copying is not measured: it takes real images that were not learned from (--test)",)
-    quality = Quality(reference.extractor.name, *reference.names, seed, measured, remarks)
+    quality = Quality(f"features of {reference.extractor.name}", *reference.names, seed, measured, remarks)
     return Evaluation(quality, picture(drawn, reference.learned, found))
 
 
@@ -75,7 +70,7 @@ def _of_features(reference: Reference, drawn: Images) -> tuple[Measured, tuple[s
     else:
         needed = reference.extractor.dimensions + 1
         remarks = (
-            f"the Frechet distance is not measured: it takes {needed:,} images, more than there are features, not {count:,}",
+            f"the Frechet distance is not measured: it takes more images than there are features (--count {needed})",
         )
     ours, theirs = overlap(real, features), overlap(real, floor)
     for name in ("precision", "recall", "density", "coverage"):
@@ -88,14 +83,11 @@ def _of_classes(source: Source, reference: Reference, drawn: Images, seed: int) 
     if compared.labels is None or floor.labels is None:
         return {}, (_NO_LABELS,)
     count, classes = len(drawn), len(compared.class_names)
-    shares = class_shares(compared.labels, classes) if reference.digits is None else stack_shares(reference.digits)
-    ours = class_shares(reference.classes_of(drawn), classes)
-    theirs = class_shares(reference.classes_of(reference.floor_images), classes)
-    divergences = Measure(kl(ours, shares), kl(theirs, shares), count)
-    if reference.digits is not None:
-        modes = Measure(float((ours > 0).sum()), float((theirs > 0).sum()), count)
-        return {"modes": modes, "modes_kl": divergences}, ()
-    measured: Measured = {"class_kl": divergences}
+    shares = class_shares(compared.labels, classes)
+    ours, theirs = (
+        class_shares(reference.classifier.classes_of(images), classes) for images in (drawn, reference.floor_images)
+    )
+    measured: Measured = {"class_kl": Measure(kl(ours, shares), kl(theirs, shares), count)}
     if not source.class_names:
         return measured, ("use in training is not measured: it takes a generator with classes",)
     labels = labels_like(compared, len(compared.images))
@@ -104,24 +96,6 @@ def _of_classes(source: Source, reference: Reference, drawn: Images, seed: int) 
     real = reference.classifier.accuracy(floor.images, floor.labels)
     measured["gan_train_accuracy"] = Measure(accuracy, real, len(labels))
     return measured, ()
-
-
-def class_shares(labels: Labels, classes: int) -> npt.NDArray[np.float64]:
-    """The class histogram as shares, float64 ``[classes]``."""
-    return np.bincount(labels, minlength=classes) / len(labels)
-
-
-def stack_shares(digits: ImageData) -> npt.NDArray[np.float64]:
-    """Of stacks drawn from these digits, float64 ``[1000]``: known, where a histogram of as many stacks would double the floor."""
-    assert digits.labels is not None, "stacks are made of labels"
-    shares = class_shares(digits.labels, len(digits.class_names))
-    return np.kron(shares, np.kron(shares, shares))
-
-
-def kl(drawn: npt.NDArray[np.float64], data: npt.NDArray[np.float64]) -> float:
-    """``KL(drawn || data)`` of two histograms in nats, infinite never: a class that the data lacks counts as one in a million."""
-    there = drawn > 0
-    return float((drawn[there] * np.log(drawn[there] / data[there].clip(1e-6))).sum())
 
 
 def _sameness(drawn: Images) -> tuple[str, ...]:
