@@ -87,7 +87,7 @@ def experiments() -> Iterator[Experiment]:
             f"mnist-{preset}",
             preset,
             _MNIST[0],
-            5000 // critic_steps,
+            3000 // critic_steps,
             ("--preset", preset, *_SELDOM),
             _MNIST[1],
             images_a_step=64 * critic_steps,
