@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.quality import plain, tables
 from benchmarks.quality.experiments import Experiment, experiments, prepare
-from benchmarks.quality.measuring import measure
+from benchmarks.quality.measuring import last_step, measure
 from benchmarks.quality.results import read
 from drawwell.cores import cores
 from drawwell.errors import DrawwellError
@@ -51,14 +51,12 @@ def main() -> None:
 
 
 def carry_out(experiment: Experiment, root: Path, deadline: float) -> None:
-    """Train as far as there is time, and measure unless that is already done of as many images."""
-    known = read(experiment.name)
-    if known and known["steps"] >= experiment.steps:
-        return
-    if time.monotonic() < deadline:
+    """Train as far as there is time, and measure what was not measured yet."""
+    if time.monotonic() < deadline and last_step(experiment.run) < experiment.steps:
         train(experiment, root, deadline)
-    if (experiment.run / "checkpoints").is_dir():
-        with _evaluating:
+    with _evaluating:
+        known, step = read(experiment.name), last_step(experiment.run)
+        if step and (known is None or known["steps"] != step):
             measure(experiment, root)
 
 

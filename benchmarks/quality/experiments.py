@@ -29,7 +29,6 @@ class Experiment:
     test: str | None = None
     digits: tuple[str, str] | None = None
     """Where the data are stacks: the single digits, to learn from and to test with."""
-    images_a_step: int = 64
 
     @property
     def run(self) -> Path:
@@ -90,7 +89,6 @@ def experiments() -> Iterator[Experiment]:
             3000 // critic_steps,
             ("--preset", preset, *_SELDOM),
             _MNIST[1],
-            images_a_step=64 * critic_steps,
         )
     for seed in range(3):
         for pack in (1, 2):

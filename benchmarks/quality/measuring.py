@@ -1,7 +1,6 @@
 """From a run to its entry in the results and its sheet."""
 
 import functools
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +13,15 @@ from benchmarks.quality.experiments import Experiment
 from benchmarks.sheet import lay_out
 from drawwell.pictures import to_png
 from drawwell.quality import Quality
-from drawwell_train import files
+from drawwell_train import checkpoint, files
+from drawwell_train.config import images_per_step
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.extractors import Extractor, open_extractor
 from drawwell_train.evaluation.measure import evaluate
 from drawwell_train.evaluation.reference import Sources, read_reference
 from drawwell_train.evaluation.source import Source, open_source
 from drawwell_train.evaluation.stacks import count_kinds, read_stacks
+from drawwell_train.run import Run
 
 Known = TypeVar("Known")
 
@@ -31,11 +32,12 @@ _SEED = 0
 def measure(experiment: Experiment, root: Path) -> None:
     """Measure the run's checkpoint, and write its entry, its record for the card, its sheet and its nearest neighbours."""
     begin = time.monotonic()
-    source = open_source(str(experiment.run), "best" if any("kid" in line for line in _lines(experiment.run)) else None)
-    checkpoint = source.checkpoint
-    assert checkpoint is not None, "a run folder was opened"
+    run = experiment.run
+    source = open_source(str(run), "best" if any("kid" in line for line in Run(run).stats()) else None)
+    measured = source.checkpoint
+    assert measured is not None, "a run folder was opened"
     quality = _measured(experiment, root, source)
-    record.write(experiment.run, checkpoint, quality)
+    record.write(run, measured, quality)
     SHEETS.mkdir(exist_ok=True)
     (SHEETS / f"{experiment.name}.png").write_bytes(to_png(lay_out(source.draw, len(source.class_names))))
     results.write(
@@ -43,11 +45,11 @@ def measure(experiment: Experiment, root: Path) -> None:
         {
             "title": experiment.title,
             "command": f"drawwell {' '.join(experiment.command(Path('DATA')))}",
-            "seed": checkpoint.config.seed,
-            "steps": _last_step(experiment.run),
-            "measured_step": checkpoint.step,
-            "images_seen": checkpoint.step * experiment.images_a_step,
-            "training_seconds": round(_training_seconds(experiment.run, checkpoint.step)),
+            "seed": measured.config.seed,
+            "steps": last_step(run),
+            "measured_step": measured.step,
+            "images_seen": measured.step * images_per_step(measured.config),
+            "training_seconds": round(_training_seconds(run, measured.step)),
             "measuring_seconds": round(time.monotonic() - begin),
             "quality": msgspec.to_builtins(quality),
         },
@@ -81,18 +83,16 @@ def extractor() -> Extractor:
     return open_extractor()
 
 
-def _lines(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
-
-
-def _last_step(run: Path) -> int:
-    return int(_lines(run)[-1]["step"])
+def last_step(run: Path) -> int:
+    """The newest checkpoint's; 0 where there is none yet."""
+    newest, _ = checkpoint.load_latest(run / "checkpoints")
+    return newest.step if newest else 0
 
 
 def _training_seconds(run: Path, step: int) -> float:
     """What the steps took, without measures, sheets and checkpoints."""
     seconds, seen = 0.0, 0
-    for line in _lines(run):
+    for line in Run(run).stats():
         if line["step"] <= step and "images_per_second" in line:
             seconds += (line["images"] - seen) / line["images_per_second"]
             seen = line["images"]
