@@ -1,6 +1,6 @@
 """How good a generator's images are: measures with their protocol, and what each of them says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import msgspec
@@ -21,6 +21,10 @@ Name = Literal[
     "modes",
     "modes_kl",
 ]
+
+
+_MOST_CLASSES = 12
+"""Told by name: the most and the least frequent."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,14 @@ class Quality:
     floor: str
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     measures: Annotated[dict[Name, Measure], msgspec.Meta(min_length=1)]
+    class_shares: dict[str, Annotated[float, msgspec.Meta(ge=0, le=1)]] = field(default_factory=dict)
+    """The histogram of classes: the share of each in the drawn images, as a classifier tells them."""
     remarks: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> int:
+        """The most images that a measure was taken of."""
+        return max(measure.images for measure in self.measures.values())
 
     def in_words(self) -> dict[str, str]:
         """For people: how it was measured, and then what the measures say, those of one matter together."""
@@ -57,7 +68,15 @@ class Quality:
             if name in self.measures:
                 said = words.of(self.measures[name])
                 facts[words.matter] = f"{facts[words.matter]}; {said}" if words.matter in facts else said
+        if self.class_shares:
+            facts["Classes drawn"] = self._histogram()
         return facts | ({"Remarks": "; ".join(self.remarks)} if self.remarks else {})
+
+    def _histogram(self) -> str:
+        shares = sorted(self.class_shares.items(), key=lambda one: -one[1])
+        if len(shares) > _MOST_CLASSES:
+            shares = [*shares[: _MOST_CLASSES // 2], *shares[-_MOST_CLASSES // 2 :]]
+        return ", ".join(f"{name} {share:.1%}" for name, share in shares)
 
     def _protocol(self) -> dict[str, str]:
         counts = sorted(measure.images for measure in self.measures.values())
@@ -80,16 +99,19 @@ class _Words:
 
     def of(self, measure: Measure) -> str:
         value, real = (f"{self.times * number:z{self.digits}}" for number in (measure.value, measure.real))
-        if measure.spread is not None:
-            value += f" \u00b1 {self.times * measure.spread:{self.digits}}"
         return self.text.format(value=value, real=real, images=f"{measure.images:,}")
 
 
 _WORDS: dict[Name, _Words] = {
     # in thousandths, as the papers tell it: it is a few of them
-    "kid": _Words("Distance", "1,000 x KID {value} ({real}), 0 is like real images as a whole", ".2f", 1000),
+    "kid": _Words(
+        "Distance",
+        "1,000 x KID {value} ({real}), 0 is like real images as a whole, and chance may take it below",
+        ".2f",
+        1000,
+    ),
     "frechet_distance": _Words("Distance", "Frechet distance {value} ({real})", ".2f"),
-    "precision": _Words("Realism", "{value} of drawn images look like real ones ({real}; precision)"),
+    "precision": _Words("Realism", "{value} of drawn images lie among real ones ({real}; precision)"),
     "density": _Words("Realism", "density {value} ({real}), how closely real ones lie around them", ".2f"),
     "recall": _Words("Variety", "of {value} of real images it draws the like ({real}; recall)"),
     "coverage": _Words(
@@ -106,7 +128,7 @@ _WORDS: dict[Name, _Words] = {
     "copying": _Words(
         "Copying",
         "in {value} of cases a drawn image is nearer to one learned from than an unseen real image is; "
-        "{real} is chance, far more is copying, far less is to be unlike any real image",
+        "{real} is chance, far more is copying or blur, far less is to be unlike any real image",
     ),
     "modes": _Words("Modes", "{value} of 1,000 kinds of image are drawn ({real})", ",.0f"),
     "modes_kl": _Words("Modes", "their shares differ from the data's by {value} nats of KL ({real})", ".4f"),

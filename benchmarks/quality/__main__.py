@@ -1,7 +1,7 @@
 """`make results`: train what is missing, measure it, and write the tables, in order and within a budget of time.
 
-Runs live in ``runs/results`` and go on where they stopped. A run that the budget cuts off is measured as it is, with the
-images that it saw, and goes on the next time.
+Runs live in ``runs/results`` and go on where they stopped, also after an interruption. A run that the budget cuts off is
+measured as it is, with the images that it saw, and goes on the next time. What is published of a longer training stays.
 """
 
 import argparse
@@ -11,21 +11,24 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import filelock
 import torch
 
 from benchmarks.quality import plain, tables
-from benchmarks.quality.experiments import Experiment, experiments, prepare
+from benchmarks.quality.experiments import RUNS, Experiment, experiments, prepare
 from benchmarks.quality.measuring import last_step, measure
 from benchmarks.quality.results import read
 from drawwell.cores import cores
 from drawwell.errors import DrawwellError
 
 _STOPPED = 130
-_evaluating = threading.Lock()
-"""One evaluation at a time: each is a process of one thread beside the trainings, and shares what is known of the real images."""
+_measuring = threading.Lock()
+"""One at a time, in one thread beside the trainings: they share what is known of the real images."""
+_over = threading.Event()
 
 
 def main() -> None:
@@ -38,42 +41,66 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="experiments whose names begin so")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     deadline = time.monotonic() + 60 * options.minutes
-    prepare(options.data)
+    try:
+        prepare(options.data)
+        with filelock.FileLock(RUNS / ".lock", blocking=False):
+            _make(options, deadline)
+    except filelock.Timeout as error:
+        raise SystemExit(f"{RUNS}: results are being made already") from error
+    except DrawwellError as error:
+        raise SystemExit(str(error)) from error
+
+
+def _make(options: argparse.Namespace, deadline: float) -> None:
     wanted = [one for one in experiments() if not options.only or one.name.startswith(tuple(options.only))]
     with ThreadPoolExecutor(options.workers) as pool:
-        done = [pool.submit(carry_out, one, options.data, deadline) for one in wanted]
+        futures = [pool.submit(carry_out, one, options.data, deadline) for one in wanted]
+        try:
+            failed = _failures(wanted, futures)
+        except KeyboardInterrupt:
+            _over.set()  # the trainings stop and save, and nothing else begins
+            pool.shutdown(cancel_futures=True)
+            raise
     if not options.only or any("plain".startswith(name) for name in options.only):
         plain.carry_out(options.data, deadline)
     tables.update()
-    if failed := [str(one.exception()) for one in done if one.exception()]:
-        raise SystemExit("\n".join(failed))
+    if failed:
+        raise DrawwellError("\n".join(failed))
+
+
+def _failures(wanted: Sequence[Experiment], futures: Sequence[Future[None]]) -> list[str]:
+    errors = [future.exception() for future in futures]
+    return [f"{one.name}: {type(error).__name__}: {error}" for one, error in zip(wanted, errors, strict=True) if error]
 
 
 def carry_out(experiment: Experiment, root: Path, deadline: float) -> None:
-    """Train as far as there is time, and measure what was not measured yet."""
-    if time.monotonic() < deadline and last_step(experiment.run) < experiment.steps:
+    """Train as far as there is time, and measure what goes further than what is published."""
+    known = read(experiment.name)
+    published = known["steps"] if known else 0
+    if published < experiment.steps and time.monotonic() < deadline and last_step(experiment.run) < experiment.steps:
         train(experiment, root, deadline)
-    with _evaluating:
-        known, step = read(experiment.name), last_step(experiment.run)
-        if step and (known is None or known["steps"] != step):
+    with _measuring:
+        if not _over.is_set() and last_step(experiment.run) > published:
             measure(experiment, root)
+            tables.update()
 
 
 def train(experiment: Experiment, root: Path, deadline: float) -> None:
     """Run `drawwell train` until it is done or the time is over. Raises ``DrawwellError`` with the end of its output where it fails."""
     command = [sys.executable, "-m", "drawwell.cli", *experiment.command(root)]
-    print(f"{experiment.name}: drawwell {' '.join(experiment.command(root))}", flush=True)
-    log = Path("runs", "results", f"{experiment.name}.log")
+    print(f"{experiment.name}: {experiment.pasted(root)}", flush=True)
+    log = RUNS / f"{experiment.name}.log"
     with log.open("ab") as output:
         training = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, "OMP_NUM_THREADS": "1"})
-        try:
-            training.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
+        while training.poll() is None and time.monotonic() < deadline and not _over.is_set():
+            time.sleep(0.2)
+        if training.poll() is None:
             training.send_signal(signal.SIGTERM)
-            training.wait()
+        training.wait()
     if training.returncode not in (0, _STOPPED):
-        raise DrawwellError(f"{experiment.name}: {log.read_text()[-500:]}")
+        raise DrawwellError(log.read_text()[-500:])
 
 
 if __name__ == "__main__":

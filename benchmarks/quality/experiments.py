@@ -1,5 +1,6 @@
 """What is trained and measured, in the order in which it is published."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ class Experiment:
 
     @property
     def run(self) -> Path:
-        return Path("runs", "results", self.name)
+        return RUNS / self.name
 
     def sources(self, root: Path) -> Sources:
         """The real images that it is measured with."""
@@ -44,10 +45,22 @@ class Experiment:
         given = "--out", str(self.run), "--steps", str(self.steps), "--threads", "1"
         return ["train", str(find(root, self.data)), *given, *self.options]
 
+    def pasted(self, root: Path) -> str:
+        """The same as a user would type it."""
+        return shlex.join(["drawwell", *self.command(root)])
 
-_SETS = "mnist", "fashion-mnist", "cifar-10-batches-bin", "twemoji64"
-PREPARED = Path("runs", "results", "data")
+
 _MNIST = "mnist/train-images-idx3-ubyte.gz", "mnist/t10k-images-idx3-ubyte.gz"
+_FILES = (
+    *_MNIST,
+    "fashion-mnist/train-images-idx3-ubyte.gz",
+    "fashion-mnist/t10k-images-idx3-ubyte.gz",
+    "cifar-10-batches-bin/test_batch.bin.gz",
+    "twemoji64/emoji64.npz",
+)
+"""Looked for before hours of training."""
+RUNS = Path("runs", "results")
+PREPARED = RUNS / "data"
 _SELDOM = "--log-every", "200", "--sample-every", "1000"
 _LONG_AVERAGE = "--ema-halflife-images", "100000"
 
@@ -117,7 +130,7 @@ def find(root: Path, name: str) -> Path:
 
 def prepare(root: Path) -> None:
     """Fashion-MNIST with the names of its classes, and stacked MNIST, unless they are there."""
-    if missing := [name for name in _SETS if not (root / name).is_dir()]:
+    if missing := [name for name in _FILES if not (root / name).is_file()]:
         raise DrawwellError(
             f"{root}: has no {', '.join(missing)}; name the folder with the data sets: make results DATA=path"
         )

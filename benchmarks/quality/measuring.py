@@ -44,7 +44,7 @@ def measure(experiment: Experiment, root: Path) -> None:
         experiment.name,
         {
             "title": experiment.title,
-            "command": f"drawwell {' '.join(experiment.command(Path('DATA')))}",
+            "command": experiment.pasted(Path("DATA")),
             "seed": measured.config.seed,
             "steps": last_step(run),
             "measured_step": measured.step,

@@ -28,5 +28,5 @@ def write(name: str, entry: Entry) -> None:
 
 def _commit() -> str:
     return subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
     ).stdout.strip()

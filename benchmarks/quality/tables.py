@@ -1,6 +1,6 @@
 """The tables of docs/quality.md, written from ``results/quality.json``."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.quality import results
@@ -38,25 +38,50 @@ def update() -> None:
     """Write every table whose experiments have results, between its marks."""
     known = results.read_all()
     for table, (names, measures) in _TABLES.items():
-        if rows := [known[one.name] for one in experiments() if one.name.startswith(names) and one.name in known]:
+        rows = {one.name: known[one.name] for one in experiments() if one.name.startswith(names) and one.name in known}
+        if rows:
             _replace(table, measured_table(rows, measures))
     if plain := [entry for name, entry in sorted(known.items()) if name.startswith("plain-")]:
         _replace("plain", plain_table(plain))
 
 
-def measured_table(rows: Iterable[Entry], measures: Iterable[str]) -> str:
-    """A row for each run, each figure with that of real images below it in brackets."""
-    measures = list(measures)
+def measured_table(rows: Mapping[str, Entry], measures: Sequence[str]) -> str:
+    """A row for each run, each figure with that of real images in brackets; below it how they were taken, and the sheets."""
     lines = [
         f"| | images seen | training | {' | '.join(_NAMES[name] for name in measures)} |",
         "|---" * (3 + len(measures)) + "|",
     ]
-    for row in rows:
+    for row in rows.values():
         cells = [_cell(name, row["quality"]["measures"].get(name)) for name in measures]
-        lines.append(
-            f"| {row['title']} | {row['images_seen']:,} | {row['training_seconds'] / 60:.0f} min | {' | '.join(cells)} |"
+        seen, minutes = f"{row['images_seen']:,}", f"{row['training_seconds'] / 60:.1f} min"
+        if row["measured_step"] < row["steps"]:
+            seen += f" (the best of those up to step {row['steps']:,}: step {row['measured_step']:,})"
+        lines.append(f"| {row['title']} | {seen} | {minutes} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *_protocols(rows), "", *_commands(rows), "", *_sheets(rows)]) + "\n"
+
+
+def _protocols(rows: Mapping[str, Entry]) -> list[str]:
+    """What each was measured with, said once of rows that share it."""
+    sharing: dict[str, list[str]] = {}
+    for row in rows.values():
+        quality = row["quality"]
+        counts = sorted({measure["images"] for measure in quality["measures"].values()})
+        text = (
+            f"{' to '.join(f'{count:,}' for count in dict.fromkeys((counts[0], counts[-1])))} drawn images of seed {quality['seed']}, "
+            f"beside {quality['reference']}; in brackets {quality['floor']}; {quality['extractor']}."
         )
-    return "\n".join(lines) + "\n"
+        sharing.setdefault(text, []).append(row["title"])
+    return [f"- {text}" if len(sharing) == 1 else f"- {', '.join(names)}: {text}" for text, names in sharing.items()]
+
+
+def _commands(rows: Mapping[str, Entry]) -> list[str]:
+    lines = [f"{row['command']}    # {row['commit']}, {row['measuring_seconds']} s to measure" for row in rows.values()]
+    return ["<details><summary>Commands</summary>", "", "```sh", *lines, "```", "", "</details>"]
+
+
+def _sheets(rows: Mapping[str, Entry]) -> list[str]:
+    shown = [name for name in rows if not name.startswith("stacked-") or name.endswith("seed0")]
+    return [f"{rows[name]['title']}:\n\n![images of {name}](sheets/{name}.png)\n" for name in shown]
 
 
 def _cell(name: str, measure: dict[str, float] | None) -> str:

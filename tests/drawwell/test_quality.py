@@ -18,14 +18,14 @@ JSON = msgspec.json.encode(CARD)
 
 def said_of(name: Name, value: float, real: float) -> str:
     """The row of a single measure."""
-    words = replace(graphs.QUALITY, measures={name: Measure(value, real, 5000)}, remarks=()).in_words()
+    words = replace(graphs.QUALITY, measures={name: Measure(value, real, 5000)}, class_shares={}, remarks=()).in_words()
     (matter,) = set(words) - {"Quality", "In brackets", "Told by"}
     return words[matter]
 
 
 def test_the_card_tells_its_measures_after_the_parity() -> None:
     words = CARD.in_words()
-    assert list(words)[-8:] == [
+    assert list(words)[-9:] == [
         "Parity",
         "Quality",
         "In brackets",
@@ -33,17 +33,21 @@ def test_the_card_tells_its_measures_after_the_parity() -> None:
         "Distance",
         "Variety",
         "Use in training",
+        "Classes drawn",
         "Remarks",
     ]
     assert words["Quality"] == "of 10,000 to 60,000 drawn images of seed 7, beside 10,000 images of data"
     assert words["In brackets"] == "what real images reach in their place: 5,000 others"
     assert words["Told by"] == "a network"
-    assert words["Distance"] == "1,000 x KID 4.32 \u00b1 0.31 (0.02), 0 is like real images as a whole"
+    assert (
+        words["Distance"] == "1,000 x KID 4.32 (0.02), 0 is like real images as a whole, and chance may take it below"
+    )
     assert words["Variety"] == "of 55.1% of real images it draws the like (79.0%; recall)"
     assert words["Use in training"] == (
         "a classifier that learned from 60,000 drawn images alone names 81.2% of unseen real ones right, "
         "one that learned from real images 89.3%"
     )
+    assert words["Classes drawn"] == "a 75.0%, b 25.0%"
     assert words["Remarks"] == "copying is not measured"
 
 
@@ -52,7 +56,7 @@ def test_measures_of_one_matter_are_one_row_in_a_fixed_order() -> None:
     words = replace(graphs.QUALITY, measures=measures).in_words()
     assert words["Quality"].startswith("of 9 drawn images")
     assert words["Realism"] == (
-        "71.0% of drawn images look like real ones (78.0%; precision); "
+        "71.0% of drawn images lie among real ones (78.0%; precision); "
         "density 0.83 (1.00), how closely real ones lie around them"
     )
 

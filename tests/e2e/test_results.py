@@ -1,9 +1,11 @@
 """`make results`: what is published is trained once, measured once, and goes on where it stopped."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 
@@ -14,7 +16,6 @@ from drawwell_train import data
 from tests.train.evaluation import makers
 
 STEPS = 6
-SETS = "mnist", "fashion-mnist", "cifar-10-batches-bin", "twemoji64"
 
 
 def experiment(steps: int) -> Experiment:
@@ -26,8 +27,7 @@ def experiment(steps: int) -> Experiment:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The data, a page with marks, and cheap features."""
     digits = data.load("digits")
-    for name in SETS:
-        (tmp_path / "sets" / name).mkdir(parents=True)
+    (tmp_path / "sets").mkdir()
     for name, first in (("few.npz", 0), ("others.npz", 1)):
         some = slice(first, None, 20)
         np.savez(tmp_path / "sets" / name, images=digits.images[some])
@@ -70,10 +70,19 @@ def test_a_training_is_published_once_and_goes_on_when_more_is_wanted(
     (entry,) = json.loads((folder / "quality.json").read_text()).values()
     assert entry["steps"] == 2 * STEPS
     assert "continuing" in (folder / "runs" / "results" / "mnist-mlp.log").read_text()
+    shutil.rmtree(folder / "runs" / "results" / "mnist-mlp")
+    make(folder, monkeypatch)
+    assert not (folder / "runs" / "results" / "mnist-mlp").exists(), "a clone without the runs keeps what is published"
+
+
+def test_two_at_once_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        filelock.FileLock(folder / "runs" / "results" / ".lock"),
+        pytest.raises(SystemExit, match="being made already"),
+    ):
+        make(folder, monkeypatch)
 
 
 def test_data_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(
-        Exception, match="has no mnist, fashion-mnist, cifar-10-batches-bin, twemoji64; name the folder"
-    ):
+    with pytest.raises(Exception, match="has no mnist/train-images-idx3-ubyte"):
         experiments.prepare(tmp_path)

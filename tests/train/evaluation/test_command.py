@@ -49,7 +49,7 @@ def test_a_run_is_measured_in_one_table(told: tuple[str, str], copied: Path) -> 
     assert "what real images reach in their place: 200 of the other half" in rows["In brackets"]
     assert "features of EfficientNet-Lite0 at 96 px" in rows["Told by"]
     assert (
-        "the Frechet distance is not measured: it takes more images than there are features (--count 1281)"
+        "the Frechet distance is not measured: it takes more images of each than there are features (--count 1281)"
         in rows["Remarks"]
     )
     assert f"drawwell export {copied} puts these into the card" in said
@@ -117,7 +117,12 @@ def test_a_conditional_run_is_measured_with_its_classes(tmp_path: Path) -> None:
     assert run(["train", "digits", "--out", str(tmp_path / "run"), "--kid-every", "0", *options]) == 0
     source = open_source(str(tmp_path / "run"))
     reference = read_reference(Sources("digits", count=200), source, makers.projection())
-    measures = evaluate(source, replace(reference, classifier_images=256), 0, print).quality.measures
+    measures = evaluate(
+        source, replace(reference, classifier_images=256, floor_learned=False), 0, print
+    ).quality.measures
+    learned = evaluate(source, replace(reference, classifier_images=256), 0, print).quality
+    assert "gan_train_accuracy" not in learned.measures, "tested on images that the generator learned from"
+    assert sum(learned.class_shares.values()) == pytest.approx(1)
     assert measures["gan_train_accuracy"].images == 2375
     assert 0 <= measures["gan_train_accuracy"].value <= 1
     assert measures["class_kl"].images == 200

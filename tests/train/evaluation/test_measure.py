@@ -142,7 +142,7 @@ def unlabelled(source: Source) -> Source:
 def test_a_generator_without_classes_still_has_a_balance(reference: Reference) -> None:
     found = evaluate(unlabelled(makers.copier(reference.compared)), reference, 0, said).quality
     assert found.measures["class_kl"].value < 0.02
-    assert found.remarks == ("use in training is not measured: it takes a generator with classes",)
+    assert found.remarks == ("use in training is not measured: it takes a generator with classes, and --test",)
 
 
 def test_what_is_not_measured_is_remarked_upon(reference: Reference) -> None:
@@ -158,7 +158,7 @@ def test_what_is_not_measured_is_remarked_upon(reference: Reference) -> None:
     quality = evaluate(source, few, 0, said, classifier=False).quality
     assert "frechet_distance" not in quality.measures
     assert quality.remarks[:2] == (
-        "the Frechet distance is not measured: it takes more images than there are features (--count 101)",
+        "the Frechet distance is not measured: it takes more images of each than there are features (--count 101)",
         "the balance of classes and use in training are not measured: --no-classifier",
     )
 

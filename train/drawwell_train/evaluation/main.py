@@ -16,12 +16,12 @@ from drawwell.errors import DrawwellError
 from drawwell.pictures import to_png
 from drawwell.quality import Quality
 from drawwell_train import files
-from drawwell_train.checkpoint import Step
+from drawwell_train.checkpoint import Checkpoint, Step
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.extractors import DEFAULT, open_extractor
-from drawwell_train.evaluation.measure import Say, evaluate
+from drawwell_train.evaluation.measure import evaluate
 from drawwell_train.evaluation.reference import Sources, read_reference
-from drawwell_train.evaluation.source import Source, open_source
+from drawwell_train.evaluation.source import Say, Source, open_source
 from drawwell_train.evaluation.stacks import count_kinds, read_stacks
 
 
@@ -63,17 +63,26 @@ def main(config: EvaluateConfig) -> None:
     _check(config)
     console = terminal.console()
     torch.set_num_threads(config.threads or cores())
-    source = open_source(config.model, config.step)
+    source = open_source(config.model, config.step, console.print, config.threads or cores())
     folder = config.out or _folder(config.model, source)
     quality = (_stacks if config.stacked else _images)(config, source, folder, console.print)
     files.write(folder / "measures.json", msgspec.json.format(msgspec.json.encode(quality), indent=2))
     print(table(quality))
     if source.checkpoint is not None:
-        record.write(Path(config.model).expanduser(), source.checkpoint, quality)
-        step = "" if config.step is None else f" --step {config.step}"
-        console.print(f"drawwell export {config.model}{step} puts these into the card")
+        console.print(_keep(config, source.checkpoint, quality))
     if not config.stacked:
         console.print(f"see {folder}/nearest.png: drawn images, and below each the one it learned from that is nearest")
+
+
+def _keep(config: EvaluateConfig, measured: Checkpoint, quality: Quality) -> str:
+    """Leave the measures where export finds them, unless better founded ones are there. Returns what was done."""
+    run = Path(config.model).expanduser()
+    known = record.read(run, measured)
+    if known is not None and known.images > quality.images:
+        return f"the card keeps the measures of {known.images:,} images that {run} has; these are of {quality.images:,}"
+    record.write(run, measured, quality)
+    step = "" if config.step is None else f" --step {config.step}"
+    return f"drawwell export {config.model}{step} puts these into the card"
 
 
 def _images(config: EvaluateConfig, source: Source, folder: Path, say: Say) -> Quality:

@@ -49,10 +49,17 @@ class Reference:
     extractor: Extractor
     count: int
     """Images of each that are compared."""
+    floor_learned: bool = False
+    """Whether the floor's images were learned from too."""
     remarks: tuple[str, ...] = ()
     """What a reader must know of them."""
     classifier_images: int | None = None
     """What each classifier sees while it learns, repeats included; by default its own number."""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether classes are known of all."""
+        return self.compared.labels is not None and self.floor.labels is not None
 
     @cached_property
     def features(self) -> Features:
@@ -86,13 +93,17 @@ def read_reference(sources: Sources, source: Source, extractor: Extractor) -> Re
     """The real images for a generator. Raises ``DrawwellError`` where they are too few, or not such as it draws."""
     learned = read_images(sources.data, source.shape, sources.resize)
     test = None if sources.test is None else read_images(sources.test, source.shape, sources.resize)
+    if test is not None and np.array_equal(test.images, learned.images):
+        raise DataError(f"{sources.test}: holds the images of --data, and should hold others")
     remarks = _check_classes(source, learned, test)
     learned, held_out, more = _apart(learned, source)
     compared, floor = halves(learned) if test is None else (learned, test)
     count = min(sources.count or _COUNT, len(compared.images), len(floor.images))
     check_count(count)
     unseen = held_out if test is None else _some(test, count).images
-    return Reference(compared, floor, learned.images, unseen, _names(sources, count), extractor, count, remarks + more)
+    return Reference(
+        compared, floor, learned.images, unseen, _names(sources, count), extractor, count, test is None, remarks + more
+    )
 
 
 def check_count(count: int) -> None:

@@ -1,5 +1,6 @@
 """What is measured: the averaged generator of a checkpoint, or a generator file, drawn by address."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from drawwell.errors import RequestError
 from drawwell.latents import latents
-from drawwell.opening import open_generator
+from drawwell.opening import is_url, open_generator
 from drawwell.pictures import Images
 from drawwell_train import checkpoint
 from drawwell_train.checkpoint import Checkpoint, Step
@@ -19,6 +21,7 @@ from drawwell_train.networks import Generator, to_pixels
 from drawwell_train.state import load_averaged
 
 Labels = npt.NDArray[np.int64]
+Say = Callable[[str], None]
 
 _PIECE_IMAGES = 256
 
@@ -40,13 +43,19 @@ class Source:
     checkpoint: Checkpoint | None = None
 
 
-def open_source(model: str, step: Step = None) -> Source:
-    """A run folder's checkpoint, or a generator: its file, its bundled name, its URL. Raises ``DrawwellError``."""
+def open_source(model: str, step: Step = None, say: Say = print, threads: int | None = None) -> Source:
+    """A run folder's checkpoint, or a generator: its file, its bundled name, its URL. ``say`` gets a sentence for each damaged
+    checkpoint that was passed over. Raises ``DrawwellError``.
+    """
     path = Path(model).expanduser()
     if path.is_dir():
-        found, _ = checkpoint.find(path, step)
+        found, damaged = checkpoint.find(path, step)
+        for sentence in damaged:
+            say(f"damaged checkpoint passed over: {sentence}")
         return of_checkpoint(found)
-    generator = open_generator(model)
+    if step is not None:
+        raise RequestError(f"{model}: is no run folder, so it has no --step")
+    generator = open_generator(model, threads=None if is_url(model) else threads)
     card = generator.card
 
     def draw(seed: int, indices: range, labels: Labels | None) -> Images:
