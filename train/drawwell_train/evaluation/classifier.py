@@ -16,6 +16,8 @@ _IMAGES_SEEN = 300_000
 """Five times 60,000, whatever the number of images, so that a small set is not learned less than a large one."""
 _BATCH, _RATE, _WEIGHT_DECAY = 128, 0.1, 5e-4
 _SHIFT_PIXELS = 2
+_PIXELS = 32
+"""Images are looked at in this size at most: larger ones take long, and the class shows in it."""
 _CHUNK = 1000
 
 
@@ -98,4 +100,7 @@ def _block(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
 
 def _to_floats(images: Images) -> Tensor:
     pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
-    return (pixels.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+    floats = pixels.float() / 127.5 - 1
+    if floats.shape[-1] > _PIXELS:
+        floats = F.adaptive_avg_pool2d(floats, _PIXELS)
+    return floats.contiguous(memory_format=torch.channels_last)
