@@ -86,7 +86,17 @@ def experiments() -> Iterator[Experiment]:
         _FASHION_MNIST[1],
     )
     licence = "CC BY 4.0, Twemoji graphics (c) Twitter and contributors / jdecked; changed: drawn by a network that learned from them"
-    options = "--conditional", "--diffaugment", "--width", "48", "--ema-halflife-images", "20000", *_SELDOM
+    options = (
+        "--conditional",
+        "--diffaugment",
+        "--width",
+        "48",
+        "--ema-halflife-images",
+        "20000",
+        "--kid-every",
+        "1000",
+        *_SELDOM,
+    )
     yield Experiment(
         "emoji",
         "Twemoji, 64 px",
