@@ -29,7 +29,7 @@ from drawwell_train.evaluation.kid import kid
 from drawwell_train.evaluation.source import open_source
 from drawwell_train.networks import to_pixels
 
-SEEDS, SECONDS = 3, 300
+SEEDS, SECONDS = 3, 180
 _DATA, _IMAGES = "fashion-mnist.npz", 5000
 _FOLDER = RUNS / "plain"
 
