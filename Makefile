@@ -79,7 +79,7 @@ bench-serve: .venv/bench  ## measure the server beside two peers; needs wrk
 
 results: .venv/all  ## train and measure what docs/quality.md shows, from DATA=folder, for MINUTES at most; goes on where it stopped
 	@test -d '$(DATA)' || { echo "make results DATA=folder with mnist, fashion-mnist, cifar-10-batches-bin and twemoji64"; exit 2; }
-	$(BIN)/python -m benchmarks.quality --data '$(DATA)' --minutes $(MINUTES)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.quality --data '$(DATA)' --minutes $(MINUTES)
 
 bench-gpu: .venv-gpu/bench  ## measure on a CUDA device
 	.venv-gpu/bin/python -m benchmarks.gpu

@@ -13,14 +13,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks import precision_page
+from benchmarks.quality import results, tables
 from benchmarks.report import RESULTS
 from benchmarks.sheet import sheet
 from benchmarks.table import engine_figures, serving_figures
+from drawwell.generator_file import read_generator
+from drawwell.opening import find_file
 from drawwell_serve.replies import MAX_PICTURES
 from drawwell_serve.requests import MAX_INDICES
 from drawwell_serve.settings import Settings
@@ -122,6 +126,20 @@ def test_the_tables_of_precision_are_of_the_bundled_files() -> None:
     assert precision_page.parities() in page
     for entry in json.loads(precision_page.RESULT.read_text()).values():
         assert entry["digests"] == precision_page.digests(), "measured on other files: python -m benchmarks.precision"
+
+
+def test_the_bundled_cards_carry_the_measures_that_are_published() -> None:
+    published = results.read_all()
+    for name in ("fashion", "emoji"):
+        assert msgspec.to_builtins(read_generator(find_file(name)).card.quality) == published[name]["quality"]
+
+
+def test_the_tables_of_quality_are_those_of_the_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    page = tmp_path / "quality.md"
+    page.write_text((ROOT / "docs" / "quality.md").read_text())
+    monkeypatch.setattr(tables, "PAGE", page)
+    tables.update()
+    assert page.read_text() == (ROOT / "docs" / "quality.md").read_text(), "python -m benchmarks.quality.tables"
 
 
 def test_the_sheet_has_the_images_that_the_readme_says() -> None:
