@@ -27,6 +27,7 @@ def write(name: str, entry: Entry) -> None:
 
 
 def _commit() -> str:
-    return subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    """What measured: a change of the code that is not committed is said, one of results and pages is none."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "*.py"], check=False).returncode
+    return commit.stdout.strip() + ("-dirty" if changed else "")
