@@ -33,7 +33,8 @@ def measure(experiment: Experiment, root: Path) -> None:
     """Measure the run's checkpoint, and write its entry, its record for the card, its sheet and its nearest neighbours."""
     begin = time.monotonic()
     run = experiment.run
-    source = open_source(str(run), "best" if any("kid" in line for line in Run(run).stats()) else None)
+    chosen = experiment.digits is None and any("kid" in line for line in Run(run).stats())  # of stacks KID says little
+    source = open_source(str(run), "best" if chosen else None)
     measured = source.checkpoint
     assert measured is not None, "a run folder was opened"
     quality = _measured(experiment, root, source)
