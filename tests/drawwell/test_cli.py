@@ -66,6 +66,11 @@ def test_a_mistake_is_one_sentence_and_ends_with_1(arguments: list[str], sentenc
     assert error.splitlines()[-1].startswith(f"drawwell {arguments[0]}: ")
 
 
+def heard() -> None:
+    """A shell that starts the tests in the background has SIGINT ignored, and so would all that they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupted_drawing_leaves_no_half_file(tmp_path: Path, tiny_generator: Path) -> None:
     command = [
         sys.executable,
@@ -79,7 +84,7 @@ def test_an_interrupted_drawing_leaves_no_half_file(tmp_path: Path, tiny_generat
         "x.npy",
     ]
     for number in (signal.SIGINT, signal.SIGTERM):
-        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
         while not (tmp_path / ".x.npy.writing").exists():
             assert process.poll() is None
             time.sleep(0.01)
