@@ -15,7 +15,7 @@ from drawwell.generator_file import read_generator
 from drawwell.latents import random_seed
 from drawwell.opening import find_file, is_url, open_generator
 from drawwell.session import Provider
-from drawwell.terminal import console
+from drawwell.terminal import console, printable, table
 from drawwell.verify import verify as verify_file
 
 
@@ -83,10 +83,7 @@ def info(config: InfoConfig) -> None:
     """Print the card. Raises ``DrawwellError`` for what is no generator."""
     card, digest = _card(config.generator)
     rows = card.in_words() | {"Digest": digest}
-    width = max(map(len, rows))
-    lines = [card.name, *(f"  {name:{width}}  {fact}" for name, fact in rows.items())]
-    # a card may come from anywhere, and a terminal obeys control characters
-    print("\n".join("".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines))
+    print("\n".join([printable(card.name), *(f"  {line}" for line in table(rows))]))
 
 
 def verify(config: VerifyConfig) -> None:

@@ -9,8 +9,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from drawwell.pictures import Images
+from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.extractors import Extractor
-from drawwell_train.evaluation.source import Draw, Labels, Source
+from drawwell_train.evaluation.source import Draw, Source
 from drawwell_train.images import ImageData
 
 DIMENSIONS = 16

@@ -10,9 +10,10 @@ import pytest
 
 from drawwell.pictures import Images
 from drawwell.quality import Name, Quality
+from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.measure import Evaluation, evaluate
 from drawwell_train.evaluation.reference import Reference, halves
-from drawwell_train.evaluation.source import Labels, Source
+from drawwell_train.evaluation.source import Source
 from drawwell_train.images import ImageData
 from tests.train.evaluation import makers
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from drawwell.pictures import Images
-from drawwell_train.evaluation.classes import class_shares, kl
-from drawwell_train.evaluation.source import Labels
+from drawwell_train.evaluation.classes import Labels, class_shares, kl
 from drawwell_train.evaluation.stacks import Stacks, count_kinds, stack_shares, stacks
 from drawwell_train.images import DataError, ImageData
 from tests.train.evaluation import makers

@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from drawwell.pictures import Images
-
-Labels = npt.NDArray[np.int64]
+from drawwell_train.evaluation.classes import Labels
 
 _IMAGES_SEEN = 300_000
 """Five times 60,000, whatever the number of images, so that a small set is not learned less than a large one."""

@@ -1,11 +1,10 @@
 """The kernel inception distance: Binkowski, Sutherland, Arbel and Gretton, "Demystifying MMD GANs" (2018), section 4."""
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torchmetrics.image.kid import poly_mmd
 
-Features = npt.NDArray[np.floating]
+from drawwell_train.evaluation.frechet import Features
 
 _SUBSETS, _SUBSET_IMAGES = 100, 1000
 """As clean-fid has it; of fewer than 2,000 images a subset takes half, for else all would be the same."""

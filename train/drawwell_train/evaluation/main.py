@@ -67,7 +67,7 @@ def main(config: EvaluateConfig) -> None:
     folder = config.out or _folder(config.model, source)
     quality = (_stacks if config.stacked else _images)(config, source, folder, console.print)
     files.write(folder / "measures.json", msgspec.json.format(msgspec.json.encode(quality), indent=2))
-    print(table(quality))
+    print("\n".join(terminal.table(quality.in_words())))
     if source.checkpoint is not None:
         console.print(_keep(config, source.checkpoint, quality))
     if not config.stacked:
@@ -116,13 +116,6 @@ def _folder(model: str, source: Source) -> Path:
     if source.checkpoint is not None:
         return Path(model).expanduser() / "measures"
     return Path(re.sub(r"[^\w.-]", "_", source.name) + "-measures")  # a card may come from anywhere, and name any path
-
-
-def table(quality: Quality) -> str:
-    """The measures in words, a line for each."""
-    rows = quality.in_words()
-    width = max(map(len, rows))
-    return "\n".join(f"{name:{width}}  {fact}" for name, fact in rows.items())
 
 
 def _make(folder: Path) -> None:

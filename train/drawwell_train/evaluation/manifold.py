@@ -5,12 +5,10 @@ Precision and recall: Kynkaanniemi et al. 2019, equations 1 and 2. Density and c
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-Features = npt.NDArray[np.floating]
+from drawwell_train.evaluation.frechet import Features
 
 NEIGHBOURS = 5
 """k of Naeem et al. 2020, section 3; a set needs more images than that."""

@@ -11,12 +11,11 @@ from drawwell.errors import DrawwellError
 from drawwell.pictures import Images
 from drawwell_train import data
 from drawwell_train.batches import held_out_rows
+from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.classifier import Classifier
 from drawwell_train.evaluation.extractors import LEAST_IMAGES, Extractor, Features
 from drawwell_train.evaluation.source import Source
 from drawwell_train.images import DataError, ImageData
-
-Labels = npt.NDArray[np.int64]
 
 _COUNT = 10_000
 _SEED = 0

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from drawwell.errors import RequestError
@@ -17,10 +16,10 @@ from drawwell.pictures import Images
 from drawwell_train import checkpoint
 from drawwell_train.checkpoint import Checkpoint, Step
 from drawwell_train.config import TrainConfig, recipe_of
+from drawwell_train.evaluation.classes import Labels
 from drawwell_train.networks import Generator, to_pixels
 from drawwell_train.state import load_averaged
 
-Labels = npt.NDArray[np.int64]
 Say = Callable[[str], None]
 
 _PIECE_IMAGES = 256
