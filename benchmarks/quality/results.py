@@ -22,8 +22,13 @@ def read(name: str) -> Entry | None:
 
 def write(name: str, entry: Entry) -> None:
     """Put one entry into the file, with the commit and the machine beside it; the others stay."""
-    known = read_all() | {name: {**entry, "commit": _commit(), "machine": machine()}}
+    known = read_all() | {name: signed(entry)}
     files.write(FILE, (json.dumps(known, indent=2, sort_keys=True) + "\n").encode())
+
+
+def signed(entry: Entry) -> Entry:
+    """With the commit and the machine beside it."""
+    return {**entry, "commit": _commit(), "machine": machine()}
 
 
 def _commit() -> str:

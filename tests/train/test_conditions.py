@@ -60,7 +60,7 @@ def told(steps: int, rates: Mapping[int, Rates], restored: int | None = None, **
                 optimizer.param_groups[0]["initial_lr"] = rate * recipe_of(config).learning_rate
         ticks.add(train_step(networks, config, real.next))
         if networks.step % config.log_every == 0:
-            line, said = ticks.line(networks)
+            line, said = ticks.line(networks, ticks.means())
             story.lines.append(line)
             story.said += said
     return story

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from drawwell_train.losses import discriminator_loss, generator_loss, gradient_penalty
+from drawwell_train.losses import discriminator_loss, generator_loss
+from drawwell_train.penalties import gradient_penalty
 
 REAL, FAKE = torch.tensor([0.7, -1.2]), torch.tensor([0.3, 2.0])
 D_REAL, D_FAKE = REAL.sigmoid(), FAKE.sigmoid()

@@ -13,10 +13,11 @@ from drawwell_train import state as states
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.data import load
 from drawwell_train.images import ImageData
+from drawwell_train.judge import Real
 from drawwell_train.networks import lowest
 from drawwell_train.presets import PRESETS, PresetName
 from drawwell_train.state import TrainState
-from drawwell_train.steps import Real, train_step
+from drawwell_train.steps import train_step
 
 NAMES = get_args(PresetName)
 

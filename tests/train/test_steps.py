@@ -10,8 +10,9 @@ from torch import Tensor
 
 from drawwell_train import state as states
 from drawwell_train.config import TrainConfig
+from drawwell_train.judge import Real
 from drawwell_train.state import TrainState
-from drawwell_train.steps import Real, train_step
+from drawwell_train.steps import train_step
 
 CONFIG = TrainConfig(
     "digits", out=Path("x"), size=28, channels=1, width=4, batch_size=8, device="cpu", precision="float32"

@@ -13,8 +13,15 @@ from drawwell_train.notes import (
     MlpDiscriminator,
     MlpGenerator,
 )
+from drawwell_train.sngan import SnganDiscriminator
 
-_GENERATORS = {"mlp": MlpGenerator, "cnn": CnnGenerator, "deep-cnn": DeepCnnGenerator, "dcgan": DcganGenerator}
+_GENERATORS = {
+    "mlp": MlpGenerator,
+    "cnn": CnnGenerator,
+    "deep-cnn": DeepCnnGenerator,
+    "dcgan": DcganGenerator,
+    "sngan": DcganGenerator,
+}
 _DISCRIMINATORS = {"mlp": MlpDiscriminator, "cnn": CnnDiscriminator, "deep-cnn": DeepCnnDiscriminator}
 
 
@@ -30,12 +37,15 @@ def build_discriminator(config: TrainConfig) -> Discriminator:
     """A fresh discriminator of a resolved configuration, from torch's random state."""
     size, channels = _resolved(config)
     recipe, classes = recipe_of(config), len(config.class_names)
-    shape = size, channels * config.pack, recipe.width, classes
+    shape = size, channels * config.pack, recipe.d_width or recipe.width, classes
+    batch_norm = recipe.d_norm == "batch"
     if recipe.architecture == "dcgan":
-        network: Discriminator = DcganDiscriminator(*shape, batch_norm=recipe.batch_norm and not config.spectral_norm)
+        network: Discriminator = DcganDiscriminator(*shape, batch_norm)
+    elif recipe.architecture == "sngan":
+        network = SnganDiscriminator(*shape, batch_norm, config.minibatch_std)
     else:
         network = _DISCRIMINATORS[recipe.architecture](*shape)
-    return _with_spectral_norm(network) if config.spectral_norm else network
+    return _with_spectral_norm(network) if recipe.d_norm == "spectral" else network
 
 
 def _with_spectral_norm(network: Discriminator) -> Discriminator:

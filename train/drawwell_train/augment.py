@@ -6,20 +6,33 @@ learns through them, since all are differentiable: so G is not taught to draw wh
 or moved in is black; the paper's code fills with grey.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from drawwell_train.config import Change
 from drawwell_train.processes import ALONE, Processes
 
 _SHIFT = 1 / 8
-"""Of the size, the furthest that an image is moved."""
+"""Of the size."""
 _HOLE = 1 / 2
 """Of the size, the side of the square that is cut out."""
 
 
-def diff_augment(images: Tensor, black: float, processes: Processes = ALONE) -> Tensor:
-    """Colour, translation and cutout: float ``[N, C, S, S]`` in [black, 1] to the same shape."""
-    return _cutout(_translate(_recolour(images, black, processes), black, processes), black, processes)
+def diff_augment(images: Tensor, black: float, policy: Sequence[Change], processes: Processes = ALONE) -> Tensor:
+    """Colour, translation and cutout, those of them that ``policy`` names, in this order: float ``[N, C, S, S]`` in [black, 1] to the
+    same shape.
+    """
+    for name, change in (("color", _recolour), ("translation", _translate), ("cutout", _cutout)):
+        if name in policy:
+            images = change(images, black, processes)
+    return images
+
+
+def furthest_shift(images: Tensor) -> int:
+    """Pixels that an image is moved at most."""
+    return round(images.shape[-1] * _SHIFT)
 
 
 def _recolour(images: Tensor, black: float, processes: Processes) -> Tensor:
@@ -34,7 +47,7 @@ def _recolour(images: Tensor, black: float, processes: Processes) -> Tensor:
 
 def _translate(images: Tensor, black: float, processes: Processes) -> Tensor:
     count, _, size, _ = images.shape
-    furthest = round(size * _SHIFT)
+    furthest = furthest_shift(images)
     padded = torch.nn.functional.pad(images, [furthest] * 4, value=black)
     rows, columns = (
         _integers(2 * furthest + 1, images, processes) + torch.arange(size, device=images.device) for _ in "yx"

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from drawwell_train.config import TrainConfig, recipe_of
-from drawwell_train.images import ImageData
+from drawwell_train.images import ImageData, check_device_memory
+from drawwell_train.judge import Real
 from drawwell_train.networks import lowest, to_images
 from drawwell_train.processes import ALONE, Processes
-from drawwell_train.steps import Real
 
 _HELD_OUT_SHARE, _MOST_HELD_OUT = 0.05, 512
 
@@ -34,6 +34,7 @@ class Batches:
         self, data: ImageData, config: TrainConfig, device: torch.device, done: int, processes: Processes = ALONE
     ) -> None:
         recipe = recipe_of(config)
+        check_device_memory(data.images.nbytes, device)
         self._images = torch.from_numpy(data.images).to(device)  # stays uint8, [N, S, S, C]
         self._labels = (
             torch.from_numpy(data.labels).to(device) if config.conditional and data.labels is not None else None

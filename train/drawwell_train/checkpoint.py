@@ -1,7 +1,7 @@
 """Checkpoints on disk: whole or not there at all, and checked before they are believed.
 
-A checkpoint is a folder ``step-00001000`` with ``tensors.safetensors``, ``state.json`` (the step, the resolved
-configuration, the KID where it was measured, the versions) and ``manifest.json`` (the SHA-256 of the other two). No
+A checkpoint is a folder ``step-00001000`` with ``tensors.safetensors``, ``state.json`` (the format, the step, the resolved
+configuration with the whole preset, the KID where it was measured, the versions) and ``manifest.json`` (the SHA-256 of the other two). No
 pickle is ever read.
 """
 
@@ -21,9 +21,10 @@ from torch import Tensor
 
 from drawwell.errors import DrawwellError
 from drawwell_train import files, manifest
+from drawwell_train.checkpoint_format import FORMAT, FormatError, read_config
 from drawwell_train.config import TrainConfig
 from drawwell_train.files import WriteError
-from drawwell_train.identity import from_dict, to_dict
+from drawwell_train.identity import to_dict
 
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
 _FILES = {_TENSORS, _STATE}
@@ -59,7 +60,12 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int, say: Callable[[str], N
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{_PREFIX}{checkpoint.step:08d}"
     temporary = folder / f"{_TEMPORARY}{target.name}"
-    state = {"step": checkpoint.step, "config": to_dict(checkpoint.config), "torch": torch.__version__}
+    state = {
+        "format": FORMAT,
+        "step": checkpoint.step,
+        "config": to_dict(checkpoint.config),
+        "torch": torch.__version__,
+    }
     state |= {} if checkpoint.kid is None else {"kid": checkpoint.kid}
     contents = {
         _TENSORS: safetensors.torch.save(checkpoint.tensors),
@@ -78,20 +84,23 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int, say: Callable[[str], N
 
 
 def load(path: Path) -> Checkpoint:
-    """Read one checkpoint. Raises ``CheckpointError`` unless every byte is as it was written."""
+    """Read one checkpoint. Raises ``CheckpointError`` unless every byte is as it was written, ``FormatError`` where another version
+    of drawwell wrote it.
+    """
     with _whole(path):
         contents = manifest.read(path, _TENSORS, _STATE, known=_FILES)
         state = json.loads(contents[_STATE])
         if f"{_PREFIX}{state['step']:08d}" != path.name:
             raise CheckpointError(f"{path}: is of step {state['step']:,}, and was renamed")
         tensors = safetensors.torch.load(contents[_TENSORS])
-        return Checkpoint(state["step"], from_dict(state["config"]), tensors, state.get("kid"))
+        return Checkpoint(state["step"], read_config(state), tensors, state.get("kid"))
 
 
 def load_latest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest whole checkpoint, or None where there is none yet; and a sentence for each damaged one passed over.
 
-    Raises ``CheckpointError`` where there are checkpoints and all are damaged: to start anew would throw the run away.
+    Raises ``CheckpointError`` where there are checkpoints and all are damaged: to start anew would throw the run away; and
+    ``FormatError`` where another version of drawwell wrote the newest whole one.
     """
     damaged: list[str] = []
     for _, path in _steps(folder):
@@ -194,5 +203,7 @@ def _kid(path: Path) -> float | None:
 def _whole(path: Path) -> Iterator[None]:
     try:
         yield
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from error
     except _NOT_WHOLE as error:
         raise CheckpointError(f"{path}: is no whole checkpoint ({error})") from error

@@ -107,7 +107,9 @@ def _gap(means: Means) -> float | None:
 
 
 def conditions_of(loss: Loss) -> tuple[Condition, ...]:
-    """Those that can be told with this loss. A critic's numbers have no scale: of it only which is larger is known."""
+    """Those that can be told with this loss. A critic's numbers have no scale: of it only which is larger is known. Those of the hinge
+    loss have the margin 1, and say no probability.
+    """
     # what minimax teaches is in proportion to D(G(z)): below 0.01 it is a hundredth of the most (Goodfellow et al. 2014,
     # section 3; Arjovsky and Bottou 2017, theorem 2.4). The other keeps its scale: good runs were seen to come back from 0.004
     doubt = 0.01 if loss == "minimax" else 0.001
@@ -128,7 +130,7 @@ def conditions_of(loss: Loss) -> tuple[Condition, ...]:
         0.0 if critic else 0.01,
         0.0 if critic else 0.03,
         "begins: it tells real images from generated ones no better than a coin (D(x) {d_real:.2g}, D(G(z)) {d_fake:.2g}), so the "
-        "generator learns nothing from it; unless the samples are as good as the data, more --d-steps help",
+        "generator learns nothing from it; unless the samples are as good as the data, more --d-steps or smaller --r1 and --r2 help",
         "ends: it tells real images from generated ones (D(x) {d_real:.2g}, D(G(z)) {d_fake:.2g})",
     )
     # of D(G(z)), the mean of a batch of 64: chance alone makes 0.06 at most, good runs were seen at up to 0.13
@@ -151,4 +153,4 @@ def conditions_of(loss: Loss) -> tuple[Condition, ...]:
         "an earlier checkpoint, --pack 2, another --seed or preset wgan-gp help",
         "ends: the generator's images differ again (diversity {diversity:.2f}, the data's is 1)",
     )
-    return (weak, collapse) if critic else (strong, weak, oscillation, collapse)
+    return (weak, collapse) if loss in ("wasserstein", "hinge") else (strong, weak, oscillation, collapse)

@@ -1,5 +1,6 @@
 """What a training run depends on: one frozen dataclass, which is the command line, ``config.json`` and the resume check."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,9 +8,21 @@ from typing import Annotated, Literal
 import tyro
 
 from drawwell.latents import Prior
-from drawwell_train.presets import PRESETS, Loss, Preset, PresetName
+from drawwell_train.presets import (
+    CROSS_ENTROPIES,
+    PRESETS,
+    STD_GROUP,
+    Loss,
+    Norm,
+    PenaltyForm,
+    Preset,
+    PresetName,
+    Schedule,
+)
 
 ImageSize = Literal[28, 32, 64, 128]
+Change = Literal["color", "translation", "cutout"]
+"""What DiffAugment does to images."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +45,15 @@ class TrainConfig:
     channels: Annotated[Literal[1, 3] | None, tyro.conf.arg(metavar="{1,3}", help_behavior_hint="")] = None
     """1 is grey, 3 is colour. By default the data's own; colour for a folder."""
     preset: PresetName = "dcgan"
-    """The networks, the loss and the optimizers. dcgan: Radford et al. 2015, for 28 to 128 px. wgan: with clipped weights,
+    """The networks, the loss and the optimizers. dcgan: Radford et al. 2015, for 28 to 128 px. sngan: the same generator with a
+    deeper discriminator under spectral normalisation, Miyato et al. 2018; it needs more time. wgan: with clipped weights,
     Arjovsky et al. 2017; wgan-gp: with a gradient penalty, Gulrajani et al. 2017: both take 5 steps of the critic for one of the
     generator. For 28 and 32 px, of lecture notes: mlp (fully connected, Goodfellow et al. 2014), cnn, deep-cnn."""
     width: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
     """How wide the networks are. By default as published: 64 channels at half the image's size, doubled at every halving
     (the paper's at 64 px is 128); 100 hidden units in mlp."""
+    d_width: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
+    """How wide the discriminator is, where it is not as wide as the generator. It is never exported, so it costs nothing to draw."""
     latent_dim: int = 100
     """Numbers in one latent z: 100 as in the paper."""
     prior: Annotated[Prior | None, tyro.conf.arg(metavar="{normal,uniform}", help_behavior_hint="")] = None
@@ -45,23 +61,49 @@ class TrainConfig:
     conditional: bool = False
     """Learn the classes of the data, so that images can be drawn by label."""
     class_names: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
+    recipe: Annotated[Preset | None, tyro.conf.Suppress] = None
 
     loss: Annotated[
-        Loss | None, tyro.conf.arg(metavar="{non-saturating,minimax,wasserstein}", help_behavior_hint="")
+        Loss | None,
+        tyro.conf.arg(metavar="{non-saturating,minimax,hinge,relativistic,wasserstein}", help_behavior_hint=""),
     ] = None
     """By default the preset's. non-saturating: -log D(G(z)), the cross-entropy with flipped labels. minimax: log(1 - D(G(z))),
-    which hardly teaches while D is sure. wasserstein: of wgan and wgan-gp, and only of these."""
+    which hardly teaches while D is sure. hinge: D stops learning from images that it is sure of (Lim and Ye 2017); of sngan.
+    relativistic: D compares each real image with a generated one, which works against a lack of variety (Jolicoeur-Martineau 2018);
+    with --r1 and --r2 it converges (Huang et al. 2024). wasserstein: of wgan and wgan-gp, and only of these."""
+    r1: Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")] = None
+    """Weight of R1: gamma / 2 times the squared gradient of D at real images (Mescheder et al. 2018), by default 0. R3GAN takes 0.05
+    at 32 px. It needs a discriminator without batch norm."""
+    r2: Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")] = None
+    """Weight of R2: the same at generated images, by default 0. Take both with --loss relativistic: R1 alone diverges."""
+    penalty_every: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
+    """Steps from one R1 and R2 to the next, which then counts as many times (Karras et al. 2020). By default 1; 8 cost a tenth."""
+    penalty_form: Annotated[
+        PenaltyForm | None, tyro.conf.arg(metavar="{exact,finite-difference}", help_behavior_hint="")
+    ] = None
+    """How R1 and R2 are computed. exact, which is the default: by a gradient of a gradient, in float32. finite-difference: from D's
+    answers to images with a little noise (Lin et al. 2025), which is faster."""
+    consistency: Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")] = None
+    """Weight of consistency regularisation: D shall say the same of a real image and of that image moved by up to an eighth (and
+    mirrored, with --flip) (Zhang et al. 2020, who take 10). By default 0."""
     label_smoothing: float = 0.0
     """One-sided: D's target for real images is 1 minus this; 0.1 keeps it from being too sure."""
     pack: int = 1
     """Images that D judges together, 2 for instance, so that it sees a lack of variety (PacGAN); not with --conditional."""
+    d_norm: Annotated[Norm | None, tyro.conf.arg(metavar="{batch,spectral,none}", help_behavior_hint="")] = None
+    """How the discriminator is normalised. By default as the preset has it. spectral: each weight is divided by its largest
+    singular value, without batch norm (Miyato et al. 2018): D cannot become too steep."""
     spectral_norm: bool = False
-    """Divide each of D's weights by its largest singular value, without batch norm (Miyato et al. 2018): D cannot become too steep."""
+    """The same as --d-norm spectral."""
+    minibatch_std: bool = False
+    """Show the discriminator of sngan how much the images of a batch differ, so that it sees a lack of variety (Karras et al. 2018)."""
     flip: bool = False
     """Mirror each image half of the time: for data in which left and right do not matter."""
     diffaugment: bool = False
-    """Show D colours, places and parts of images changed at random, real and generated ones alike, which does not leak into
-    what is generated: for a few thousand images or less (Zhao et al. 2020)."""
+    """Show D images changed at random, real and generated ones alike, which does not leak into what is generated: for a few
+    thousand images or less (Zhao et al. 2020)."""
+    diffaugment_policy: tuple[Change, ...] = ("color", "translation")
+    """What --diffaugment changes. cutout hides a quarter of each image; with few images, holes then show in what is generated."""
 
     data_sha256: Annotated[str, tyro.conf.Suppress] = ""
     """Of the images and their shape: a run continues on the data that it began with, wherever that lies."""
@@ -79,8 +121,12 @@ class TrainConfig:
     """The generator's. By default the preset's, 2e-4 for dcgan; the discriminator's is the same, for deep-cnn twice as much."""
     beta1: Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")] = None
     """Adam's momentum. By default 0.5 for dcgan, as 0.9 made it oscillate, and 0 for wgan-gp."""
-    ema_halflife_images: int = 10_000
-    """Images after which a weight counts half in the averaged generator, which is the exported one; less in a short run."""
+    schedule: Annotated[Schedule | None, tyro.conf.arg(metavar="{constant,linear}", help_behavior_hint="")] = None
+    """How the learning rates go. constant; or linear, down to 0 at the last step, which needs --steps from the beginning: such a run
+    cannot be made longer. By default the preset's, constant for dcgan."""
+    ema_halflife_images: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
+    """Half-life of the generator's EMA weights, in images, and at most 5 % of the images seen. The EMA generator is the one that is
+    exported. By default the preset's, 10,000 for dcgan."""
     seed: int = 0
     """Seed of the weights, the latents and the order of the data."""
 
@@ -118,16 +164,20 @@ class TrainConfig:
 def check(config: TrainConfig) -> None:
     """Raise ``ValueError`` with a sentence for options that make no sense, alone or together."""
     recipe = recipe_of(config)
-    for name in ("width", "batch_size", "d_steps"):
+    for name in ("width", "batch_size", "d_steps", "penalty_every"):
         _at_least(1, name, getattr(recipe, name))
     for name in ("latent_dim", "steps", "g_steps", "pack", "log_every", "sample_every", "save_every", "keep"):
         _at_least(1, name, getattr(config, name))
-    if config.threads is not None:
-        _at_least(1, "threads", config.threads)
-    for name in ("ema_halflife_images", "kid_every"):
-        _at_least(0, name, getattr(config, name))
+    for name, optional in (("threads", config.threads), ("d_width", recipe.d_width)):
+        if optional is not None:
+            _at_least(1, name, optional)
+    _at_least(0, "ema_halflife_images", recipe.ema_halflife_images)
+    _at_least(0, "kid_every", config.kid_every)
     if not recipe.learning_rate > 0:
         raise ValueError(f"learning_rate must be above 0, not {recipe.learning_rate}")
+    for name in ("r1", "r2", "consistency"):
+        if not 0 <= (weight := getattr(recipe, name)) < math.inf:
+            raise ValueError(f"{name} must be 0 or more, not {weight}")
     for name, value in (("beta1", recipe.beta1), ("label_smoothing", config.label_smoothing)):
         if not 0 <= value < 1:
             raise ValueError(f"{name} must be in [0, 1), not {value}")
@@ -135,33 +185,63 @@ def check(config: TrainConfig) -> None:
         raise ValueError(f"seed must be in [0, 2**63), not {config.seed}")
     if config.size is not None and config.size not in recipe.sizes:
         raise ValueError(f"preset {config.preset} is for images of {_either(recipe.sizes)} px, not {config.size}")
-    _check_together(config, recipe)
+    if config.diffaugment and not config.diffaugment_policy:
+        raise ValueError("diffaugment_policy names nothing to change: leave out diffaugment, or name a change")
+    _check_networks(config, recipe)
+    _check_batches(config, recipe)
+    _check_loss(config, recipe)
 
 
-def _check_together(config: TrainConfig, recipe: Preset) -> None:
-    if recipe.architecture == "deep-cnn" and recipe.width < 8:
+def _check_networks(config: TrainConfig, recipe: Preset) -> None:
+    if recipe.architecture == "deep-cnn" and min(recipe.width, recipe.d_width or recipe.width) < 8:
         raise ValueError(
             f"width must be at least 8 for preset deep-cnn, whose last layers have an eighth of it, not {recipe.width}"
         )
-    if config.spectral_norm and recipe.clip_weights is not None:
+    if config.spectral_norm and config.d_norm not in (None, "spectral"):
+        raise ValueError(f"spectral_norm is d_norm spectral, which d_norm {config.d_norm} is not: take one of them")
+    if recipe.d_norm == "spectral" and recipe.clip_weights is not None:
         raise ValueError(
             f"preset {config.preset} clips the critic's weights, which spectral_norm would scale: take one of them"
         )
+    if recipe.d_norm == "batch" and recipe.architecture not in ("dcgan", "sngan"):
+        raise ValueError(
+            f"d_norm batch is of presets dcgan and sngan, the discriminator of {config.preset} has no place for it"
+        )
+    if config.minibatch_std and recipe.architecture != "sngan":
+        raise ValueError(f"minibatch_std is of preset sngan, not of {config.preset}")
+
+
+def _check_batches(config: TrainConfig, recipe: Preset) -> None:
     if recipe.batch_size < 2:
         raise ValueError("batch_size must be at least 2: batch norm needs a batch")
     if recipe.batch_size % config.pack:
         raise ValueError(f"pack {config.pack} must divide batch_size {recipe.batch_size}")
+    if config.minibatch_std and recipe.batch_size % (together := STD_GROUP * config.pack):
+        raise ValueError(
+            f"minibatch_std compares {together} images: batch_size {recipe.batch_size} is no multiple of it"
+        )
     if config.pack > 1 and config.conditional:
         raise ValueError(
             "pack is against a lack of variety over all classes, conditional is within one: take one of them"
         )
+
+
+def _check_loss(config: TrainConfig, recipe: Preset) -> None:
     if (recipe.loss == "wasserstein") != (PRESETS[config.preset].loss == "wasserstein"):
         raise ValueError(
             f"preset {config.preset} does not take loss {recipe.loss}: wasserstein is the loss of presets wgan and wgan-gp, whose "
             "critics are kept smooth, and their only one"
         )
-    if recipe.loss == "wasserstein" and config.label_smoothing:
-        raise ValueError(f"label_smoothing is of probabilities, which preset {config.preset} has not")
+    if config.label_smoothing and recipe.loss not in CROSS_ENTROPIES:
+        raise ValueError(f"label_smoothing is of probabilities, which loss {recipe.loss} has not")
+    if (recipe.r1 or recipe.r2) and recipe.loss == "wasserstein":
+        raise ValueError(
+            f"r1 and r2 keep a discriminator smooth; the critic of preset {config.preset} is kept so already"
+        )
+    if (recipe.r1 or recipe.r2) and recipe.d_norm == "batch":
+        raise ValueError(
+            "r1 and r2 are of each image alone, which batch norm ties to the others: add --d-norm none or spectral"
+        )
     if config.beta1 and recipe.optimizer != "adam":
         raise ValueError(f"beta1 is Adam's, preset {config.preset} learns with RMSProp")
 
@@ -176,19 +256,41 @@ def _either(sizes: tuple[int, ...]) -> str:
 
 
 def recipe_of(config: TrainConfig) -> Preset:
-    """The preset, with what the options say in the place of what it says."""
-    preset = PRESETS[config.preset]
-    given = {name: getattr(config, name) for name in _OVERRIDES if getattr(config, name) is not None}
-    return replace(preset, **given)
+    """The preset, with what the options say in the place of what it says.
+
+    A checkpoint's configuration brings the preset as it was when the run began.
+    """
+    preset = config.recipe or PRESETS[config.preset]
+    given = {name: getattr(config, name) for name in OVERRIDES if getattr(config, name) is not None}
+    return replace(preset, **({"d_norm": "spectral"} if config.spectral_norm else {}) | given)
 
 
 def complete(config: TrainConfig) -> TrainConfig:
-    """Put the preset's values in place of every option that was not given."""
+    """Put the preset's values in place of every option that was not given, and the whole preset beside them."""
     recipe = recipe_of(config)
-    return replace(config, **{name: getattr(recipe, name) for name in _OVERRIDES})
+    values = {name: getattr(recipe, name) for name in OVERRIDES}
+    return replace(config, **values, spectral_norm=False, recipe=recipe)
 
 
-_OVERRIDES = ("width", "loss", "prior", "batch_size", "d_steps", "learning_rate", "beta1")
+OVERRIDES = (
+    "width",
+    "d_width",
+    "loss",
+    "prior",
+    "d_norm",
+    "batch_size",
+    "d_steps",
+    "learning_rate",
+    "beta1",
+    "schedule",
+    "ema_halflife_images",
+    "r1",
+    "r2",
+    "penalty_every",
+    "penalty_form",
+    "consistency",
+)
+"""The options that replace a preset's value."""
 
 
 def images_per_step(config: TrainConfig) -> int:

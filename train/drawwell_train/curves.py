@@ -99,7 +99,7 @@ def _outputs(panel: "Axes", lines: Lines) -> None:
             accuracy_d="its right answers (share)",
         )
     else:
-        panel.set_title("outputs of the critic")
+        panel.set_title("outputs of the discriminator, which have no scale")
         _plot(panel, lines, d_real="real images: f(x)", d_fake="generated ones: f(G(z))")
 
 
@@ -110,14 +110,16 @@ def _gradients(panel: "Axes", lines: Lines) -> None:
 
 
 def _value(panel: "Axes", lines: Lines) -> None:
-    panel.set_title("value function V(D, G), held-out images" if _judges(lines) else "f(x) - f(G(z)), held-out images")
+    probable = any("jsd" in line for line in lines)
+    panel.set_title("value function V(D, G), held-out images" if probable else "minus D's loss, held-out images")
     _plot(panel, lines, value="V")
-    if _judges(lines):
+    if probable:
         panel.axhline(-2 * math.log(2), color="grey", linestyle="--", label="where G is perfect: -2 log 2")
 
 
 def _divergence(panel: "Axes", lines: Lines) -> None:
-    panel.set_title(f"Jensen-Shannon divergence{', at least (nats)' if _judges(lines) else ': a critic tells none'}")
+    probable = any("jsd" in line for line in lines)
+    panel.set_title(f"Jensen-Shannon divergence{', at least (nats)' if probable else ': this loss tells none'}")
     _plot(panel, lines, jsd="log 2 - loss / 2, held-out images")
     panel.axhline(math.log(2), color="grey", linestyle="--", label="the most there is: log 2")
     panel.set_ylim(-0.02, 0.72)
@@ -153,8 +155,8 @@ def _spans(lines: Lines, name: str) -> list[tuple[int, int]]:
 
 
 def _judges(lines: Lines) -> bool:
-    """Whether D gives probabilities, as all but a critic's do."""
-    return any("accuracy_d" in line for line in lines)
+    """Whether D gives probabilities, which a critic's numbers and the logits of the hinge loss are not."""
+    return any("swing" in line for line in lines)
 
 
 def _plot(panel: "Axes", lines: Lines, **labels: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import psutil
+import torch
 
 from drawwell.errors import DrawwellError
 
@@ -47,6 +48,18 @@ def check_memory(needed: int, what: str) -> None:
     if needed > memory_limit():
         available = psutil.virtual_memory().available
         raise DataError(f"{what} need {needed / 2**30:,.1f} GiB of memory; {available / 2**30:,.1f} GiB are free")
+
+
+def check_device_memory(needed: int, device: torch.device) -> None:
+    """Raise ``DataError``, with both figures, where images of ``needed`` bytes are too many for a CUDA device's free memory."""
+    if device.type != "cuda":
+        return
+    free, _ = torch.cuda.mem_get_info(device)
+    if needed > _SHARE * free:
+        raise DataError(
+            f"the images need {needed / 2**30:,.1f} GiB on the device, which has {free / 2**30:,.1f} GiB free, and the networks need "
+            "some of it: take a smaller --size, fewer images, or --device cpu"
+        )
 
 
 def check_unpacked(packed: int, unpacked: int, what: str) -> None:

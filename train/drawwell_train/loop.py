@@ -24,7 +24,7 @@ from drawwell_train.networks import to_pixels
 from drawwell_train.processes import ALONE, Processes
 from drawwell_train.run import Run, RunError
 from drawwell_train.state import TrainState
-from drawwell_train.steps import Stats, train_step
+from drawwell_train.steps import train_step
 from drawwell_train.tensorboard import board
 from drawwell_train.ticks import Line, Ticks
 
@@ -62,17 +62,20 @@ def train(
         _stop_requested() as stop,
     ):
         while state.step < config.steps:
-            stats = train_step(state, config, real.next, processes)
-            stopping = _averaged(stats, bool(stop), processes)  # a signal from here on belongs to the next step
-            ticks.add(_checked(stats, state, run, processes))
+            ticks.add(train_step(state, config, real.next, processes))
+            logged = state.step % config.log_every == 0 or kid.due(state.step) or state.step == config.steps
+            saved = state.step % config.save_every == 0 or kid.due(state.step)
+            stopping = _stopping(
+                bool(stop), logged or saved, processes
+            )  # a signal from here on belongs to the next step
             last = state.step == config.steps or stopping
             measured = None
-            if state.step % config.log_every == 0 or kid.due(state.step) or last:
+            if logged or last:
                 measured = _log(ticks, state, run, (run.append_stats, report, show), say, processes)
                 last |= (collapsed := processes.first_says(ticks.collapsed) and config.on_collapse == "stop")
             if processes.first and (state.step % config.sample_every == 0 or last):
                 run.save_sheet(_sample(state, config), state.step)
-            if state.step % config.save_every == 0 or kid.due(state.step) or last:
+            if saved or last:
                 _save(state, config, run, say, processes, measured)
             if stopping:
                 raise StoppedError(f"stopped and saved at step {state.step:,}; the same command continues it")
@@ -86,10 +89,12 @@ def train(
 def _log(
     ticks: Ticks, state: TrainState, run: Run, writers: Iterable[Report], say: Say, processes: Processes
 ) -> float | None:
-    """Write a line, and return its KID where it has one."""
-    line, sentences = ticks.line(state)
-    finite = all(math.isfinite(value) for value in line.values() if isinstance(value, float))
-    if not processes.first_says(finite):
+    """Write a line, and return its KID where it has one. Raises ``DivergedError`` where a step since the last one was not finite."""
+    means = ticks.means(processes)
+    if not _finite(means):
+        raise _diverged(state, run, processes)
+    line, sentences = ticks.line(state, means)
+    if not processes.first_says(_finite(line)):
         raise _diverged(state, run, processes)
     for write in writers if processes.first else ():
         write(line)
@@ -136,24 +141,24 @@ def _save(
     processes.wait()  # none ends the training of all while it is written
 
 
-def _averaged(stats: Stats, stop: bool, processes: Processes) -> bool:
-    """Put the means over all processes into ``stats``. Returns whether any of them is to stop, so that all do at the same step."""
-    share = stats["loss_d"].new_tensor(float(stop))
-    processes.average([*stats.values(), share])
-    return bool(share)
+def _stopping(stop: bool, due: bool, processes: Processes) -> bool:
+    """Whether any process is to stop, so that all do at the same step. Several look only when it is ``due``: a message at every step
+    would have the device wait.
+    """
+    if processes.count == 1:
+        return stop
+    return due and processes.any(stop)
 
 
-def _checked(stats: Stats, state: TrainState, run: Run, processes: Processes) -> Stats:
-    if not torch.stack(list(stats.values())).isfinite().all():
-        raise _diverged(state, run, processes)
-    return stats
+def _finite(line: Line) -> bool:
+    return all(math.isfinite(value) for value in line.values() if isinstance(value, float))
 
 
 def _diverged(state: TrainState, run: Run, processes: Processes) -> DivergedError:
     if processes.first:
         run.append_stats({"step": state.step, "conditions": [NAN]})
     return DivergedError(
-        f"NaN or infinity at step {state.step:,}: training stopped, and the last good checkpoint is kept in {run.checkpoints}. "
+        f"NaN or infinity at step {state.step:,}, or since the line before it: training stopped, and the last good checkpoint is kept in {run.checkpoints}. "
         "A lower --learning-rate in another run folder, or --precision float32, usually helps"
     )
 
@@ -171,10 +176,18 @@ def _sample(state: TrainState, config: TrainConfig) -> Images:
 
 @contextmanager
 def _stop_requested() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM, so that the step under way is finished and saved before the process ends."""
+    """Collect SIGINT and SIGTERM, so that the step under way is finished and saved before the process ends. A second SIGINT ends it
+    at once: raises ``KeyboardInterrupt``.
+    """
     received: list[int] = []
     signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda number, _: received.append(number)) for number in signals]
+
+    def handle(number: int, _: object) -> None:
+        if number == signal.SIGINT and number in received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = [signal.signal(number, handle) for number in signals]
     try:
         yield received
     finally:

@@ -22,6 +22,7 @@ from drawwell_train.batches import held_out_of
 from drawwell_train.config import TrainConfig, complete, images_per_step, recipe_of
 from drawwell_train.images import ImageData
 from drawwell_train.loop import CollapsedError, DivergedError, train
+from drawwell_train.presets import STD_GROUP
 from drawwell_train.processes import Processes
 from drawwell_train.run import Run
 from drawwell_train.ticks import Line, in_words
@@ -112,7 +113,8 @@ def _check_apart(config: TrainConfig) -> None:
 
 
 def _check_shares(config: TrainConfig, all_of_us: Processes) -> None:
-    batch_size, least = recipe_of(config).batch_size, all_of_us.count * config.pack
+    batch_size = recipe_of(config).batch_size
+    least = all_of_us.count * config.pack * (STD_GROUP if config.minibatch_std else 1)
     if batch_size % least:
         packs = f", in packs of {config.pack}," if config.pack > 1 else ""
         raise DrawwellError(

@@ -17,6 +17,7 @@ from drawwell_train.batches import Batches
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.losses import discriminator_loss
 from drawwell_train.networks import packed
+from drawwell_train.presets import CROSS_ENTROPIES
 from drawwell_train.state import TrainState
 
 _SEED, _IMAGES = 1, 512
@@ -52,8 +53,10 @@ class Measures:
     def _of_logits(self, real: Tensor, fake: Tensor) -> dict[str, float]:
         if not len(real) or not len(fake):
             return {}
+        if self._recipe.loss == "relativistic":
+            real, fake = real[: len(fake)], fake[: len(real)]  # in pairs
         loss = float(discriminator_loss(self._recipe.loss, real, fake))
-        return {"value": -loss} if self._recipe.loss == "wasserstein" else {"value": -loss, "jsd": least_jsd(loss)}
+        return {"value": -loss} | ({"jsd": least_jsd(loss)} if self._recipe.loss in CROSS_ENTROPIES else {})
 
     def _judge(self, state: TrainState, images: Tensor, labels: Tensor | None) -> Tensor:
         """Logits float32 ``[N]``, packed ``[N // pack]``: images that make no whole tuple are left out."""

@@ -5,9 +5,17 @@ from typing import Literal
 
 from drawwell.latents import Prior
 
-PresetName = Literal["mlp", "cnn", "deep-cnn", "dcgan", "wgan", "wgan-gp"]
-Architecture = Literal["mlp", "cnn", "deep-cnn", "dcgan"]
-Loss = Literal["non-saturating", "minimax", "wasserstein"]
+PresetName = Literal["mlp", "cnn", "deep-cnn", "dcgan", "wgan", "wgan-gp", "sngan"]
+Architecture = Literal["mlp", "cnn", "deep-cnn", "dcgan", "sngan"]
+Loss = Literal["non-saturating", "minimax", "wasserstein", "hinge", "relativistic"]
+Norm = Literal["batch", "spectral", "none"]
+PenaltyForm = Literal["exact", "finite-difference"]
+Schedule = Literal["constant", "linear"]
+
+CROSS_ENTROPIES: tuple[Loss, ...] = ("non-saturating", "minimax")
+"""Losses under which the sigmoid of D's logit is a probability."""
+STD_GROUP = 4
+"""Images whose differences minibatch standard deviation shows to D (Karras et al. 2018)."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +49,24 @@ class Preset:
     """Each weight of the critic is kept within plus and minus this, after each of its steps."""
     penalty: float = 0.0
     """Weight of the gradient penalty: lambda of Gulrajani et al. 2017, equation 3."""
-    batch_norm: bool = True
-    """In the discriminator of dcgan's networks."""
+    d_norm: Norm = "none"
+    """The discriminator's: batch norm between its convolutions, or spectral normalisation of every weight."""
+    d_width: int | None = None
+    """The discriminator's width, where it is not the generator's."""
+    one_pass: bool = False
+    """D sees real and generated images in one batch, which no batch norm allows."""
+    r1: float = 0.0
+    r2: float = 0.0
+    """Weights gamma of the squared gradient of D at real (R1) and at generated images (R2)."""
+    penalty_every: int = 1
+    """Steps from one R1 and R2 to the next, which then counts as many times."""
+    penalty_form: PenaltyForm = "exact"
+    consistency: float = 0.0
+    """Weight of consistency regularisation: lambda of Zhang et al. 2020."""
+    schedule: Schedule = "constant"
+    """linear: the learning rates fall to 0 at the last step."""
+    ema_halflife_images: int = 10_000
+    """Images after which a weight counts half in the averaged generator."""
     sigmoid: bool = False
     """At the end of the generator, whose images are then in [0, 1]; else tanh and [-1, 1]."""
     prior: Prior = "normal"
@@ -72,11 +96,25 @@ PRESETS: dict[PresetName, Preset] = {
         sigmoid=True,
     ),
     # Radford et al. 2015; width: channels at half the image's size
-    "dcgan": Preset("dcgan", _ALL, 64, "non-saturating", "adam", 2e-4, beta1=0.5),
+    "dcgan": Preset("dcgan", _ALL, 64, "non-saturating", "adam", 2e-4, beta1=0.5, d_norm="batch"),
     # Arjovsky et al. 2017, algorithm 1, whose RMSProp is torch's
-    "wgan": Preset("dcgan", _ALL, 64, "wasserstein", "rmsprop", 5e-5, rho=0.99, d_steps=5, clip_weights=0.01),
+    "wgan": Preset(
+        "dcgan", _ALL, 64, "wasserstein", "rmsprop", 5e-5, rho=0.99, d_steps=5, clip_weights=0.01, d_norm="batch"
+    ),
     # Gulrajani et al. 2017, algorithm 1; a norm over the batch would tie the images that the penalty takes one by one
-    "wgan-gp": Preset(
-        "dcgan", _ALL, 64, "wasserstein", "adam", 1e-4, beta2=0.9, d_steps=5, penalty=10.0, batch_norm=False
+    "wgan-gp": Preset("dcgan", _ALL, 64, "wasserstein", "adam", 1e-4, beta2=0.9, d_steps=5, penalty=10.0),
+    # Miyato et al. 2018 for D; the half-life is 0.9999 a step at 64 a batch (Kang and Park 2020)
+    "sngan": Preset(
+        "sngan",
+        _ALL,
+        64,
+        "hinge",
+        "adam",
+        2e-4,
+        beta1=0.5,
+        d_norm="spectral",
+        one_pass=True,
+        schedule="linear",
+        ema_halflife_images=444_000,
     ),
 }

@@ -80,6 +80,14 @@ class Processes:
         dist.all_gather_object(values, value)
         return all(other == value for other in values)
 
+    def any(self, verdict: bool) -> bool:
+        """Whether one of all processes says so."""
+        if self.count == 1:
+            return verdict
+        verdicts = [verdict] * self.count
+        dist.all_gather_object(verdicts, verdict)
+        return any(verdicts)
+
     def first_says(self, verdict: bool) -> bool:
         """The first process's, so that what a rounding may decide is decided alike by all."""
         if self.count == 1:

@@ -5,11 +5,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from drawwell_train.conditions import COLLAPSE, Watch
 from drawwell_train.config import TrainConfig, images_per_step, recipe_of
 from drawwell_train.measures import Measures
+from drawwell_train.presets import CROSS_ENTROPIES
+from drawwell_train.processes import ALONE, Processes
 from drawwell_train.state import TrainState
 from drawwell_train.steps import Stats
 
@@ -27,20 +30,29 @@ class Ticks:
 
     def __init__(self, config: TrainConfig, measures: Measures, kid: Kid, watch: Watch, step: int) -> None:
         self._config, self._measures, self._kid, self._watch = config, measures, kid, watch
-        self._critic = recipe_of(config).loss == "wasserstein"
+        self._has_probabilities = recipe_of(config).loss in (*CROSS_ENTROPIES, "relativistic")
         self._begin(step)
 
     def _begin(self, step: int) -> None:
         self._step, self._time = step, time.perf_counter()
-        self._sums, self._squares = dict[str, Tensor](), Tensor()
+        self._names, self._stats = tuple[str, ...](), list[Tensor]()
 
     def add(self, stats: Stats) -> None:
-        """Take one step's; they may still be under way on the device."""
-        square = stats["d_fake"].double() ** 2
-        self._squares = self._squares + square if self._sums else square
-        self._sums = {name: self._sums.get(name, 0) + value for name, value in stats.items()}
+        """Take one step's; they may still be under way on the device, which is not waited for."""
+        self._names = tuple(stats)
+        self._stats.append(torch.stack(list(stats.values())))  # [K]
 
-    def line(self, state: TrainState) -> tuple[Line, list[str]]:
+    def means(self, processes: Processes = ALONE) -> dict[str, float]:
+        """Of the numbers of all steps since the last line, over all processes; and how D(G(z)) swings, where it is a probability."""
+        steps = torch.stack(self._stats).double()  # [steps, K]
+        processes.average([steps])
+        means = dict(zip(self._names, steps.mean(0).tolist(), strict=True))
+        if self._has_probabilities:  # numbers without a scale would mean nothing
+            d_fake = steps[:, self._names.index("d_fake")]
+            means["swing"] = float(d_fake.std(correction=0))
+        return {name: float(f"{mean:.5g}") for name, mean in means.items()}
+
+    def line(self, state: TrainState, means: dict[str, float]) -> tuple[Line, list[str]]:
         """The line of all steps since the last one, and a sentence for each condition that begins or ends."""
         steps, seconds = state.step - self._step, time.perf_counter() - self._time
         done = images_per_step(self._config)
@@ -48,19 +60,13 @@ class Ticks:
             "step": state.step,
             "images": state.step * done,
             "images_per_second": round(steps * done / seconds, 1),
-            **self._means(steps),
+            **means,
             **self._measures(state),
             **self._kid(state),
         }
         sentences = self._watch.look(line)
         self._begin(state.step)
         return line | {"conditions": list(self._watch.active)}, sentences
-
-    def _means(self, steps: int) -> dict[str, float]:
-        means = {name: float(total) / steps for name, total in self._sums.items()}
-        if not self._critic:  # of a critic, whose numbers have no scale, it would mean nothing
-            means["swing"] = math.sqrt(max(float(self._squares) / steps - means["d_fake"] ** 2, 0.0))
-        return {name: float(f"{mean:.5g}") for name, mean in means.items()}
 
     @property
     def collapsed(self) -> bool:
@@ -69,10 +75,13 @@ class Ticks:
 
 def in_words(line: Line) -> str:
     """A line for people, with what it has: a critic gives no probabilities, and its value has no known optimum."""
-    if "accuracy_d" in line:
-        outputs = f"D(x) {line['d_real']:.2f}, D(G(z)) {line['d_fake']:.2f}, D right {line['accuracy_d']:.0%}"
+    if "swing" in line:
+        outputs = f"D(x) {line['d_real']:.2f}, D(G(z)) {line['d_fake']:.2f}"
     else:
-        outputs = f"critic of data {line['d_real']:.2g}, of generated {line['d_fake']:.2g}"
+        named = "D's logit" if "accuracy_d" in line else "critic"
+        outputs = f"{named} of data {line['d_real']:.2g}, of generated {line['d_fake']:.2g}"
+    if "accuracy_d" in line:
+        outputs += f", D right {line['accuracy_d']:.0%}"
     parts = [f"{line['images_per_second']:,.0f} images/s", outputs]
     if "jsd" in line:
         parts.append(f"value {line['value']:.2f} (G's best {_BEST_VALUE:.2f}), JSD at least {line['jsd']:.2f}")

@@ -1,0 +1,234 @@
+"""Which preset gives the best images for the same processor time: each candidate of ``CANDIDATES`` trains with one thread.
+
+What a step of each costs is measured in one process, in turns, as processor time beside that of ``dcgan``. Each then takes as many
+steps as fit into the time of ``--steps`` steps of ``dcgan``. Runs lie in ``runs/contest`` and go on where they stopped; each is
+measured when it is finished, and ``results/contest.json`` and the table in docs/quality.md are written anew.
+"""
+
+import argparse
+import dataclasses
+import functools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+
+from benchmarks.quality import results, tables
+from benchmarks.quality.experiments import find, prepare
+from benchmarks.quality.measuring import extractor, judge, last_step
+from benchmarks.report import RESULTS
+from drawwell.errors import DrawwellError
+from drawwell_train import data, files, state
+from drawwell_train.batches import Batches
+from drawwell_train.config import TrainConfig, images_per_step
+from drawwell_train.evaluation.reference import Reference, Sources, read_reference
+from drawwell_train.evaluation.source import open_source
+from drawwell_train.images import ImageData
+from drawwell_train.main import resolve
+from drawwell_train.steps import train_step
+
+RUNS = Path("runs", "contest")
+FILE = RESULTS / "contest.json"
+_CLASSIFIER_IMAGES = 60_000
+_ROUNDS, _STEPS = 7, 4
+
+_LATE = "--schedule", "linear", "--ema-halflife-images", "444000"
+_CONSISTENT = "--consistency", "10"
+_R1_R2 = (
+    "--loss",
+    "relativistic",
+    "--d-norm",
+    "none",
+    "--r1",
+    "0.05",
+    "--r2",
+    "0.05",
+    "--penalty-form",
+    "finite-difference",
+)
+CANDIDATES: dict[str, tuple[str, ...]] = {
+    "dcgan": (),
+    "dcgan-linear": _LATE,
+    "dcgan-relativistic": (*_LATE, "--loss", "relativistic"),
+    "sngan": ("--preset", "sngan"),
+    "sngan-half": ("--preset", "sngan", "--d-width", "32"),
+    "sngan-quarter": ("--preset", "sngan", "--d-width", "16"),
+    "sngan-half-r1r2": ("--preset", "sngan", "--d-width", "32", *_R1_R2),
+    "sngan-quarter-r1r2": ("--preset", "sngan", "--d-width", "16", *_R1_R2),
+    "sngan-half-batch-norm": (
+        *_LATE,
+        "--preset",
+        "sngan",
+        "--d-width",
+        "32",
+        "--d-norm",
+        "batch",
+        "--loss",
+        "non-saturating",
+    ),
+}
+CANDIDATES |= {
+    f"{name}-consistent": (*CANDIDATES[name], *_CONSISTENT)
+    for name in ("dcgan-linear", "dcgan-relativistic", "sngan-half", "sngan-quarter", "sngan-quarter-r1r2")
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """The images of a contest, and what is said of them to every candidate."""
+
+    data: str
+    test: str
+    options: tuple[str, ...] = ("--conditional",)
+
+
+FIELDS = {
+    "fashion": Field("fashion-mnist.npz", "fashion-mnist-test.npz"),
+    "cifar": Field("cifar-10-batches-bin", "cifar-10-batches-bin/test_batch.bin.gz", ("--conditional", "--flip")),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the folder with the data sets of make results")
+    parser.add_argument("--field", choices=FIELDS, default="fashion")
+    parser.add_argument("--steps", type=int, default=20_000, help="steps of dcgan, whose time each candidate gets")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--only", nargs="*", choices=CANDIDATES, default=list(CANDIDATES))
+    parser.add_argument("--workers", type=int, default=1, help="trainings at once, of one thread each")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    prepare(options.data)
+    runs = [Entrant(options.field, name, options.steps, seed) for seed in options.seeds for name in options.only]
+    with ThreadPoolExecutor(options.workers) as pool:
+        for done in [pool.submit(carry_out, run, options.data) for run in runs]:
+            done.result()
+    tables.update()
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One candidate with one seed, in the time of ``budget`` steps of dcgan."""
+
+    field: str
+    candidate: str
+    budget: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.field}-{self.budget}-{self.candidate}-seed{self.seed}"
+
+    def steps(self, costs: Mapping[str, float]) -> int:
+        return round(self.budget / costs[self.candidate])
+
+    def command(self, root: Path, steps: int) -> list[str]:
+        """What `drawwell` is called with."""
+        field = FIELDS[self.field]
+        given = "--out", str(RUNS / self.name), "--steps", str(steps), "--threads", "1", "--seed", str(self.seed)
+        rare = "--kid-every", "0", "--log-every", "500", "--sample-every", "5000", "--save-every", "1000", "--keep", "1"
+        return ["train", str(find(root, field.data)), *given, *field.options, *CANDIDATES[self.candidate], *rare]
+
+
+def carry_out(entrant: Entrant, root: Path) -> None:
+    """Train to the end, and measure, unless that was done."""
+    if entrant.name in read():
+        return
+    costs = _costs(entrant.field, root)
+    steps = entrant.steps(costs)
+    if last_step(RUNS / entrant.name) < steps:
+        _train(entrant.command(root, steps), RUNS / f"{entrant.name}.log")
+    with _measuring:
+        _write(entrant, costs, _measure(entrant, root))
+
+
+def read() -> dict[str, Any]:
+    return json.loads(FILE.read_text()) if FILE.exists() else {}
+
+
+_measuring = threading.Lock()
+
+
+def _train(command: list[str], log: Path) -> None:
+    with log.open("ab") as output:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        full = [sys.executable, "-m", "drawwell.cli", *command]
+        done = subprocess.run(full, stdout=output, stderr=output, env=environment, check=False)
+    if done.returncode:
+        raise DrawwellError(log.read_text()[-500:])
+
+
+def _measure(entrant: Entrant, root: Path) -> dict[str, Any]:
+    found = judge(RUNS / entrant.name, _reference(entrant.field, root, str(RUNS / entrant.name)))
+    return {name: dataclasses.asdict(measure) for name, measure in found.items()}
+
+
+def _write(entrant: Entrant, costs: Mapping[str, float], measures: Mapping[str, Any]) -> None:
+    config = open_source(str(RUNS / entrant.name)).checkpoint
+    assert config is not None, "a run folder was opened"
+    entry = {
+        **dataclasses.asdict(entrant),
+        "options": list(CANDIDATES[entrant.candidate]),
+        "cost": costs[entrant.candidate],
+        "images_seen": config.step * images_per_step(config.config),
+        "measures": measures,
+    }
+    files.write(
+        FILE, (json.dumps(read() | {entrant.name: results.signed(entry)}, indent=2, sort_keys=True) + "\n").encode()
+    )
+    print(entrant.name, {name: round(one["value"], 4) for name, one in measures.items()}, flush=True)
+
+
+@functools.cache
+def _reference(field: str, root: Path, run: str) -> Reference:
+    sources = Sources(str(find(root, FIELDS[field].data)), str(find(root, FIELDS[field].test)))
+    reference = read_reference(sources, open_source(run), extractor=extractor())
+    return dataclasses.replace(reference, classifier_images=_CLASSIFIER_IMAGES)
+
+
+def _costs(field: str, root: Path) -> dict[str, float]:
+    """Processor time of a step of each candidate, as a multiple of dcgan's; measured once for all runs of a field."""
+    file = RUNS / f"costs-{field}.json"
+    with _measuring:
+        known: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
+        if missing := set(CANDIDATES) - set(known):
+            RUNS.mkdir(parents=True, exist_ok=True)
+            known |= measure_costs(field, root, missing)
+            files.write(file, json.dumps(known, indent=2, sort_keys=True).encode())
+    return known
+
+
+def measure_costs(field: str, root: Path, names: Iterable[str]) -> dict[str, float]:
+    """Medians of ``_ROUNDS`` rounds, in each of which every candidate makes some steps in turn with dcgan."""
+    images = data.load(str(find(root, FIELDS[field].data)))
+    steps = {name: _stepper(field, name, images) for name in {*names, "dcgan"}}
+    for step in steps.values():
+        step()
+    rounds = [{name: _processor_time(step) for name, step in steps.items()} for _ in range(_ROUNDS)]
+    return {name: statistics.median(one[name] / one["dcgan"] for one in rounds) for name in names}
+
+
+def _processor_time(step: Callable[[], object]) -> float:
+    begin = time.process_time()
+    for _ in range(_STEPS):
+        step()
+    return time.process_time() - begin
+
+
+def _stepper(field: str, name: str, images: ImageData) -> Callable[[], object]:
+    given = [str(field), "--threads", "1", *FIELDS[field].options, *CANDIDATES[name]]
+    config = resolve(tyro.cli(TrainConfig, args=given), images)
+    device = torch.device(config.device)
+    built, batches = state.build(config, device), Batches(images, config, device, 0)
+    return lambda: train_step(built, config, batches.next)
