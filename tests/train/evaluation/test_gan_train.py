@@ -11,9 +11,11 @@ from drawwell.pictures import Images
 from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.classifier import Classifier
 from drawwell_train.evaluation.gan_train import (
-    by_latent_spread,
+    Named,
+    RealClassifiers,
     gan_test,
-    gan_train,
+    gan_train_by_spread,
+    gan_train_fresh,
     of_fresh_images,
     real_classifiers,
 )
@@ -63,12 +65,19 @@ def stub(wrong: int) -> Classifier:
     return Stub()
 
 
+def real(floor: ImageData, *classifiers: Classifier) -> RealClassifiers:
+    """These in the place of classifiers of real images."""
+    assert floor.labels is not None
+    right = [one.classes_of(floor.images) == floor.labels for one in classifiers]
+    return RealClassifiers(classifiers, Named(np.stack(right), floor.labels))
+
+
 def test_mean_deviation_and_classes_by_hand(reference: Reference) -> None:
     """Of ten images, five of class 0, one classifier takes two for class 1 and the other four; of twenty others two and four."""
     images = np.arange(2).repeat(5).astype(np.uint8).reshape(10, 1, 1, 1)
     floor = ImageData(images.repeat(2, axis=0), np.arange(2).repeat(10), ("zero", "one"))
     tiny = replace(reference, compared=floor, floor=floor)
-    found = gan_test(tiny, [stub(2), stub(4)], images, np.arange(2).repeat(5))
+    found = gan_test(tiny, real(floor, stub(2), stub(4)), images, np.arange(2).repeat(5))
     measure = found.measures["gan_test_accuracy"]
     figures = [measure.value, measure.spread, measure.real, measure.real_spread]
     assert figures == pytest.approx([0.7, 0.2 / 2**0.5, 0.85, 0.1 / 2**0.5])
@@ -76,7 +85,7 @@ def test_mean_deviation_and_classes_by_hand(reference: Reference) -> None:
     classes = found.by_class["gan_test_accuracy"]
     assert [classes[name].value for name in ("zero", "one")] == pytest.approx([0.4, 1])
     assert [classes[name].real for name in ("zero", "one")] == pytest.approx([0.7, 1])
-    alone = gan_test(tiny, [stub(2)], images, np.arange(2).repeat(5)).measures["gan_test_accuracy"]
+    alone = gan_test(tiny, real(floor, stub(2)), images, np.arange(2).repeat(5)).measures["gan_test_accuracy"]
     assert (alone.value, alone.spread, alone.real_spread) == (0.8, None, None)
 
 
@@ -91,7 +100,7 @@ def test_a_class_that_is_drawn_as_another_is_the_worst(reference: Reference) -> 
     source, of_real = replace(copier, draw=draw), real_classifiers(reference, said)
     labels = np.arange(1000) % 10
     tested = gan_test(reference, of_real, source.draw(0, range(1000), labels), labels)
-    taught = gan_train(source, reference, of_real, 0, said)
+    taught = gan_train_fresh(source.draw, reference, of_real, 0, said)
     for part, name in ((tested, "gan_test_accuracy"), (taught, "gan_train_fresh")):
         classes = part.by_class[name]  # type: ignore[index]
         assert len(classes) == 10
@@ -101,7 +110,7 @@ def test_a_class_that_is_drawn_as_another_is_the_worst(reference: Reference) -> 
 
 
 def test_classifiers_of_real_images_are_made_once_for_each_seed(reference: Reference) -> None:
-    one, other = real_classifiers(reference, said)
+    one, other = real_classifiers(reference, said).classifiers
     assert one is reference.classifier(0)
     assert other is reference.classifier(1)
     assert replace(reference, classifier_images=128).classifier(0) is not one
@@ -141,10 +150,10 @@ def test_spreads_draw_the_fresh_addresses_with_other_latents(reference: Referenc
     briefly = replace(reference, classifier_images=2 * 128)
     of_real = real_classifiers(briefly, said)
     source = replace(copier, at_spread=at_spread)
-    found = by_latent_spread(source, briefly, of_real, 0, said, (1.4, 0.7, 1.4)).by_latent_spread
+    found = gan_train_by_spread(source, briefly, of_real, 0, said, (1.4, 0.7, 1.4)).by_latent_spread
     assert list(found) == [0.7, 1.4]
     assert asked == [(0.7, 3500), (0.7, 3628), (1.4, 3500), (1.4, 3628)]
-    fresh = gan_train(source, briefly, of_real, 0, said).measures["gan_train_fresh"]
+    fresh = gan_train_fresh(source.draw, briefly, of_real, 0, said).measures["gan_train_fresh"]
     assert found[0.7] == fresh, "the same images, the same figure"
 
 

@@ -23,50 +23,79 @@ _TOLD = 4
 """How often progress is told while classifiers learn from fresh images."""
 
 
-def real_classifiers(reference: Reference, say: Say) -> list[Classifier]:
-    """One for each seed, of all real images that are compared with."""
-    return _one_a_seed(reference, "real images", reference.classifier, say)
+@dataclass(frozen=True)
+class Named:
+    """``right``: whether each classifier names each image right, bool ``[classifiers, N]``."""
+
+    right: npt.NDArray[np.bool_]
+    labels: Labels
+
+    def of_class(self, label: int) -> "Named":
+        rows = self.labels == label
+        return Named(self.right[:, rows], self.labels[rows])
+
+    def accuracy(self) -> tuple[float, float | None]:
+        """Mean and standard deviation over the classifiers; a single one has no deviation."""
+        each = self.right.mean(1)
+        return float(each.mean()), float(each.std(ddof=1)) if len(each) > 1 else None
 
 
-def gan_test(reference: Reference, of_real: Sequence[Classifier], drawn: Images, labels: Labels) -> Part:
+@dataclass(frozen=True)
+class RealClassifiers:
+    """Classifiers of all real images that are compared with, one for each seed; ``floor`` is what they name of unseen ones."""
+
+    classifiers: Sequence[Classifier]
+    floor: Named
+
+
+def real_classifiers(reference: Reference, say: Say) -> RealClassifiers:
+    """Made once for each reference."""
+    classifiers = _one_a_seed(reference, "real images", reference.classifier, say)
+    return RealClassifiers(classifiers, _of_floor(reference, classifiers))
+
+
+def gan_test(reference: Reference, real: RealClassifiers, drawn: Images, labels: Labels) -> Part:
     """Classifiers of real images name drawn ones, beside unseen real ones."""
-    ours, theirs = _named(of_real, drawn, labels), _of_floor(reference, of_real)
+    ours = _named(real.classifiers, drawn, labels)
     return Part(
-        {"gan_test_accuracy": _measure(ours, theirs)}, {"gan_test_accuracy": _by_class(reference, ours, theirs)}
+        {"gan_test_accuracy": _measure(ours, real.floor, len(labels))},
+        {"gan_test_accuracy": _by_class(reference, ours, real.floor)},
     )
 
 
-def gan_train(source: Source, reference: Reference, of_real: Sequence[Classifier], seed: int, say: Say) -> Part:
-    """Classifiers of drawn images name unseen real ones: of fresh images only, and of a fixed set as large as the data."""
-    theirs, fixed_images = _of_floor(reference, of_real), len(reference.compared.images)
-    fixed = _of_floor(reference, of_fixed_images(source, reference, seed, say))
-    fresh = _of_floor(reference, of_fresh_images(source.draw, reference, seed, say))
+def gan_train_fresh(draw: Draw, reference: Reference, real: RealClassifiers, seed: int, say: Say) -> Part:
+    """Classifiers of drawn images that each of them sees once name unseen real ones."""
+    classifiers = of_fresh_images(draw, reference, seed, say)
+    ours, count = _of_floor(reference, classifiers), classifiers[0].steps * BATCH_IMAGES
     return Part(
-        {
-            "gan_train_fresh": _measure(fresh, theirs, _images_seen(of_real)),
-            "gan_train_accuracy": _measure(fixed, theirs, fixed_images),
-        },
-        {"gan_train_fresh": _by_class(reference, fresh, theirs)},
+        {"gan_train_fresh": _measure(ours, real.floor, count)},
+        {"gan_train_fresh": _by_class(reference, ours, real.floor)},
     )
 
 
-def by_latent_spread(
-    source: Source, reference: Reference, of_real: Sequence[Classifier], seed: int, say: Say, spreads: Sequence[float]
+def gan_train_fixed(draw: Draw, reference: Reference, real: RealClassifiers, seed: int, say: Say) -> Part:
+    """Classifiers of as many drawn images as there are real ones name unseen real ones."""
+    ours = _of_floor(reference, of_fixed_images(draw, reference, seed, say))
+    return Part({"gan_train_accuracy": _measure(ours, real.floor, len(reference.compared.images))})
+
+
+def gan_train_by_spread(
+    source: Source, reference: Reference, real: RealClassifiers, seed: int, say: Say, spreads: Sequence[float]
 ) -> Part:
     """``gan_train_fresh`` at the same addresses, with their latents multiplied by each of ``spreads``."""
     assert source.at_spread is not None, "the caller looked"
-    theirs, found = _of_floor(reference, of_real), {}
+    found = {}
     for spread in sorted(set(spreads)):
         say(f"latents are multiplied by {spread:g} now")
-        ours = _of_floor(reference, of_fresh_images(source.at_spread(spread), reference, seed, say))
-        found[spread] = _measure(ours, theirs, _images_seen(of_real))
+        part = gan_train_fresh(source.at_spread(spread), reference, real, seed, say)
+        found[spread] = part.measures["gan_train_fresh"]
     return Part(by_latent_spread=found)
 
 
-def of_fixed_images(source: Source, reference: Reference, seed: int, say: Say) -> list[Classifier]:
+def of_fixed_images(draw: Draw, reference: Reference, seed: int, say: Say) -> list[Classifier]:
     """One for each seed, of as many drawn images as there are real ones, which each of them sees several times."""
     labels = labels_like(reference.compared, len(reference.compared.images))
-    images = source.draw(seed, range(reference.count, reference.count + len(labels)), labels)
+    images = draw(seed, range(reference.count, reference.count + len(labels)), labels)
 
     def taught(number: int) -> Classifier:
         classifier = reference.untaught(number)
@@ -106,47 +135,26 @@ def _one_a_seed(reference: Reference, what: str, taught: Callable[[int], Classif
     return classifiers
 
 
-def _images_seen(classifiers: Sequence[Classifier]) -> int:
-    return classifiers[0].steps * BATCH_IMAGES
+def _named(classifiers: Sequence[Classifier], images: Images, labels: Labels) -> Named:
+    return Named(np.stack([one.classes_of(images) == labels for one in classifiers]), labels)
 
 
-@dataclass(frozen=True)
-class _Named:
-    """``right``: whether each classifier names each image right, ``[classifiers, N]``."""
-
-    right: npt.NDArray[np.bool_]
-    labels: Labels
-
-    def of_class(self, label: int) -> "_Named":
-        rows = self.labels == label
-        return _Named(self.right[:, rows], self.labels[rows])
-
-    def accuracy(self) -> tuple[float, float | None]:
-        """Mean and standard deviation over the classifiers; one of them has no deviation."""
-        each = self.right.mean(1)
-        return float(each.mean()), float(each.std(ddof=1)) if len(each) > 1 else None
-
-
-def _named(classifiers: Sequence[Classifier], images: Images, labels: Labels) -> _Named:
-    return _Named(np.stack([one.classes_of(images) == labels for one in classifiers]), labels)
-
-
-def _of_floor(reference: Reference, classifiers: Sequence[Classifier]) -> _Named:
+def _of_floor(reference: Reference, classifiers: Sequence[Classifier]) -> Named:
     """What they make of unseen real images."""
     assert reference.floor.labels is not None, "the caller looked"
     return _named(classifiers, reference.floor.images, reference.floor.labels)
 
 
-def _measure(ours: _Named, theirs: _Named, images: int | None = None) -> Measure:
-    (value, spread), (real, real_spread) = ours.accuracy(), theirs.accuracy()
-    return Measure(value, real, images or len(ours.labels), spread, real_spread)
+def _measure(ours: Named, floor: Named, images: int) -> Measure:
+    (value, spread), (real, real_spread) = ours.accuracy(), floor.accuracy()
+    return Measure(value, real, images, spread, real_spread)
 
 
-def _by_class(reference: Reference, ours: _Named, theirs: _Named) -> dict[str, Measure]:
-    """Of each class that both have images of."""
+def _by_class(reference: Reference, ours: Named, floor: Named) -> dict[str, Measure]:
+    """The accuracy in each class that both have images of; ``images`` are those that were named."""
     found = {}
     for label, name in enumerate(reference.compared.class_names):
-        one, other = ours.of_class(label), theirs.of_class(label)
-        if len(one.labels) and len(other.labels):
-            found[name] = _measure(one, other)
+        mine, theirs = ours.of_class(label), floor.of_class(label)
+        if len(mine.labels) and len(theirs.labels):
+            found[name] = _measure(mine, theirs, len(mine.labels))
     return found

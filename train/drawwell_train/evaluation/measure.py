@@ -9,7 +9,13 @@ from drawwell.pictures import Images
 from drawwell.quality import Measure, Name, Quality
 from drawwell_train.evaluation.classes import Labels, class_shares, kl, labels_like
 from drawwell_train.evaluation.frechet import Features, frechet_distance
-from drawwell_train.evaluation.gan_train import by_latent_spread, gan_test, gan_train, real_classifiers
+from drawwell_train.evaluation.gan_train import (
+    gan_test,
+    gan_train_by_spread,
+    gan_train_fixed,
+    gan_train_fresh,
+    real_classifiers,
+)
 from drawwell_train.evaluation.kid import kid
 from drawwell_train.evaluation.manifold import overlap
 from drawwell_train.evaluation.neighbours import Nearest, copying, nearest, picture
@@ -125,14 +131,17 @@ def _of_use(reference: Reference, drawn: Drawn, say: Say, spreads: Sequence[floa
     if drawn.labels is None:
         yield Part(remarks=(_NO_CLASSES,))
         return
-    of_real = real_classifiers(reference, say)
-    yield gan_test(reference, of_real, drawn.images, drawn.labels)
+    real = real_classifiers(reference, say)
+    yield gan_test(reference, real, drawn.images, drawn.labels)
     if reference.floor_learned:
         yield Part(remarks=(_NO_TEST,))
         return
-    yield gan_train(drawn.source, reference, of_real, drawn.seed, say)
+    yield gan_train_fixed(drawn.source.draw, reference, real, drawn.seed, say)
+    yield (fresh := gan_train_fresh(drawn.source.draw, reference, real, drawn.seed, say))
     if spreads:
-        yield by_latent_spread(drawn.source, reference, of_real, drawn.seed, say, spreads)
+        yield Part(by_latent_spread={1.0: fresh.measures["gan_train_fresh"]})
+        others = [spread for spread in spreads if spread != 1]
+        yield gan_train_by_spread(drawn.source, reference, real, drawn.seed, say, others)
 
 
 def _of_copies(reference: Reference, drawn: Nearest) -> Part:
