@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 import msgspec
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+MOST_SPREAD = 10
+Spread = Annotated[float, msgspec.Meta(gt=0, le=MOST_SPREAD)]
+"""What latents are multiplied by: below 1 is truncation (Brock, Donahue and Simonyan 2019, section 3.1)."""
 Figure = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
 
 Name = Literal[
@@ -15,8 +18,11 @@ Name = Literal[
     "recall",
     "density",
     "coverage",
+    "class_recall",
     "class_kl",
+    "gan_train_fresh",
     "gan_train_accuracy",
+    "gan_test_accuracy",
     "copying",
     "modes",
     "modes_kl",
@@ -25,6 +31,7 @@ Name = Literal[
 
 _MOST_CLASSES = 12
 """Told by name: the most and the least frequent."""
+_MOST_SPREADS = 12
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,9 @@ class Measure:
     real: Figure
     images: Positive
     spread: Figure | None = None
-    """The standard deviation over subsets, where the measure is a mean over them."""
+    """The standard deviation of ``value`` over subsets or classifiers, where the measure is a mean over them."""
+    real_spread: Figure | None = None
+    """The same of ``real``: of classifiers, how far the ruler itself swings."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,10 @@ class Quality:
     class_shares: dict[str, Annotated[float, msgspec.Meta(ge=0, le=1)]] = field(default_factory=dict)
     """The histogram of classes: the share of each in the drawn images, as a classifier tells them."""
     remarks: tuple[str, ...] = ()
+    by_class: dict[Name, dict[str, Measure]] = field(default_factory=dict)
+    """Of measures that are taken class by class: each class's own."""
+    by_latent_spread: dict[Spread, Measure] = field(default_factory=dict)
+    """``gan_train_fresh`` of images whose latents were multiplied by a spread."""
 
     @property
     def images(self) -> int:
@@ -66,11 +79,29 @@ class Quality:
         facts = self._protocol()
         for name, words in _WORDS.items():
             if name in self.measures:
-                said = words.of(self.measures[name])
+                said = words.of(self.measures[name]) + self._worst_class(name, words)
                 facts[words.matter] = f"{facts[words.matter]}; {said}" if words.matter in facts else said
+        if self.by_latent_spread:
+            facts["Use by latent spread"] = self._spreads()
         if self.class_shares:
             facts["Classes drawn"] = self._histogram()
         return facts | ({"Remarks": "; ".join(self.remarks)} if self.remarks else {})
+
+    def _worst_class(self, name: Name, words: "_Words") -> str:
+        """The class in which the measure is lowest; every class is in ``by_class``."""
+        if not (classes := self.by_class.get(name)):
+            return ""
+        worst = min(classes, key=lambda one: classes[one].value)
+        value, real = words.figures(classes[worst])
+        return f", worst of all classes {worst}: {value} ({real})"
+
+    def _spreads(self) -> str:
+        words = _WORDS["gan_train_fresh"]
+        shown = [
+            (f"{spread:g}", *words.figures(self.by_latent_spread[spread])) for spread in sorted(self.by_latent_spread)
+        ]
+        told = ", ".join(f"{value} at {spread}" for spread, value, _ in shown[:_MOST_SPREADS])
+        return f"fresh images teach, with latents multiplied by a spread: {told} (real images {shown[0][2]})"
 
     def _histogram(self) -> str:
         shares = sorted(self.class_shares.items(), key=lambda one: -one[1])
@@ -96,10 +127,20 @@ class _Words:
     text: str
     digits: str = ".1%"
     times: int = 1
+    deviation: bool = False
+    """Whether the standard deviation stands beside each: of accuracies that of classifiers of several seeds."""
 
     def of(self, measure: Measure) -> str:
-        value, real = (f"{self.times * number:z{self.digits}}" for number in (measure.value, measure.real))
+        value, real = self.figures(measure)
         return self.text.format(value=value, real=real, images=f"{measure.images:,}")
+
+    def figures(self, measure: Measure) -> tuple[str, str]:
+        """``value`` and ``real`` as text."""
+        return self._figure(measure.value, measure.spread), self._figure(measure.real, measure.real_spread)
+
+    def _figure(self, number: float, spread: float | None) -> str:
+        text = f"{self.times * number:z{self.digits}}"
+        return text if spread is None or not self.deviation else f"{text} ± {self.times * spread:{self.digits}}"
 
 
 _WORDS: dict[Name, _Words] = {
@@ -117,13 +158,29 @@ _WORDS: dict[Name, _Words] = {
     "coverage": _Words(
         "Variety", "{value} of real images have a drawn one as near as their own neighbours ({real}; coverage)"
     ),
+    "class_recall": _Words(
+        "Variety", "within its class, of {value} of real images it draws the like ({real}; recall, mean of classes)"
+    ),
     "class_kl": _Words(
         "Balance", "{value} ({real}), 0 is each class as often as in the data (KL divergence, nats)", ".4f"
+    ),
+    "gan_train_fresh": _Words(
+        "Use in training",
+        "a classifier that learned from {images} drawn images, none of them twice, names {value} of unseen real ones right, "
+        "one that learned from real images {real} (GAN-train)",
+        deviation=True,
     ),
     "gan_train_accuracy": _Words(
         "Use in training",
         "a classifier that learned from {images} drawn images alone names {value} of unseen real ones right, "
         "one that learned from real images {real}",
+        deviation=True,
+    ),
+    "gan_test_accuracy": _Words(
+        "Classes drawn right",
+        "a classifier that learned from real images names the class of {value} of drawn images right, "
+        "of unseen real ones {real} (GAN-test)",
+        deviation=True,
     ),
     "copying": _Words(
         "Copying",

@@ -104,15 +104,6 @@ def experiments() -> Iterator[Experiment]:
         25_000,
         ("--name", "emoji", "--license", licence, *options),
     )
-    for preset, critic_steps in (("mlp", 1), ("cnn", 1), ("deep-cnn", 1), ("dcgan", 1), ("wgan-gp", 5)):
-        yield Experiment(
-            f"mnist-{preset}",
-            preset,
-            _MNIST[0],
-            3000 // critic_steps,
-            ("--preset", preset, *_SELDOM),
-            _MNIST[1],
-        )
     for seed in range(3):
         for pack in (1, 2):
             yield Experiment(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.quality import results
 from benchmarks.quality.experiments import experiments
@@ -16,8 +17,11 @@ _NAMES = {
     "recall": "recall",
     "density": "density",
     "coverage": "coverage",
+    "class_recall": "recall within classes",
     "class_kl": "class KL",
-    "gan_train_accuracy": "GAN-train accuracy",
+    "gan_train_fresh": "GAN-train, fresh images",
+    "gan_train_accuracy": "GAN-train, as many as real ones",
+    "gan_test_accuracy": "GAN-test",
     "copying": "copying",
     "modes": "modes",
     "modes_kl": "KL",
@@ -25,11 +29,11 @@ _NAMES = {
 
 
 _DISTANCES = "kid", "frechet_distance", "precision", "recall", "density", "coverage"
+_CLASSIFIED = "class_recall", "class_kl", "gan_train_fresh", "gan_train_accuracy", "gan_test_accuracy"
 _TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "bundled": (("fashion", "emoji"), (*_DISTANCES, "class_kl", "gan_train_accuracy", "copying")),
-    "notes": (("mnist-",), ("kid", "precision", "recall", "class_kl")),
+    "bundled": (("fashion", "emoji"), (*_DISTANCES, *_CLASSIFIED, "copying")),
     "stacked": (("stacked-",), ("modes", "modes_kl")),
-    "cifar": (("cifar",), ("kid", "frechet_distance", "precision", "recall", "class_kl", "gan_train_accuracy")),
+    "cifar": (("cifar",), ("kid", "frechet_distance", "precision", "recall", *_CLASSIFIED)),
 }
 """Of each table the experiments, by how their names begin, and the measures."""
 
@@ -47,12 +51,13 @@ def update() -> None:
 
 def measured_table(rows: Mapping[str, Entry], measures: Sequence[str]) -> str:
     """A row for each run, each figure with that of real images in brackets; below it how they were taken, and the sheets."""
+    measures = [name for name in measures if any(name in row["quality"]["measures"] for row in rows.values())]
     lines = [
         f"| | images seen | training | {' | '.join(_NAMES[name] for name in measures)} |",
         "|---" * (3 + len(measures)) + "|",
     ]
     for row in rows.values():
-        cells = [_cell(name, row["quality"]["measures"].get(name)) for name in measures]
+        cells = [_cell(name, row["quality"]) for name in measures]
         seen, minutes = f"{row['images_seen']:,}", f"{row['training_seconds'] / 60:.1f} min"
         if row["measured_step"] < row["steps"]:
             seen += f" (the best of those up to step {row['steps']:,}: step {row['measured_step']:,})"
@@ -84,18 +89,44 @@ def _sheets(rows: Mapping[str, Entry]) -> list[str]:
     return [f"{rows[name]['title']}:\n\n![images of {name}](sheets/{name}.png)\n" for name in shown]
 
 
-def _cell(name: str, measure: dict[str, float] | None) -> str:
-    if measure is None:
+def _cell(name: str, quality: Mapping[str, Any]) -> str:
+    """The figure with that of real images in brackets, and the worst class where classes were measured one by one."""
+    if (measure := quality["measures"].get(name)) is None:
         return ""
-    text: Callable[[float], str] = {
-        "kid": lambda value: f"{1000 * value:.1f}",
-        "frechet_distance": lambda value: f"{value:.1f}",
-        "class_kl": lambda value: f"{value:.4f}",
-        "modes": lambda value: f"{value:,.0f}",
-        "modes_kl": lambda value: f"{value:.3f}",
-        "density": lambda value: f"{value:.2f}",
-    }.get(name, lambda value: f"{value:.1%}")
-    return f"{text(measure['value'])} ({text(measure['real'])})"
+    classes = quality.get("by_class", {}).get(name)  # entries of an earlier version have none
+    if not classes:
+        return _figures(name, measure)
+    worst = min(classes, key=lambda one: float(classes[one]["value"]))
+    return f"{_figures(name, measure)}; worst {worst}: {_figures(name, classes[worst])}"
+
+
+def _figures(name: str, measure: Mapping[str, float | None]) -> str:
+    told = name in _OF_CLASSIFIERS
+    value, real = (
+        _TEXT.get(name, _percent)(measure[what] or 0.0) + (_deviation(measure.get(spread)) if told else "")
+        for what, spread in (("value", "spread"), ("real", "real_spread"))
+    )
+    return f"{value} ({real})"
+
+
+def _deviation(spread: float | None) -> str:
+    return "" if spread is None else f" ± {_percent(spread)}"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.1%}"
+
+
+_OF_CLASSIFIERS = "gan_train_fresh", "gan_train_accuracy", "gan_test_accuracy"
+"""Means over classifiers, told with their standard deviation."""
+_TEXT: dict[str, Callable[[float], str]] = {
+    "kid": lambda value: f"{1000 * value:.1f}",
+    "frechet_distance": lambda value: f"{value:.1f}",
+    "class_kl": lambda value: f"{value:.4f}",
+    "modes": lambda value: f"{value:,.0f}",
+    "modes_kl": lambda value: f"{value:.3f}",
+    "density": lambda value: f"{value:.2f}",
+}
 
 
 def plain_table(rows: Iterable[Entry]) -> str:

@@ -23,8 +23,8 @@ def taught(small: ImageData) -> tuple[Classifier, ImageData]:
     """What has learned one half of the digits, and the other."""
     learned, unseen = halves(small)
     assert learned.labels is not None
-    classifier = Classifier(1, 10, 0)
-    classifier.learn(learned.images, learned.labels, SEEN)
+    classifier = Classifier(1, 10, 0, SEEN)
+    classifier.learn(learned.images, learned.labels)
     return classifier, unseen
 
 
@@ -77,14 +77,14 @@ def test_one_seed_makes_one_classifier_whatever_else_was_drawn(small: ImageData)
     assert small.labels is not None
     found = []
     for seed in (3, 3, 4):
-        classifier = Classifier(1, 10, seed)
-        classifier.learn(small.images, small.labels, 5 * 128)
+        classifier = Classifier(1, 10, seed, 5 * 128)
+        classifier.learn(small.images, small.labels)
         found.append(classifier.classes_of(small.images).tolist())
     assert found[0] == found[1] != found[2]
 
 
 def test_equal_images_of_one_class_are_survived() -> None:
     images, labels = np.full((10, 8, 8, 3), 7, np.uint8), np.zeros(10, np.int64)
-    classifier = Classifier(3, 2, 0)
-    classifier.learn(images, labels, 5 * 128)
+    classifier = Classifier(3, 2, 0, 5 * 128)
+    classifier.learn(images, labels)
     assert classifier.accuracy(images, labels) == 1

@@ -36,7 +36,15 @@ def reference(small: ImageData) -> Reference:
     learned, unseen = halves(small)
     names = ("digits", "others")
     return Reference(
-        learned, unseen, learned.images, unseen.images, names, makers.projection(), 1000, classifier_images=SEEN
+        learned,
+        unseen,
+        learned.images,
+        unseen.images,
+        names,
+        makers.projection(),
+        1000,
+        classifier_images=SEEN,
+        classifiers=2,
     )
 
 
@@ -66,6 +74,11 @@ def test_real_images_are_as_good_as_real_images(of_copies: Evaluation) -> None:
     assert found["gan_train_accuracy"].real > 0.85
     assert found["gan_train_accuracy"].value == pytest.approx(found["gan_train_accuracy"].real, abs=0.06)
     assert found["gan_train_accuracy"].images == 2500
+    assert found["gan_train_fresh"].images == SEEN
+    assert found["gan_train_fresh"].value == pytest.approx(found["gan_train_fresh"].real, abs=0.06)
+    assert found["gan_test_accuracy"].value == pytest.approx(found["gan_test_accuracy"].real, abs=0.04)
+    assert found["gan_test_accuracy"].real == found["gan_train_fresh"].real == found["gan_train_accuracy"].real
+    assert found["class_recall"].value == pytest.approx(found["class_recall"].real, abs=0.09)
     assert of_copies.quality.remarks == ()
 
 
@@ -86,6 +99,8 @@ def test_every_measure_survives_one_constant_image_and_says_so(reference: Refere
     assert measures["kid"].value > 0.1
     assert measures["frechet_distance"].value > 10 * measures["frechet_distance"].real
     assert measures["class_kl"].value == pytest.approx(math.log(10), rel=0.1)  # all of one class of ten
+    assert measures["class_recall"].value == 0
+    assert measures["gan_train_fresh"].value < 0.2
     assert measures["gan_train_accuracy"].value < 0.2  # of images that are one a classifier learns nothing
 
 
@@ -125,8 +140,10 @@ def test_a_classifier_is_taught_by_other_addresses_than_those_compared(reference
         asked.append(indices)
         return copier.draw(seed, indices, labels)
 
-    evaluate(replace(copier, draw=draw), replace(reference, classifier_images=BRIEFLY), 0, said)
-    assert asked == [range(1000), range(1000, 3500)]
+    briefly = replace(reference, classifier_images=BRIEFLY)
+    evaluate(replace(copier, draw=draw), briefly, 0, said)
+    fresh = [range(first, first + 128) for first in (3500, 3628)]
+    assert asked == [range(1000), range(1000, 3500), *fresh]
 
 
 def unlabelled(source: Source) -> Source:
@@ -143,7 +160,9 @@ def unlabelled(source: Source) -> Source:
 def test_a_generator_without_classes_still_has_a_balance(reference: Reference) -> None:
     found = evaluate(unlabelled(makers.copier(reference.compared)), reference, 0, said).quality
     assert found.measures["class_kl"].value < 0.02
-    assert found.remarks == ("use in training is not measured: it takes a generator with classes, and --test",)
+    assert found.remarks == (
+        "use in training, GAN-test and variety within classes are not measured: they take a generator with classes",
+    )
 
 
 def test_what_is_not_measured_is_remarked_upon(reference: Reference) -> None:
@@ -170,4 +189,4 @@ def test_a_floor_sorted_by_class_is_of_all_classes(reference: Reference) -> None
     order = np.argsort(reference.floor.labels, kind="stable")
     floor = replace(reference.floor, images=reference.floor.images[order], labels=reference.floor.labels[order])
     ordered = replace(reference, floor=floor, count=200)
-    assert np.bincount(reference.classifier.classes_of(ordered.floor_images), minlength=10).min() > 5
+    assert np.bincount(reference.classifier().classes_of(ordered.some_floor.images), minlength=10).min() > 5

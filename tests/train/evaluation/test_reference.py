@@ -101,7 +101,7 @@ def test_the_same_images_are_taken_every_time(digits: ImageData, cheap: Extracto
     assert one.features.tolist() == other.features.tolist()
     assert len(one.features) == 100
     assert not np.array_equal(one.floor_features, one.features)
-    assert sets(one.floor_images) <= sets(digits.images)
+    assert sets(one.some_floor.images) <= sets(digits.images)
 
 
 def test_stacks_come_by_26_000_unless_told() -> None:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from drawwell.pictures import Images
 from drawwell_train.evaluation.classes import Labels
 
-_IMAGES_SEEN = 300_000
+IMAGES_SEEN = 300_000
 """Five times 60,000, whatever the number of images, so that a small set is not learned less than a large one."""
-_BATCH, _RATE, _WEIGHT_DECAY = 128, 0.1, 5e-4
+BATCH_IMAGES = 128
+_RATE, _WEIGHT_DECAY = 0.1, 5e-4
 _SHIFT_PIXELS = 2
 _PIXELS = 32
 """Images are looked at in this size at most: larger ones take long, and the class shows in it."""
@@ -21,28 +22,38 @@ _CHUNK = 1000
 
 
 class Classifier:
-    """Names the class of images. On one machine the same images and seed give the same one."""
+    """Names the class of images. On one machine the same images and seed give the same one.
 
-    def __init__(self, channels: int, classes: int, seed: int) -> None:
+    It learns in ``steps`` steps of ``BATCH_IMAGES`` images: SGD, with one rise and fall of the rate (Smith 2018).
+    ``images_seen`` counts the images of all steps, repeats included.
+    """
+
+    def __init__(self, channels: int, classes: int, seed: int, images_seen: int | None = None) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self._network = _network(channels, classes)
         self._chance = torch.Generator().manual_seed(seed)
         self._bfloat16 = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+        self.steps = max(1, (images_seen or IMAGES_SEEN) // BATCH_IMAGES)
+        self._optimizer = torch.optim.SGD(
+            self._network.parameters(), _RATE, 0.9, nesterov=True, weight_decay=_WEIGHT_DECAY
+        )
+        self._rates = torch.optim.lr_scheduler.OneCycleLR(self._optimizer, _RATE, self.steps)
 
-    def learn(self, images: Images, labels: Labels, images_seen: int | None = None) -> None:
-        """Learn from images uint8 ``[N, H, W, C]`` and labels int64 ``[N]``: SGD, with one rise and fall of the rate (Smith 2018)."""
-        steps = max(1, (images_seen or _IMAGES_SEEN) // _BATCH)
-        optimizer = torch.optim.SGD(self._network.parameters(), _RATE, 0.9, nesterov=True, weight_decay=_WEIGHT_DECAY)
-        rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, steps)
+    def learn(self, images: Images, labels: Labels) -> None:
+        """Take all steps on images uint8 ``[N, H, W, C]`` and labels int64 ``[N]``, shuffled anew in every epoch."""
+        for rows in self._rows(len(images)):
+            self.step(images[rows], labels[rows])
+
+    def step(self, images: Images, labels: Labels) -> None:
+        """Take one step on a batch: images uint8 ``[N, H, W, C]``, labels int64 ``[N]``."""
         self._network.train()
-        for rows in self._rows(len(images), steps):
-            logits = self._logits(self._shifted(_to_floats(images[rows])))
-            loss = F.cross_entropy(logits, torch.from_numpy(labels[rows]))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            rates.step()
+        logits = self._logits(self._shifted(_to_floats(images)))
+        loss = F.cross_entropy(logits, torch.from_numpy(labels))
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self._rates.step()
 
     def classes_of(self, images: Images) -> Labels:
         """The likeliest class of each, int64 ``[N]``."""
@@ -63,13 +74,13 @@ class Classifier:
             logits: Tensor = self._network(images)
         return logits.float()
 
-    def _rows(self, count: int, steps: int) -> Iterator[npt.NDArray[np.int64]]:
+    def _rows(self, count: int) -> Iterator[npt.NDArray[np.int64]]:
         order = np.empty(0, np.int64)
-        for _ in range(steps):
-            while len(order) < _BATCH:
+        for _ in range(self.steps):
+            while len(order) < BATCH_IMAGES:
                 order = np.concatenate([order, torch.randperm(count, generator=self._chance).numpy()])
-            yield order[:_BATCH]
-            order = order[_BATCH:]
+            yield order[:BATCH_IMAGES]
+            order = order[BATCH_IMAGES:]
 
     def _shifted(self, images: Tensor) -> Tensor:
         """The batch moved by up to two pixels, so that places are not learned."""

@@ -14,13 +14,13 @@ from drawwell.batch import address
 from drawwell.cores import cores
 from drawwell.errors import DrawwellError
 from drawwell.pictures import to_png
-from drawwell.quality import Quality
+from drawwell.quality import MOST_SPREAD, Quality
 from drawwell_train import files
 from drawwell_train.checkpoint import Checkpoint, Step
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.extractors import DEFAULT, open_extractor
 from drawwell_train.evaluation.measure import evaluate
-from drawwell_train.evaluation.reference import Sources, read_reference
+from drawwell_train.evaluation.reference import CLASSIFIERS, Sources, read_reference
 from drawwell_train.evaluation.source import Say, Source, open_source
 from drawwell_train.evaluation.stacks import count_kinds, read_stacks
 
@@ -50,6 +50,11 @@ class EvaluateConfig:
     """The network whose features are compared: efficientnet-lite0, or Inception by the path of inception-2015-12-05.pt."""
     classifier: bool = True
     """Measure what takes a classifier: the balance of the classes, and how fit the images are to train one. Takes minutes."""
+    classifier_seeds: Annotated[int, tyro.conf.arg(metavar="INT")] = CLASSIFIERS
+    """Classifiers of each kind: figures are their mean, with the standard deviation. 1 takes a third of the time."""
+    spreads: Annotated[tuple[float, ...], tyro.conf.arg(metavar="FACTOR")] = ()
+    """Measure use in training also of images whose latents are multiplied by each of these, as 0.7 1.4. Each takes as many
+    classifiers more."""
     stacked: bool = False
     """The generator draws stacks of three digits, and --data are the digits: count the kinds of stacks, of 1,000."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
@@ -86,9 +91,10 @@ def _keep(config: EvaluateConfig, measured: Checkpoint, quality: Quality) -> str
 
 
 def _images(config: EvaluateConfig, source: Source, folder: Path, say: Say) -> Quality:
-    reference = read_reference(_sources(config), source, open_extractor(config.extractor))
+    _check_spreads(config, source)
+    reference = read_reference(_sources(config), source, open_extractor(config.extractor), config.classifier_seeds)
     _make(folder)
-    found = evaluate(source, reference, config.seed, say, config.classifier)
+    found = evaluate(source, reference, config.seed, say, config.classifier, config.spreads)
     files.write(folder / "nearest.png", to_png(found.nearest))
     return found.quality
 
@@ -108,8 +114,21 @@ def _check(config: EvaluateConfig) -> None:
     address(config.seed, 1 if config.count is None else config.count, 0, None)
     if config.threads is not None and config.threads < 1:
         raise DrawwellError(f"threads must be at least 1, not {config.threads}")
+    if config.classifier_seeds < 1:
+        raise DrawwellError(f"classifier-seeds must be at least 1, not {config.classifier_seeds}")
+    if wrong := [spread for spread in config.spreads if not 0 < spread <= MOST_SPREAD]:
+        raise DrawwellError(f"spreads must be above 0 and at most {MOST_SPREAD}, not {wrong[0]:g}")
+    if config.spreads and not (config.classifier and config.test):
+        raise DrawwellError("--spreads measures use in training, which takes --test and a classifier")
     if config.stacked and not config.classifier:
         raise DrawwellError("it takes a classifier to count stacks: leave out --no-classifier")
+
+
+def _check_spreads(config: EvaluateConfig, source: Source) -> None:
+    if config.spreads and not source.class_names:
+        raise DrawwellError(f"{config.model}: --spreads measures use in training, which takes a generator with classes")
+    if config.spreads and source.at_spread is None:
+        raise DrawwellError(f"{config.model}: a server makes the latents itself: name its generator file for --spreads")
 
 
 def _folder(model: str, source: Source) -> Path:

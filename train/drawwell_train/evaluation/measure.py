@@ -1,26 +1,39 @@
 """All measures of one generator against one reference."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from drawwell.pictures import Images
 from drawwell.quality import Measure, Name, Quality
-from drawwell_train.evaluation.classes import Shares, class_shares, kl, labels_like
-from drawwell_train.evaluation.frechet import frechet_distance
+from drawwell_train.evaluation.classes import Labels, class_shares, kl, labels_like
+from drawwell_train.evaluation.frechet import Features, frechet_distance
+from drawwell_train.evaluation.gan_train import (
+    gan_test,
+    gan_train_by_spread,
+    gan_train_fixed,
+    gan_train_fresh,
+    real_classifiers,
+)
 from drawwell_train.evaluation.kid import kid
 from drawwell_train.evaluation.manifold import overlap
 from drawwell_train.evaluation.neighbours import Nearest, copying, nearest, picture
+from drawwell_train.evaluation.part import Part
 from drawwell_train.evaluation.reference import Reference
 from drawwell_train.evaluation.source import Say, Source
+from drawwell_train.evaluation.variety import class_recall
 
 _LOOKED_UP = 2000
 """Drawn and unseen images whose nearest learned one is looked for: their share of pairs is then within some two hundredths."""
 
-Part = tuple[dict[Name, Measure], tuple[str, ...]]
-"""Measures, and remarks on what could not be measured."""
-
+_NO_FRECHET = "the Frechet distance is not measured: it takes more images of each than there are features (--count {})"
 _NO_CLASSIFIER = "the balance of classes and use in training are not measured: --no-classifier"
 _NO_LABELS = "the balance of classes is not measured: it takes labels of all real images"
-_NO_TRAINING = "use in training is not measured: it takes a generator with classes, and --test"
+_NO_CLASSES = (
+    "use in training, GAN-test and variety within classes are not measured: they take a generator with classes"
+)
+_NO_TEST = "use in training is not measured: it takes real images that were not learned from (--test)"
 _NO_COPYING = "copying is not measured: it takes real images that were not learned from (--test)"
 
 
@@ -32,77 +45,110 @@ class Evaluation:
     nearest: Images
 
 
-def evaluate(source: Source, reference: Reference, seed: int, say: Say, classifier: bool = True) -> Evaluation:
+@dataclass(frozen=True)
+class Drawn:
+    """The images that are measured, at the first addresses of ``seed``; with labels where the generator takes some."""
+
+    source: Source
+    seed: int
+    images: Images
+    labels: Labels | None
+
+
+def evaluate(
+    source: Source,
+    reference: Reference,
+    seed: int,
+    say: Say,
+    classifier: bool = True,
+    spreads: Sequence[float] = (),
+) -> Evaluation:
     """Draw ``reference.count`` images at the first addresses of ``seed``, and measure them; ``say`` gets a sentence for each part.
 
-    A generator with classes draws them in the shares of the data. Without ``classifier`` nothing of classes is measured.
+    A generator with classes draws them in the shares of the data. Without ``classifier`` nothing is measured that takes one.
+    GAN-train is measured also with latents multiplied by each of ``spreads``.
     """
-    labels = labels_like(reference.compared, reference.count) if source.class_names else None
-    drawn = source.draw(seed, range(reference.count), labels)
-    told = (*reference.remarks, *_sameness(drawn))
+    drawn = draw(source, reference, seed)
+    told = (*reference.remarks, *_sameness(drawn.images))
     say(*told[:1] or (f"{reference.count:,} images drawn; their features and those of as many real ones follow",))
-    parts: list[Part] = [({}, told), _of_features(reference, drawn)]
-    histogram: dict[str, float] = {}
+    found = nearest(drawn.images[:_LOOKED_UP], reference.learned)
+    parts, histogram = [Part(remarks=told), *of_features(reference, drawn)], {}
     if classifier and reference.labelled:
-        say("distances are measured; the classifiers learn now, which takes minutes")
-        shares = class_shares(reference.classifier.classes_of(drawn), len(reference.compared.class_names))
-        histogram = dict(zip(reference.compared.class_names, shares.tolist(), strict=True))
-        parts += [_of_balance(reference, shares), _of_training(source, reference, seed)]
+        say("distances are measured; classifiers learn now, each for a minute or two")
+        histogram = _histogram(reference, drawn.images)
+        parts += [_of_balance(reference, histogram), *_of_use(reference, drawn, say, spreads)]
     else:
-        parts.append(({}, (_NO_LABELS if classifier else _NO_CLASSIFIER,)))
-    found = nearest(drawn[:_LOOKED_UP], reference.learned)
-    parts.append(_of_copies(reference, found))
-    measures = {name: measure for measured, _ in parts for name, measure in measured.items()}
-    remarks = tuple(remark for _, remarks in parts for remark in remarks)
-    told_by = f"features of {reference.extractor.name}"
-    quality = Quality(told_by, *reference.names, seed, measures, histogram, remarks)
-    return Evaluation(quality, picture(drawn[:_LOOKED_UP], reference.learned, found))
+        parts.append(Part(remarks=(_NO_LABELS if classifier else _NO_CLASSIFIER,)))
+    quality = _together(reference, seed, [*parts, _of_copies(reference, found)], histogram)
+    return Evaluation(quality, picture(drawn.images[:_LOOKED_UP], reference.learned, found))
 
 
-def _of_features(reference: Reference, drawn: Images) -> Part:
-    real, floor, features = reference.features, reference.floor_features, reference.extractor(drawn)
-    count = len(features)
-    (distance, spread), (between_real, _) = kid(real, features), kid(real, floor)
-    measured: dict[Name, Measure] = {"kid": Measure(distance, between_real, count, spread)}
-    remarks: tuple[str, ...] = ()
-    if count > (dimensions := reference.extractor.dimensions):
-        measured["frechet_distance"] = Measure(frechet_distance(real, features), frechet_distance(real, floor), count)
+def draw(source: Source, reference: Reference, seed: int) -> Drawn:
+    """``reference.count`` images, with labels in the shares of the data."""
+    labels = labels_like(reference.compared, reference.count) if source.class_names else None
+    return Drawn(source, seed, source.draw(seed, range(reference.count), labels), labels)
+
+
+def of_features(reference: Reference, drawn: Drawn) -> Iterator[Part]:
+    """Distances and overlaps of features, of all images and within each class."""
+    real, floor, features = reference.features, reference.floor_features, reference.extractor(drawn.images)
+    yield Part(_distances(real, floor, features))
+    if len(features) > reference.extractor.dimensions:
+        distances = frechet_distance(real, features), frechet_distance(real, floor)
+        yield Part({"frechet_distance": Measure(*distances, len(features))})
     else:
-        needed = f"--count {dimensions + 1}"
-        remarks = (
-            f"the Frechet distance is not measured: it takes more images of each than there are features ({needed})",
-        )
-    ours, theirs = overlap(real, features), overlap(real, floor)
-    for name in ("precision", "recall", "density", "coverage"):
-        measured[name] = Measure(getattr(ours, name), getattr(theirs, name), count)
-    return measured, remarks
+        yield Part(remarks=(_NO_FRECHET.format(reference.extractor.dimensions + 1),))
+    labels, floor_labels = reference.some_compared.labels, reference.some_floor.labels
+    if drawn.labels is not None and labels is not None and floor_labels is not None:
+        names = reference.compared.class_names
+        yield class_recall((real, labels), (features, drawn.labels), (floor, floor_labels), names)
 
 
-def _of_balance(reference: Reference, drawn: Shares) -> Part:
+def _distances(real: Features, floor: Features, drawn: Features) -> dict[Name, Measure]:
+    (distance, spread), (between_real, _) = kid(real, drawn), kid(real, floor)
+    ours, theirs = overlap(real, drawn), overlap(real, floor)
+    names: tuple[Name, ...] = ("precision", "recall", "density", "coverage")
+    shares = {name: Measure(getattr(ours, name), getattr(theirs, name), len(drawn)) for name in names}
+    return {"kid": Measure(distance, between_real, len(drawn), spread), **shares}
+
+
+def _histogram(reference: Reference, drawn: Images) -> dict[str, float]:
+    names = reference.compared.class_names
+    shares = class_shares(reference.classifier().classes_of(drawn), len(names))
+    return dict(zip(names, shares.tolist(), strict=True))
+
+
+def _of_balance(reference: Reference, histogram: dict[str, float]) -> Part:
     assert reference.compared.labels is not None, "the caller looked"
-    wanted = class_shares(reference.compared.labels, len(drawn))
-    floor = class_shares(reference.classifier.classes_of(reference.floor_images), len(drawn))
-    return {"class_kl": Measure(kl(drawn, wanted), kl(floor, wanted), reference.count)}, ()
+    wanted = class_shares(reference.compared.labels, len(histogram))
+    drawn = np.array(list(histogram.values()))
+    floor = class_shares(reference.classifier().classes_of(reference.some_floor.images), len(histogram))
+    return Part({"class_kl": Measure(kl(drawn, wanted), kl(floor, wanted), reference.count)})
 
 
-def _of_training(source: Source, reference: Reference, seed: int) -> Part:
-    """As many drawn images as real ones, with their labels, teach a classifier; both are asked about unseen real images."""
-    compared, floor = reference.compared, reference.floor
-    if not source.class_names or reference.floor_learned:
-        return {}, (_NO_TRAINING,)
-    assert floor.labels is not None, "the caller looked"
-    labels = labels_like(compared, len(compared.images))
-    images = source.draw(seed, range(reference.count, reference.count + len(labels)), labels)
-    drawn = reference.taught_by(images, labels, len(compared.class_names))
-    ours, theirs = (one.accuracy(floor.images, floor.labels) for one in (drawn, reference.classifier))
-    return {"gan_train_accuracy": Measure(ours, theirs, len(labels))}, ()
+def _of_use(reference: Reference, drawn: Drawn, say: Say, spreads: Sequence[float]) -> Iterator[Part]:
+    """GAN-test, and where there are images that the generator did not learn from GAN-train."""
+    if drawn.labels is None:
+        yield Part(remarks=(_NO_CLASSES,))
+        return
+    real = real_classifiers(reference, say)
+    yield gan_test(reference, real, drawn.images, drawn.labels)
+    if reference.floor_learned:
+        yield Part(remarks=(_NO_TEST,))
+        return
+    yield gan_train_fixed(drawn.source.draw, reference, real, drawn.seed, say)
+    yield (fresh := gan_train_fresh(drawn.source.draw, reference, real, drawn.seed, say))
+    if spreads:
+        yield Part(by_latent_spread={1.0: fresh.measures["gan_train_fresh"]})
+        others = [spread for spread in spreads if spread != 1]
+        yield gan_train_by_spread(drawn.source, reference, real, drawn.seed, say, others)
 
 
 def _of_copies(reference: Reference, drawn: Nearest) -> Part:
     if reference.unseen is None:
-        return {}, (_NO_COPYING,)
+        return Part(remarks=(_NO_COPYING,))
     unseen = nearest(reference.unseen[:_LOOKED_UP], reference.learned)
-    return {"copying": Measure(copying(drawn, unseen), 0.5, len(drawn.places))}, ()
+    return Part({"copying": Measure(copying(drawn, unseen), 0.5, len(drawn.places))})
 
 
 def _sameness(drawn: Images) -> tuple[str, ...]:
@@ -110,3 +156,16 @@ def _sameness(drawn: Images) -> tuple[str, ...]:
     if distinct == 1:
         return ("the generator draws one and the same image, whatever the address",)
     return (f"of {len(drawn):,} images drawn only {distinct:,} differ",) if distinct < 0.99 * len(drawn) else ()
+
+
+def _together(reference: Reference, seed: int, parts: Sequence[Part], histogram: dict[str, float]) -> Quality:
+    return Quality(
+        f"features of {reference.extractor.name}",
+        *reference.names,
+        seed,
+        {name: one for part in parts for name, one in part.measures.items()},
+        histogram,
+        tuple(remark for part in parts for remark in part.remarks),
+        {name: one for part in parts for name, one in part.by_class.items()},
+        {spread: one for part in parts for spread, one in part.by_latent_spread.items()},
+    )

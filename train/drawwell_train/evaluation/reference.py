@@ -1,6 +1,6 @@
 """The real images that drawn ones are compared with, and those that stand in the place of drawn ones: the floor."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,12 +11,13 @@ from drawwell.errors import DrawwellError
 from drawwell.pictures import Images
 from drawwell_train import data
 from drawwell_train.batches import held_out_rows
-from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.classifier import Classifier
 from drawwell_train.evaluation.extractors import LEAST_IMAGES, Extractor, Features
 from drawwell_train.evaluation.source import Source
 from drawwell_train.images import DataError, ImageData
 
+CLASSIFIERS = 3
+"""Of each kind: one alone is off by its own chance."""
 _COUNT = 10_000
 _SEED = 0
 
@@ -54,6 +55,9 @@ class Reference:
     """What a reader must know of them."""
     classifier_images: int | None = None
     """What each classifier sees while it learns, repeats included; by default its own number."""
+    classifiers: int = CLASSIFIERS
+    """Seeds of each kind of classifier: 0, 1, ..."""
+    _of_real: dict[int, Classifier] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def labelled(self) -> bool:
@@ -61,34 +65,40 @@ class Reference:
         return self.compared.labels is not None and self.floor.labels is not None
 
     @cached_property
-    def features(self) -> Features:
-        """Of ``compared``, ``[count, F]``."""
-        return self.extractor(_some(self.compared, self.count).images)
+    def some_compared(self) -> ImageData:
+        """``count`` of ``compared`` at random: a folder is sorted by class."""
+        return _some(self.compared, self.count)
 
     @cached_property
-    def floor_images(self) -> Images:
-        """``count`` of ``floor`` at random: a folder is sorted by class."""
-        return _some(self.floor, self.count).images
+    def features(self) -> Features:
+        """Of ``some_compared``, ``[count, F]``."""
+        return self.extractor(self.some_compared.images)
+
+    @cached_property
+    def some_floor(self) -> ImageData:
+        """``count`` of ``floor`` at random."""
+        return _some(self.floor, self.count)
 
     @cached_property
     def floor_features(self) -> Features:
-        """Of ``floor_images``, ``[count, F]``."""
-        return self.extractor(self.floor_images)
+        """Of ``some_floor``, ``[count, F]``."""
+        return self.extractor(self.some_floor.images)
 
-    @cached_property
-    def classifier(self) -> Classifier:
-        """That of real images."""
-        assert self.compared.labels is not None, "the caller looked"
-        return self.taught_by(self.compared.images, self.compared.labels, len(self.compared.class_names))
+    def classifier(self, seed: int = 0) -> Classifier:
+        """That of all of ``compared``, made once for each seed."""
+        if seed not in self._of_real:
+            self._of_real[seed] = classifier = self.untaught(seed)
+            assert self.compared.labels is not None, "the caller looked"
+            classifier.learn(self.compared.images, self.compared.labels)
+        return self._of_real[seed]
 
-    def taught_by(self, images: Images, labels: Labels, classes: int) -> Classifier:
-        """A classifier that learned from these images alone, for as long as every other one."""
-        classifier = Classifier(images.shape[-1], classes, _SEED)
-        classifier.learn(images, labels, self.classifier_images)
-        return classifier
+    def untaught(self, seed: int) -> Classifier:
+        """A classifier that has learned nothing yet, and learns for as long as every other one."""
+        channels = self.compared.images.shape[-1]
+        return Classifier(channels, len(self.compared.class_names), seed, self.classifier_images)
 
 
-def read_reference(sources: Sources, source: Source, extractor: Extractor) -> Reference:
+def read_reference(sources: Sources, source: Source, extractor: Extractor, classifiers: int = CLASSIFIERS) -> Reference:
     """The real images for a generator. Raises ``DrawwellError`` where they are too few, or not such as it draws."""
     learned = read_images(sources.data, source.shape, sources.resize)
     test = None if sources.test is None else read_images(sources.test, source.shape, sources.resize)
@@ -101,7 +111,16 @@ def read_reference(sources: Sources, source: Source, extractor: Extractor) -> Re
     check_count(count)
     unseen = held_out if test is None else _some(test, count).images
     return Reference(
-        compared, floor, learned.images, unseen, _names(sources, count), extractor, count, test is None, remarks + more
+        compared,
+        floor,
+        learned.images,
+        unseen,
+        _names(sources, count),
+        extractor,
+        count,
+        test is None,
+        remarks + more,
+        classifiers=classifiers,
     )
 
 

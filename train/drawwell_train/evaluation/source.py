@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from drawwell.engine import Engine
 from drawwell.errors import RequestError
 from drawwell.latents import latents
 from drawwell.opening import is_url, open_generator
@@ -40,6 +41,8 @@ class Source:
     class_names: tuple[str, ...]
     draw: Draw
     checkpoint: Checkpoint | None = None
+    at_spread: Callable[[float], Draw] | None = None
+    """How to draw with the latents multiplied by a factor; None for a server, which makes the latents itself."""
 
 
 def open_source(model: str, step: Step = None, say: Say = print, threads: int | None = None) -> Source:
@@ -60,23 +63,43 @@ def open_source(model: str, step: Step = None, say: Say = print, threads: int | 
     def draw(seed: int, indices: range, labels: Labels | None) -> Images:
         return generator.generate(seed, indices=indices, labels=labels).images
 
-    return Source(card.name, card.image_shape, card.class_names, draw)
+    at_spread = partial(_file_at_spread, generator) if isinstance(generator, Engine) else None
+    return Source(card.name, card.image_shape, card.class_names, draw, at_spread=at_spread)
 
 
 def of_checkpoint(found: Checkpoint) -> Source:
     """The averaged generator, as the exported file draws it."""
     config = found.config
     assert config.size is not None and config.channels is not None, "a checkpoint's configuration is resolved"
-    draw = partial(_draw, load_averaged(config, found.tensors), config)
-    return Source(config.name, (config.size, config.size, config.channels), config.class_names, draw, found)
+    generator = load_averaged(config, found.tensors)
+
+    def at_spread(spread: float) -> Draw:
+        return partial(_draw, generator, config, spread)
+
+    shape = config.size, config.size, config.channels
+    return Source(config.name, shape, config.class_names, at_spread(1.0), found, at_spread)
 
 
-def _draw(generator: Generator, config: TrainConfig, seed: int, indices: range, labels: Labels | None) -> Images:
+def _file_at_spread(engine: Engine, spread: float) -> Draw:
+    def draw(seed: int, indices: range, labels: Labels | None) -> Images:
+        images = []
+        for first in range(0, len(indices), engine.piece_images):
+            last = first + engine.piece_images
+            feeds = engine.feeds(seed, indices[first:last], None if labels is None else labels[first:last])
+            images.append(engine.draw(feeds | {"z": feeds["z"] * np.float32(spread)}))
+        return np.concatenate(images)
+
+    return draw
+
+
+def _draw(
+    generator: Generator, config: TrainConfig, spread: float, seed: int, indices: range, labels: Labels | None
+) -> Images:
     pieces = [indices[first : first + _PIECE_IMAGES] for first in range(0, len(indices), _PIECE_IMAGES)]
     done, images = 0, []
     with torch.inference_mode():
         for piece in pieces:
-            z = torch.from_numpy(latents(seed, piece, config.latent_dim, recipe_of(config).prior))
+            z = torch.from_numpy(latents(seed, piece, config.latent_dim, recipe_of(config).prior) * np.float32(spread))
             label = None if labels is None else torch.from_numpy(labels[done : done + len(piece)])
             images.append(to_pixels(generator(z, label), generator.lowest).numpy())
             done += len(piece)

@@ -37,8 +37,8 @@ class Stacks:
     def classifier(self) -> Classifier:
         """That of single digits."""
         assert self.digits.labels is not None, "they were checked"
-        classifier = Classifier(1, _DIGITS, _SEED)
-        classifier.learn(self.digits.images, self.digits.labels, self.classifier_images)
+        classifier = Classifier(1, _DIGITS, _SEED, self.classifier_images)
+        classifier.learn(self.digits.images, self.digits.labels)
         return classifier
 
     @cached_property

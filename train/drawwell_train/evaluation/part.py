@@ -1,0 +1,16 @@
+"""What one part of an evaluation finds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from drawwell.quality import Measure, Name
+
+
+@dataclass(frozen=True)
+class Part:
+    """Measures, and remarks on what could not be measured."""
+
+    measures: Mapping[Name, Measure] = field(default_factory=dict)
+    by_class: Mapping[Name, dict[str, Measure]] = field(default_factory=dict)
+    by_latent_spread: Mapping[float, Measure] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()

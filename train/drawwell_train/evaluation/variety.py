@@ -1,0 +1,50 @@
+"""Variety within classes: recall (Kynkaanniemi et al. 2019, equation 2) of each class by itself, and its mean over classes.
+
+Recall of all images together is high where every class is drawn in one way only, if the classes are many; and a drawn image of
+another class may cover a real one. Here a real image counts where a drawn image *of its own label* has it within reach.
+"""
+
+import numpy as np
+
+from drawwell.quality import Measure
+from drawwell_train.evaluation.classes import Labels
+from drawwell_train.evaluation.frechet import Features
+from drawwell_train.evaluation.manifold import overlap
+from drawwell_train.evaluation.part import Part
+
+LEAST_OF_CLASS = 50
+"""Of fewer images of a class, recall is one of chance."""
+
+Labelled = tuple[Features, Labels]
+"""Features ``[N, F]``, and the label of each."""
+
+
+def class_recall(real: Labelled, drawn: Labelled, floor: Labelled, names: tuple[str, ...]) -> Part:
+    """``class_recall`` of drawn images, and of ``floor`` in their place; of each class as many of all three."""
+    found: dict[str, Measure] = {}
+    for label, name in enumerate(names):
+        ours, theirs, others = (_of_class(one, label) for one in (real, drawn, floor))
+        count = min(len(ours), len(theirs), len(others))
+        if count >= LEAST_OF_CLASS:
+            value, best = (overlap(ours[:count], one[:count]).recall for one in (theirs, others))
+            found[name] = Measure(value, best, count)
+    left_out = _remark(len(names) - len(found), len(names))
+    if not found:
+        return Part(remarks=left_out)
+    values, floors = ([getattr(one, what) for one in found.values()] for what in ("value", "real"))
+    images = sum(one.images for one in found.values())
+    mean = Measure(float(np.mean(values)), float(np.mean(floors)), images)
+    return Part({"class_recall": mean}, {"class_recall": found}, remarks=left_out)
+
+
+def _of_class(labelled: Labelled, label: int) -> Features:
+    features, labels = labelled
+    found: Features = features[labels == label]
+    return found
+
+
+def _remark(few: int, classes: int) -> tuple[str, ...]:
+    if not few:
+        return ()
+    which = "any class" if few == classes else f"{few:,} of {classes:,} classes"
+    return (f"variety within {which} is not measured: it takes {LEAST_OF_CLASS} images of a class",)
