@@ -232,3 +232,7 @@ def _stepper(field: str, name: str, images: ImageData) -> Callable[[], object]:
     device = torch.device(config.device)
     built, batches = state.build(config, device), Batches(images, config, device, 0)
     return lambda: train_step(built, config, batches.next)
+
+
+if __name__ == "__main__":
+    main()

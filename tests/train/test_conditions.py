@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -104,6 +104,15 @@ def test_too_weak_a_critic_too() -> None:
     assert "ends" in ends
 
 
+@pytest.mark.parametrize("loss", ["hinge", "relativistic"])
+def test_so_large_a_penalty_that_d_dies_is_too_weak_a_discriminator_and_no_nan(loss: str) -> None:
+    options: dict[str, Any] = {"preset": "sngan", "width": 2, "d_norm": "none", "r1": 1e5, "r2": 1e5, "batch_size": 4}
+    story = told(220, {}, loss=loss, **options)
+    (sentence,) = story.sentences(WEAK)
+    assert "no better than a coin" in sentence and "smaller --r1 and --r2 help" in sentence
+    assert all(line["loss_d"] < 3 for line in story.lines)
+
+
 def test_large_steps_make_both_oscillate() -> None:
     story = told(360, {0: (3.0, 3.0), 240: (0.1, 0.1)}, width=64)
     begins, *_, ends = story.sentences(OSCILLATION)
@@ -168,7 +177,7 @@ def test_nan_is_the_last_line(tmp_path: Path) -> None:
     assert last["conditions"] == ["NaN"]
 
 
-@pytest.mark.parametrize("loss", ["minimax", "non-saturating", "wasserstein"])
+@pytest.mark.parametrize("loss", get_args(Loss))
 def test_the_documentation_has_every_condition_with_its_thresholds(loss: Loss) -> None:
     rows = (ROOT / "docs" / "training.md").read_text().splitlines()
     for condition in conditions_of(loss):

@@ -61,3 +61,21 @@ def test_the_penalty_is_taken_at_one_point_for_each_image() -> None:
     real, fake, epsilon = torch.ones(2, 1, 2, 2), torch.zeros(2, 1, 2, 2), torch.tensor([0.25, 1.0])
     penalty = gradient_penalty(lambda images: (images**2).flatten(1).sum(1) / 2, real, fake, epsilon)
     assert float(penalty.detach()) == pytest.approx(((2 * 0.25 - 1) ** 2 + (2 * 1.0 - 1) ** 2) / 2)
+
+
+def test_hinge_is_miyatos_equation_16_and_g_climbs_d() -> None:
+    """D gets no gradient from images beyond the margin of 1, on its side of it."""
+    real, fake = torch.tensor([0.7, -1.2, 3.0]), torch.tensor([0.3, 2.0, -3.0])
+    expected = ((1 - 0.7) + (1 + 1.2) + 0) / 3 + ((1 + 0.3) + (1 + 2.0) + 0) / 3
+    assert float(discriminator_loss("hinge", real, fake)) == pytest.approx(expected)
+    assert float(generator_loss("hinge", fake)) == pytest.approx(-float(fake.mean()))
+
+
+def test_relativistic_compares_pairs_and_g_exchanges_the_sides() -> None:
+    """-log sigmoid(f(x) - f(G(z))); adding a number to all logits changes nothing."""
+    expected = float(-(REAL - FAKE).sigmoid().log().mean())
+    assert float(discriminator_loss("relativistic", REAL, FAKE)) == pytest.approx(expected)
+    assert float(discriminator_loss("relativistic", REAL + 5, FAKE + 5)) == pytest.approx(expected, rel=1e-5)
+    assert float(generator_loss("relativistic", FAKE, REAL)) == pytest.approx(
+        float(-(FAKE - REAL).sigmoid().log().mean())
+    )

@@ -1,6 +1,7 @@
 """Every preset has the networks, the losses and the optimizers of its source, and makes steps with every option."""
 
 import copy
+import math
 from pathlib import Path
 from typing import Any, get_args
 
@@ -46,6 +47,7 @@ PARAMETERS = {
     ("dcgan", 128, 3): (12_786_563, 11_164_481),
     ("wgan", 64, 3): (3_576_707, 2_765_633),
     ("wgan-gp", 64, 3): (3_576_707, 2_764_737),
+    ("sngan", 32, 3): (1_068_931, 2_928_193),
 }
 
 
@@ -68,8 +70,9 @@ def test_every_preset_makes_steps(preset: str, size: int, channels: int, classes
     assert all(value.isfinite() for value in stats.values())
     for name, network in state.networks().items():
         still = {key for key, weight in network.named_parameters() if torch.equal(weight, before[name][key])}
-        # adding a number to a critic changes no difference of its values
-        assert still <= ({"head.bias"} if config.preset.startswith("wgan") else set()), name
+        # adding a number to a critic changes no difference of its values, nor to D where all images lie within the hinge's margins
+        free = {"wgan": {"head.bias"}, "wgan-gp": {"head.bias"}, "sngan": {"head.1.bias"}}.get(config.preset, set())
+        assert still <= free, name
     images = state.generator(torch.randn(4, 100), torch.tensor([0, 1, 2, 0]) if classes else None)
     assert images.shape == (4, channels, size, size)
     assert state.generator.lowest == lowest(recipe_of(config).sigmoid)
@@ -130,6 +133,26 @@ def test_the_learning_rate_decays_as_keras_means_it() -> None:
         ({"preset": "deep-cnn", "width": 7}, "at least 8"),
         ({"pack": 3}, "must divide"),
         ({"label_smoothing": 1.0}, "must be in"),
+        ({"preset": "sngan", "loss": "wasserstein"}, "presets wgan and wgan-gp"),
+        ({"preset": "wgan-gp", "loss": "hinge"}, "presets wgan and wgan-gp"),
+        ({"preset": "sngan", "label_smoothing": 0.1}, "which loss hinge has not"),
+        ({"loss": "relativistic", "label_smoothing": 0.1}, "which loss relativistic has not"),
+        ({"preset": "wgan-gp", "r1": 0.1}, "kept so already"),
+        ({"preset": "wgan", "r2": 0.1}, "kept so already"),
+        ({"r1": 0.1}, "which batch norm ties to the others"),
+        ({"preset": "sngan", "r1": -1.0}, "r1 must be 0 or more"),
+        ({"preset": "sngan", "r2": math.inf}, "r2 must be 0 or more"),
+        ({"consistency": math.nan}, "consistency must be 0 or more"),
+        ({"preset": "sngan", "penalty_every": 0}, "penalty_every must be at least 1"),
+        ({"d_width": 0}, "d_width must be at least 1"),
+        ({"preset": "deep-cnn", "d_width": 4}, "at least 8"),
+        ({"spectral_norm": True, "d_norm": "batch"}, "take one of them"),
+        ({"preset": "mlp", "d_norm": "batch"}, "has no place for it"),
+        ({"minibatch_std": True}, "of preset sngan, not of dcgan"),
+        ({"preset": "sngan", "minibatch_std": True, "batch_size": 6}, "compares 4 images"),
+        ({"preset": "sngan", "minibatch_std": True, "batch_size": 12, "pack": 2}, "compares 8 images"),
+        ({"preset": "sngan", "pack": 2, "conditional": True}, "take one of them"),
+        ({"diffaugment": True, "diffaugment_policy": ()}, "names nothing to change"),
     ],
 )
 def test_options_that_make_no_sense_together_are_refused(options: dict[str, object], words: str) -> None:
@@ -151,6 +174,7 @@ def test_optimizers_have_the_numbers_of_their_sources() -> None:
         "dcgan": (2e-4, 2e-4, (0.5, 0.999), 1e-8),
         "wgan": (5e-5, 5e-5, 0.99, 1e-8),
         "wgan-gp": (1e-4, 1e-4, (0.0, 0.9), 1e-8),
+        "sngan": (2e-4, 2e-4, (0.5, 0.999), 1e-8),
     }
     assert (PRESETS["wgan-gp"].penalty, PRESETS["wgan"].clip_weights, PRESETS["deep-cnn"].clip_gradients) == (
         10,

@@ -1,6 +1,7 @@
 """Whole runs: exact resume after kill -9, one trainer a folder, NaN, signals, refusals."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -120,6 +121,35 @@ def test_a_stop_is_saved_and_continued_exactly(straight: Path, tmp_path: Path) -
     if step < 30:  # else the machine was quicker than the signal, and there is nothing left to compare
         train(run, "--steps", "30")
         assert digest(run) == digest(straight)
+
+
+def test_a_second_interrupt_ends_training_at_once(tmp_path: Path) -> None:
+    """In the midst of a step, which the first one waits for; nothing half-written is left."""
+    run = tmp_path / "run"
+    large = "--preset", "dcgan", "--size", "128", "--width", "64", "--batch-size", "128", "--precision", "float32"
+    process = started(run, "--steps", "1000000", *large)
+    wait_for(lambda: (run / "config.json").exists(), process)
+    for _ in range(20):  # where SIGINT is ignored until training begins, as in a shell's background, the first ones are lost
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        if process.poll() is not None:
+            break
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert list((run / "checkpoints").iterdir()) == []
+
+
+def test_only_a_second_sigint_is_impatient() -> None:
+    """torchrun sends SIGTERM to processes that have had the terminal's SIGINT already."""
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with loop._stop_requested() as received:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        assert received == [signal.SIGTERM, signal.SIGINT, signal.SIGTERM]
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
 
 
 def test_a_damaged_checkpoint_is_passed_over_loudly(straight: Path, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def conditions_of(loss: Loss) -> tuple[Condition, ...]:
         doubt,
         5 * doubt,
         "begins: it is hardly ever wrong (D(G(z)) {d_fake:.1g}), so the generator's gradient, now {gradient_g:.1g}, vanishes or "
-        "tells little; --loss non-saturating, --label-smoothing 0.1, --spectral-norm or --diffaugment help",
+        "tells little; --loss non-saturating, --label-smoothing 0.1, --d-norm spectral or --diffaugment help",
         "ends: it can be fooled again (D(G(z)) {d_fake:.2g})",
     )
     # a fair coin has no gap; where the images are as good as the data it has none either
