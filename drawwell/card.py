@@ -178,6 +178,6 @@ def card_from_json(text: str | bytes) -> ModelCard:
                 f"is written in format {raw.get('format_version')}, this drawwell reads format {FORMAT_VERSION}: "
                 "use the drawwell that wrote it, or export the run again"
             )
-        return msgspec.convert(raw, ModelCard)
+        return msgspec.convert(raw, ModelCard, str_keys=True)
     except UNREADABLE as error:
         raise GeneratorFileError(f"its card is not valid ({error})") from error

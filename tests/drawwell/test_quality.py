@@ -68,6 +68,41 @@ def test_every_measure_is_told_with_its_floor(name: Name) -> None:
     assert said_of(name, 1, 1) != said_of(name, 0, 1)
 
 
+def test_figures_of_classifiers_have_deviations_and_the_worst_class_is_named() -> None:
+    both = Measure(0.812, 0.893, 300_000, 0.004, 0.0021)
+    classes = {"a": Measure(0.95, 0.97, 500, 0.01, 0.002), "b": Measure(0.55, 0.74, 500, 0.021, 0.003)}
+    quality = replace(graphs.QUALITY, measures={"gan_train_fresh": both}, by_class={"gan_train_fresh": classes})
+    assert quality.in_words()["Use in training"] == (
+        "a classifier that learned from 300,000 drawn images, none of them twice, names 81.2% ± 0.4% of unseen real ones "
+        "right, one that learned from real images 89.3% ± 0.2% (GAN-train), worst of all classes b: 55.0% ± 2.1% (74.0% ± 0.3%)"
+    )
+    recall = replace(quality, measures={"class_recall": Measure(0.4, 0.8, 900)}, by_class={"class_recall": classes})
+    assert recall.in_words()["Variety"] == (
+        "within its class, of 40.0% of real images it draws the like (80.0%; recall, mean of classes), "
+        "worst of all classes b: 55.0% (74.0%)"
+    )
+
+
+def test_spreads_of_latents_are_told_in_their_order() -> None:
+    spreads = {1.4: Measure(0.7, 0.9, 9), 0.7: Measure(0.6, 0.9, 9, 0.01), 1.0: Measure(0.8, 0.9, 9)}
+    quality = replace(graphs.QUALITY, by_latent_spread=spreads)
+    assert quality.in_words()["Use by latent spread"] == (
+        "fresh images teach, with latents multiplied by a spread: 60.0% ± 1.0% at 0.7, 80.0% at 1, 70.0% at 1.4 (real images 90.0%)"
+    )
+    card = graphs.card(quality=quality)
+    assert card_from_json(msgspec.json.encode(card)) == card
+
+
+def test_cards_without_classes_and_deviations_are_read() -> None:
+    """Those of earlier measures have neither."""
+    known = msgspec.json.decode(JSON)
+    for name in ("by_class", "by_latent_spread"):
+        del known["quality"][name]
+    for measure in known["quality"]["measures"].values():
+        del measure["real_spread"]
+    assert card_from_json(msgspec.json.encode(known)) == CARD
+
+
 def test_what_rounds_to_nothing_has_no_sign() -> None:
     assert "1,000 x KID 0.00 (0.00)" in said_of("kid", -1e-9, -0.0)
 
@@ -81,6 +116,9 @@ def test_what_rounds_to_nothing_has_no_sign() -> None:
         (b"0.00432", b"1e999"),
         (b"0.00432", b'"0.00432"'),
         (b'"images":10000', b'"images":0'),
+        (b'"by_class":{}', b'"by_class":{"wisdom":{}}'),
+        (b'"by_latent_spread":{}', b'"by_latent_spread":{"0":{"value":1,"real":1,"images":1}}'),
+        (b'"by_latent_spread":{}', b'"by_latent_spread":{"nan":{"value":1,"real":1,"images":1}}'),
         (b'"seed":7', b'"seed":-1'),
         (b"a network", b"\xff"),
         (b'"a network"', b"[" * 100_000),

@@ -175,6 +175,10 @@ def files(tmp_path_factory: pytest.TempPathFactory, digits: ImageData) -> Path:
         ),
         (["--extractor", "FILES/none"], "FILES/none: no such extractor; there are efficientnet-lite0, and Inception"),
         (["--step", "7"], "has no checkpoint of step 7; there are 30, 20"),
+        (["--classifier-seeds", "0"], "classifier-seeds must be at least 1, not 0"),
+        (["--spreads", "1", "0"], "spreads must be above 0 and at most 10, not 0"),
+        (["--spreads", "nan"], "spreads must be above 0 and at most 10, not nan"),
+        (["--spreads", "0.7"], "--spreads measures use in training, which takes --test and a classifier"),
         (["--stacked"], "it takes a classifier to count stacks: leave out --no-classifier"),
     ],
 )
@@ -189,6 +193,22 @@ def test_what_cannot_be_measured_is_a_sentence(
     assert sentence.replace("FILES", str(files)) in err
     assert err.count("\n") == 1
     assert not (tiny_run / "measures").exists()
+
+
+def test_spreads_of_a_generator_without_classes_are_a_sentence(
+    tiny_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["evaluate", str(tiny_run), "--data", "digits", "--test", "digits", "--spreads", "0.7"]) == 1
+    assert "which takes a generator with classes" in capsys.readouterr().err
+
+
+def test_spreads_of_a_server_are_a_sentence(
+    digits: ImageData, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whose latents are drawn where it runs."""
+    monkeypatch.setattr("drawwell_train.evaluation.main.open_source", lambda *_: makers.copier(digits))
+    assert run(["evaluate", "http://there", "--data", "digits", "--test", "digits", "--spreads", "0.7"]) == 1
+    assert "http://there: a server makes the latents itself" in capsys.readouterr().err
 
 
 def test_a_generator_of_other_classes_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,7 +57,7 @@ class Reference:
     """What each classifier sees while it learns, repeats included; by default its own number."""
     classifiers: int = CLASSIFIERS
     """Seeds of each kind of classifier: 0, 1, ..."""
-    _of_real: dict[int, Classifier] = field(default_factory=dict, init=False, repr=False)
+    _of_real: dict[int, Classifier] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def labelled(self) -> bool:

@@ -1,7 +1,7 @@
 """Variety within classes: recall (Kynkaanniemi et al. 2019, equation 2) of each class by itself, and its mean over classes.
 
-Recall of all images together is high where every class is drawn in one way only, if the classes are many; and a drawn image of
-another class may cover a real one. Here a real image counts where a drawn image *of its own label* has it within reach.
+Recall of all images counts a real image also where only a drawn image of another label is near it, and its single figure hides a
+class that is drawn in few ways. Here a real image counts where a drawn image *of its own label* has it within reach.
 """
 
 import numpy as np
