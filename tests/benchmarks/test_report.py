@@ -1,0 +1,132 @@
+"""A measurement that is cut leaves what it has measured; a short one leaves the long one as it was."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import gpu, serving, train
+from benchmarks.client import Stretch
+from benchmarks.report import Report, spread
+
+EXPECTED = [("steps", "a"), ("steps", "b"), ("last",)]
+
+
+def contents(results: Path) -> dict[str, dict[str, Any]]:
+    return {file.stem: json.loads(file.read_text()) for file in results.iterdir()}
+
+
+def test_after_each_figure_the_file_has_it_and_says_what_is_missing(results: Path) -> None:
+    report = Report("x", EXPECTED, torch="2")
+    report.add("steps", "a", figure={"median": 1})
+    report.add("steps", "b", figure=2, whole=False)
+    (name, content), *others = contents(results).items()
+    assert (name, others) == ("x-partial", [])
+    assert (content["complete"], content["missing"]) == (False, ["steps, b", "last"])
+    assert (content["steps"], content["torch"], content["short"]) == ({"a": {"median": 1}, "b": 2}, "2", False)
+    assert "processor" in content["machine"]
+
+
+def test_the_whole_file_is_replaced_by_a_whole_and_long_one_alone(results: Path) -> None:
+    for value in (1, 2):
+        for short in (False, True):
+            report = Report("x", EXPECTED, short=short)
+            for keys in EXPECTED:
+                report.add(*keys, figure=value if not short else 10 * value)
+    Report("x", EXPECTED).add("last", figure=3)
+    found = contents(results)
+    assert {name: (one["complete"], one["short"], one["last"]) for name, one in found.items()} == {
+        "x": (True, False, 2),
+        "x-short": (True, True, 20),
+        "x-partial": (False, False, 3),
+    }
+
+
+def test_a_quick_look_writes_nothing(results: Path) -> None:
+    Report("x", [("last",)], quick=True).add("last", figure=1)
+    assert not results.exists()
+
+
+class Cut:
+    """Gives a figure a few times, and is then interrupted."""
+
+    def __init__(self, figure: Any, times: int) -> None:
+        self.figure, self.left = figure, times
+
+    def __call__(self, *_: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return self.figure
+
+
+def run(module: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["x", *arguments])
+    with pytest.raises(KeyboardInterrupt):
+        module.main()
+
+
+def test_training_that_is_cut(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "measure", lambda *_: 1)
+    monkeypatch.setattr(train, "of_preset", Cut(2, times=1))
+    run(train, monkeypatch, "--device", "cpu", "--rounds", "3", "--threads", "1")
+    found = contents(results)["train-cpu-partial"]
+    assert found["steps"] == {"32x32x1, 1 threads": 1, "64x64x3, 1 threads": 1}
+    assert found["presets"] == {"mlp": 2}
+    assert found["missing"][0] == "presets, cnn"
+
+
+def test_a_device_that_is_cut(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nothing:
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(gpu, "limits_of", lambda _: {"operations": 1.0, "host_bytes": 1.0})
+    monkeypatch.setattr(gpu, "export", lambda *_: Nothing())
+    monkeypatch.setattr("onnx.save", lambda *_: None)
+    monkeypatch.setattr("drawwell_export.graph.trace", lambda *_: None)
+    monkeypatch.setattr(gpu, "checks", lambda *_: {"provider": "cpu"})
+    monkeypatch.setattr(gpu, "rates_of", Cut({"cuda": 3.0}, times=1))
+    run(gpu, monkeypatch, "--device", "cpu", "--sizes", "32", "--batches", "1", "64")
+    found = contents(results)["engine-rehearsal-partial"]
+    assert found["models"]["32"] == {"checks": {"provider": "cpu"}, "images_a_second": {"1": {"cuda": 3.0}}}
+    assert found["missing"] == [
+        f"models, 32, {name}" for name in ("images_a_second, 64", "limit_images_a_second", "share_of_the_limit")
+    ]
+
+
+class Asleep:
+    def sleep(self) -> None: ...
+
+
+@contextmanager
+def asleep(*_: Any) -> Iterator[Asleep]:
+    yield Asleep()
+
+
+def test_servers_that_are_cut(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the second round: the first one's figures are there."""
+    monkeypatch.setattr(serving, "insist_on_wrk", lambda: None)
+    monkeypatch.setattr(serving, "DEPENDENCIES", ("pytest",))
+    monkeypatch.setattr(serving, "contenders", lambda *_: {"drawwell": None, "FastAPI": None})
+    monkeypatch.setattr(serving, "random", lambda _: None)
+    monkeypatch.setattr(serving, "serving", asleep)
+    monkeypatch.setattr(serving, "check", lambda *_: None)
+    monkeypatch.setattr(serving, "bare_images_a_second", lambda *_: 10.0)
+    stretch = dict.fromkeys(serving.CASES, Stretch(5.0, 1.0, 2.0))
+    monkeypatch.setattr(serving, "stretches", Cut(stretch, times=3))
+    run(serving, monkeypatch, "--rounds", "2", "--seconds", "1")
+    found = contents(results)["serving-cpu-partial"]
+    model = found["models"]["dcgan64"]
+    assert model["servers"]["FastAPI"]["A"]["against_bare"] == spread([0.5])
+    assert found["missing"][0] == "models, dcgan64, bare_images_a_second", "one of two rounds is not the figure"
+    assert found["seconds_of_a_stretch"] == 1
+
+
+def test_a_short_run_of_servers_is_short_where_nothing_else_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["x", "--short", "--seconds", "2"])
+    plan = serving.plan_of(serving.arguments())
+    assert (plan.rounds, plan.seconds, list(plan.sizes), plan.starts) == (1, 2, ["dcgan64"], 1)
