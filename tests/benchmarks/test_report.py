@@ -2,16 +2,17 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from benchmarks import gpu, serving, train
 from benchmarks.client import Stretch
 from benchmarks.report import Report, spread
+from drawwell_train.presets import PresetName
 
 EXPECTED = [("steps", "a"), ("steps", "b"), ("last",)]
 
@@ -64,66 +65,123 @@ class Cut:
         return self.figure
 
 
-def run(module: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+def run(module: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str, cut: bool) -> None:
     monkeypatch.setattr(sys, "argv", ["x", *arguments])
+    if not cut:
+        module.main()
+        return
     with pytest.raises(KeyboardInterrupt):
         module.main()
 
 
-def test_training_that_is_cut(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def only(results: Path, name: str) -> dict[str, Any]:
+    found = contents(results)
+    assert list(found) == [name]
+    return found[name]
+
+
+MANY = 1000
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Measured in no time, and interrupted after so many presets."""
     monkeypatch.setattr(train, "measure", lambda *_: 1)
-    monkeypatch.setattr(train, "of_preset", Cut(2, times=1))
-    run(train, monkeypatch, "--device", "cpu", "--rounds", "3", "--threads", "1")
-    found = contents(results)["train-cpu-partial"]
+    return lambda times: monkeypatch.setattr(train, "of_preset", Cut(2, times))
+
+
+def test_training_that_is_cut(results: Path, monkeypatch: pytest.MonkeyPatch, trainings: Callable[[int], None]) -> None:
+    trainings(1)
+    run(train, monkeypatch, "--device", "cpu", "--rounds", "3", "--threads", "1", cut=True)
+    found = only(results, "train-cpu-partial")
     assert found["steps"] == {"32x32x1, 1 threads": 1, "64x64x3, 1 threads": 1}
     assert found["presets"] == {"mlp": 2}
     assert found["missing"][0] == "presets, cnn"
 
 
-def test_a_device_that_is_cut(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Nothing:
-        def close(self) -> None: ...
+def test_training_to_its_end(results: Path, monkeypatch: pytest.MonkeyPatch, trainings: Callable[[int], None]) -> None:
+    trainings(MANY)
+    run(train, monkeypatch, "--short", "--threads", "1", cut=False)
+    found = only(results, "train-cpu-short")
+    assert (found["complete"], found["short"], found["steps"]) == (True, True, {"64x64x3, 1 threads": 1})
+    assert list(found["presets"]) == list(get_args(PresetName))
 
+
+class Nothing:
+    def close(self) -> None: ...
+
+    def sleep(self) -> None: ...
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Measured in no time, and interrupted after so many batches."""
     monkeypatch.setattr(gpu, "limits_of", lambda _: {"operations": 1.0, "host_bytes": 1.0})
     monkeypatch.setattr(gpu, "export", lambda *_: Nothing())
     monkeypatch.setattr("onnx.save", lambda *_: None)
     monkeypatch.setattr("drawwell_export.graph.trace", lambda *_: None)
     monkeypatch.setattr(gpu, "checks", lambda *_: {"provider": "cpu"})
-    monkeypatch.setattr(gpu, "rates_of", Cut({"cuda": 3.0}, times=1))
-    run(gpu, monkeypatch, "--device", "cpu", "--sizes", "32", "--batches", "1", "64")
-    found = contents(results)["engine-rehearsal-partial"]
+    return lambda times: monkeypatch.setattr(gpu, "rates_of", Cut({"cuda": 3.0}, times))
+
+
+def test_a_device_that_is_cut(results: Path, monkeypatch: pytest.MonkeyPatch, device: Callable[[int], None]) -> None:
+    device(1)
+    run(gpu, monkeypatch, "--device", "cpu", "--sizes", "32", "--batches", "1", "64", cut=True)
+    found = only(results, "engine-rehearsal-partial")
     assert found["models"]["32"] == {"checks": {"provider": "cpu"}, "images_a_second": {"1": {"cuda": 3.0}}}
     assert found["missing"] == [
         f"models, 32, {name}" for name in ("images_a_second, 64", "limit_images_a_second", "share_of_the_limit")
     ]
 
 
-class Asleep:
-    def sleep(self) -> None: ...
+def test_a_device_to_its_end(results: Path, monkeypatch: pytest.MonkeyPatch, device: Callable[[int], None]) -> None:
+    device(MANY)
+    run(gpu, monkeypatch, "--device", "cpu", "--sizes", "32", "--batches", "1", "64", cut=False)
+    found = only(results, "engine-rehearsal")
+    assert (found["complete"], found["short"], found["missing"]) == (True, False, [])
+    model = found["models"]["32"]
+    assert model["share_of_the_limit"] == pytest.approx(3 / model["limit_images_a_second"])
 
 
 @contextmanager
-def asleep(*_: Any) -> Iterator[Asleep]:
-    yield Asleep()
+def asleep(*_: Any) -> Iterator[Nothing]:
+    yield Nothing()
 
 
-def test_servers_that_are_cut(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the second round: the first one's figures are there."""
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Measured in no time, and interrupted after so many turns."""
     monkeypatch.setattr(serving, "insist_on_wrk", lambda: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setattr(serving, "DEPENDENCIES", ("pytest",))
     monkeypatch.setattr(serving, "contenders", lambda *_: {"drawwell": None, "FastAPI": None})
     monkeypatch.setattr(serving, "random", lambda _: None)
     monkeypatch.setattr(serving, "serving", asleep)
     monkeypatch.setattr(serving, "check", lambda *_: None)
     monkeypatch.setattr(serving, "bare_images_a_second", lambda *_: 10.0)
+    lone = dict.fromkeys(("quiet_p99_ms", "beside_p99_ms", "piece_ms"), spread([1.0]))
+    monkeypatch.setattr(serving, "beside_long", lambda *_: lone)
+    monkeypatch.setattr(serving, "first_replies", lambda *_: dict.fromkeys(("drawwell", "empty"), spread([1.0])))
     stretch = dict.fromkeys(serving.CASES, Stretch(5.0, 1.0, 2.0))
-    monkeypatch.setattr(serving, "stretches", Cut(stretch, times=3))
-    run(serving, monkeypatch, "--rounds", "2", "--seconds", "1")
-    found = contents(results)["serving-cpu-partial"]
+    return lambda times: monkeypatch.setattr(serving, "stretches", Cut(stretch, times))
+
+
+def test_servers_that_are_cut(results: Path, monkeypatch: pytest.MonkeyPatch, servers: Callable[[int], None]) -> None:
+    """In the second round: the first one's figures are there."""
+    servers(3)
+    run(serving, monkeypatch, "--rounds", "2", "--seconds", "1", cut=True)
+    found = only(results, "serving-cpu-partial")
     model = found["models"]["dcgan64"]
     assert model["servers"]["FastAPI"]["A"]["against_bare"] == spread([0.5])
     assert found["missing"][0] == "models, dcgan64, bare_images_a_second", "one of two rounds is not the figure"
     assert found["seconds_of_a_stretch"] == 1
+
+
+def test_servers_to_their_end(results: Path, monkeypatch: pytest.MonkeyPatch, servers: Callable[[int], None]) -> None:
+    servers(MANY)
+    run(serving, monkeypatch, "--short", cut=False)
+    found = only(results, "serving-cpu-short")
+    assert (found["complete"], found["short"], list(found["models"])) == (True, True, ["dcgan64"])
 
 
 def test_a_short_run_of_servers_is_short_where_nothing_else_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
