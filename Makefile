@@ -71,7 +71,7 @@ bench: .venv/all  ## measure the address book; all benches need a machine with n
 bench-engine: .venv/all  ## measure the engine beside the plain export, and write the README's table
 	$(BIN)/python -m benchmarks.engine
 
-bench-train: .venv/all  ## measure training beside a plain loop, in a few minutes
+bench-train: .venv/all  ## measure training beside a plain loop, and where a step's time goes, in a few minutes
 	$(BIN)/python -m benchmarks.train
 
 bench-serve: .venv/bench  ## measure the server beside two peers; needs wrk
@@ -81,7 +81,7 @@ results: .venv/all  ## train and measure what docs/quality.md shows, from DATA=f
 	@test -d '$(DATA)' || { echo "make results DATA=folder with mnist, fashion-mnist, cifar-10-batches-bin and twemoji64"; exit 2; }
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.quality --data '$(DATA)' --minutes $(MINUTES)
 
-bench-gpu: .venv-gpu/bench  ## measure on a CUDA device
+bench-gpu: .venv-gpu/bench  ## measure on a CUDA device; each of the three takes --short
 	.venv-gpu/bin/python -m benchmarks.gpu
 	.venv-gpu/bin/python -m benchmarks.train --device cuda
 	.venv-gpu/bin/python -m benchmarks.serving --provider cuda

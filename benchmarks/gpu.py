@@ -2,7 +2,7 @@
 
 Beside it are the plain export in a default CUDA session (which multiplies in TF32), and ``torch.compile`` of the same generator in float16,
 which gives uint8 on the host as the engine does. ``--device cpu`` rehearses the code where there is no device; its
-figures mean nothing.
+figures mean nothing. The file is written after each figure.
 """
 
 import argparse
@@ -10,9 +10,9 @@ import copy
 import functools
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,7 +20,7 @@ import onnxruntime
 import torch
 
 from benchmarks.engine import multiply_adds, random
-from benchmarks.report import interleaved, seconds, write
+from benchmarks.report import Report, interleaved, seconds
 from drawwell.backends import Backend, CudaBackend
 from drawwell.engine import Engine
 from drawwell.generator_file import read_generator
@@ -32,57 +32,89 @@ from drawwell_train import state
 from drawwell_train.checkpoint import Checkpoint
 from drawwell_train.networks import Generator, to_pixels
 
-ADDRESSES, ROUNDS = 1024, 7
+ADDRESSES, ROUNDS, SHORT_ROUNDS = 1024, 7, 3
 VARIANTS: dict[str, dict[str, str]] = {
     "cuda": {},
     "cuda, graph": {"enable_cuda_graph": "1"},
     "cuda, channels last": {"prefer_nhwc": "1"},
 }
+COMPILED = "torch.compile float16"
+SIZES = {False: [64, 32], True: [64]}
+BATCHES = {False: [1, 16, 64, 256, 1024, 4096], True: [1, 256]}
+"""Long, and short."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 32])
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64, 256, 1024, 4096])
-    options = parser.parse_args()
+    options = arguments()
     onnxruntime.preload_dlls()
     if options.device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("torch sees no CUDA device here")
-    limits = {"operations": operations_a_second(options.device), "host_bytes": host_bytes_a_second(options.device)}
-    models = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for size in options.sizes:
-            (at := Path(folder) / str(size)).mkdir()
-            models[str(size)] = measure(random(size), at, options.device, options.batches, limits)
+    sizes, batches = options.sizes or SIZES[options.short], options.batches or BATCHES[options.short]
     name = torch.cuda.get_device_name().replace(" ", "-") if options.device == "cuda" else "rehearsal"
-    write(f"engine-{name}", {"a_second": limits, "models": models}, options.device)
+    report = Report(f"engine-{name}", expected(sizes, batches), options.device, options.short)
+    report.add("a_second", figure=limits_of(options.device))
+    with tempfile.TemporaryDirectory() as folder:
+        for size in sizes:
+            (at := Path(folder) / str(size)).mkdir()
+            measure(random(size), at, options.device, batches, report)
 
 
-def measure(
-    trained: Checkpoint, folder: Path, device: Provider, batches: list[int], limits: dict[str, float]
-) -> dict[str, Any]:
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument("--sizes", type=int, nargs="+", help=f"by default {SIZES[False]}; short: {SIZES[True]}")
+    parser.add_argument("--batches", type=int, nargs="+", help=f"by default {BATCHES[False]}; short: {BATCHES[True]}")
+    parser.add_argument(
+        "--short", action="store_true", help="fewer rounds, and torch.compile of the largest batch alone: a minute"
+    )
+    return parser.parse_args()
+
+
+def expected(sizes: list[int], batches: list[int]) -> Iterator[tuple[str, ...]]:
+    yield ("a_second",)
+    for size in map(str, sizes):
+        yield "models", size, "checks"
+        yield from (("models", size, "images_a_second", str(batch)) for batch in batches)
+        yield "models", size, "limit_images_a_second"
+        yield "models", size, "share_of_the_limit"
+
+
+def limits_of(device: str) -> dict[str, float]:
+    return {"operations": operations_a_second(device), "host_bytes": host_bytes_a_second(device)}
+
+
+def measure(trained: Checkpoint, folder: Path, device: Provider, batches: list[int], report: Report) -> None:
+    """One generator: what is promised first, then every batch."""
+    size, short = str(trained.config.size), report.measured["short"]
     generator = state.load_averaged(trained.config, trained.tensors)
     onnx.save(graph.trace(generator, trained.config.latent_dim), folder / "plain.onnx")
     for target in ("cpu", "cuda"):
-        export(trained, folder / f"{target}.onnx", target)
-    by_batch = {}
+        export(trained, folder / f"{target}.onnx", target).close()
+    report.add("models", size, "checks", figure=checks(folder, device))
+    best = 0.0
     for batch in batches:
-        cases = {name: make() for name, make in runs(generator, folder, device, batch).items()}
-        timed = interleaved({name: functools.partial(seconds, call, 10) for name, call in cases.items()}, ROUNDS)
-        by_batch[str(batch)] = {name: batch / value["median"] for name, value in timed.items()}
-        print(
-            trained.config.size, batch, {name: round(value) for name, value in by_batch[str(batch)].items()}, flush=True
-        )
-    operations, image_bytes = 2 * multiply_adds(generator, 100), 3 * cast(int, trained.config.size) ** 2
-    limit = min(limits["operations"] / operations, limits["host_bytes"] / image_bytes)
-    best = max(rate for by_name in by_batch.values() for name, rate in by_name.items() if name.startswith("cuda"))
-    return {
-        "checks": checks(folder, device),
-        "images_a_second": by_batch,
-        "limit_images_a_second": limit,
-        "share_of_the_limit": best / limit,
-    }
+        made = runs(generator, folder, device, batch)
+        if short and batch != max(batches):
+            del made[COMPILED]  # which takes longer than all others together
+        rates = rates_of(made, batch, SHORT_ROUNDS if short else ROUNDS)
+        print(size, batch, {name: round(rate) for name, rate in rates.items()}, flush=True)
+        report.add("models", size, "images_a_second", str(batch), figure=rates)
+        best = max(best, *(rate for name, rate in rates.items() if name.startswith("cuda")))
+    limit = limit_of(generator, report.measured["a_second"], int(size))
+    report.add("models", size, "limit_images_a_second", figure=limit)
+    report.add("models", size, "share_of_the_limit", figure=best / limit)
+
+
+def rates_of(made: Mapping[str, Callable[[], Callable[[], Any]]], batch: int, rounds: int) -> dict[str, float]:
+    """Images a second, of the median round."""
+    cases = {name: functools.partial(seconds, make(), 10) for name, make in made.items()}
+    return {name: batch / value["median"] for name, value in interleaved(cases, rounds).items()}
+
+
+def limit_of(generator: Generator, a_second: Mapping[str, float], size: int) -> float:
+    """Images a second that neither the tensor cores nor the way to the host would allow to be passed."""
+    operations, image_bytes = 2 * multiply_adds(generator, 100), 3 * size**2
+    return min(a_second["operations"] / operations, a_second["host_bytes"] / image_bytes)
 
 
 def checks(folder: Path, device: Provider) -> dict[str, Any]:
@@ -105,7 +137,7 @@ def runs(
     z = latents(7, range(batch), 100)
     made: dict[str, Callable[[], Callable[[], Any]]] = {
         "plain, TF32": lambda: run_plain(folder / "plain.onnx", device, z),
-        "torch.compile float16": lambda: run_compiled(generator, device, z),
+        COMPILED: lambda: run_compiled(generator, device, z),
         "engine": lambda: functools.partial(Engine(folder / "cuda.onnx", device).generate, 7, batch),
     }
     for name, options in VARIANTS.items() if device == "cuda" else [("cuda", {})]:

@@ -14,14 +14,14 @@ from benchmarks.client import Case, drive, warm
 from benchmarks.report import spread
 from benchmarks.servers import Server
 
-LONE, LONG, ROUNDS = Case(clients=1, count=1), 4096, 3
+LONE, LONG = Case(clients=1, count=1), 4096
 
 
-def beside_long(server: Server, seconds: float, image_bytes: int) -> dict[str, dict[str, float]]:
+def beside_long(server: Server, seconds: float, image_bytes: int, rounds: int) -> dict[str, dict[str, float]]:
     """Both in turns, and between them the mean milliseconds of a piece, as the server's metrics have them: of the long requests alone."""
     quiet, beside, piece_ms = list[float](), list[float](), list[float]()
     with server.awake():
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             warm(server, LONE, 0.3)
             quiet.append(drive(server, LONE, seconds, image_bytes).p99_ms)
             with long_requests(server):

@@ -5,7 +5,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import onnxruntime
 
 import drawwell
 from drawwell.fingerprint import fingerprint
+from drawwell_train import files
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -43,10 +44,56 @@ def seconds(call: Callable[[], Any], repeats: int) -> float:
 
 def write(name: str, measured: Mapping[str, Any], provider: str = "cpu") -> None:
     """Print, and write ``results/NAME.json`` with the machine and the versions beside the figures."""
-    text = json.dumps({"machine": machine(provider), **measured}, indent=2)
+    print(_put(name, {"machine": machine(provider), **measured}))
+
+
+class Report:
+    """``results/NAME.json`` of a long measurement, written after each figure: a run that is cut leaves what it has measured.
+
+    As long as a figure is missing the file is ``NAME-partial.json``, and a short run's name ends with ``-short``:
+    neither takes the place of a whole, long one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        expected: Iterable[tuple[str, ...]],
+        provider: str = "cpu",
+        short: bool = False,
+        quick: bool = False,
+        **facts: Any,
+    ) -> None:
+        """``expected``: of each figure the keys that lead to it. ``facts`` are known before the first. ``quick`` writes nothing."""
+        self._quick = quick
+        self._name, self._missing = f"{name}-short" if short else name, dict.fromkeys(expected)
+        self.measured: dict[str, Any] = {"machine": machine(provider), "short": short, **facts}
+
+    def add(self, *keys: str, figure: Any, whole: bool = True) -> None:
+        """Put a figure in its place and write the file; not ``whole`` is one of which more rounds follow."""
+        place = self.measured
+        for key in keys[:-1]:
+            place = place.setdefault(key, {})
+        place[keys[-1]] = figure
+        if whole:
+            self._missing.pop(keys, None)
+        if not self._quick:
+            self._write()
+
+    def _write(self) -> None:
+        state = {"complete": not self._missing, "missing": [", ".join(keys) for keys in self._missing]}
+        if self._missing:
+            _put(f"{self._name}-partial", state | self.measured)
+            return
+        print(_put(self._name, state | self.measured))
+        (RESULTS / f"{self._name}-partial.json").unlink(missing_ok=True)
+
+
+def _put(name: str, content: Mapping[str, Any]) -> str:
+    """Write ``results/NAME.json``, whole or not at all. Returns its text."""
+    text = json.dumps(content, indent=2)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(text + "\n")
-    print(text)
+    files.write(RESULTS / f"{name}.json", (text + "\n").encode())
+    return text
 
 
 def machine(provider: str = "cpu") -> dict[str, Any]:

@@ -4,7 +4,7 @@
 nothing is checked, converted or sent. All servers of a model are started once and stay, since a start costs more than a
 stretch; but only the one whose turn it is runs, the others are stopped as ^Z does, because on two cores even idle servers
 are in the way. In each round the bare session and then each server have their turn, and ratios are taken within a round.
-The client is wrk, on the same machine.
+The client is wrk, on the same machine. The file is written after each round.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from benchmarks.contenders import DEPENDENCIES, contenders
 from benchmarks.engine import random
 from benchmarks.lone import beside_long
 from benchmarks.race import race
-from benchmarks.report import spread, write
+from benchmarks.report import Report, spread
 from benchmarks.servers import Server, serving
 from benchmarks.starts import first_replies
 from drawwell.latents import latents
@@ -43,69 +43,94 @@ WARM_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Plan:
+    """How much of everything is measured: the short one takes a minute or two."""
+
     provider: Provider
-    rounds: int
-    seconds: float
     cases: Mapping[str, Case]
+    rounds: int = 5
+    seconds: float = 4
+    """Of a stretch."""
+    sizes: Mapping[str, int] = field(default_factory=lambda: SIZES)
+    lone_rounds: int = 3
+    starts: int = 5
+
+
+_SHORT: dict[str, Any] = {"rounds": 1, "seconds": 1, "sizes": {"dcgan64": 64}, "lone_rounds": 1, "starts": 1}
 
 
 def main() -> None:
     options = arguments()
-    plan = Plan(
-        options.provider, options.rounds, options.seconds, {name: CASES[name] for name in options.only or CASES}
-    )
+    plan = plan_of(options)
     insist_on_wrk()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # through the ends of all servers
+    report = report_of(plan, options.short, quick=bool(options.only))
     with tempfile.TemporaryDirectory() as folder:
-        models = {name: measure(size, Path(folder) / name, plan) for name, size in SIZES.items()}
-    measured = {
-        "versions": {name: importlib.metadata.version(name) for name in DEPENDENCIES},
-        "cases": {name: asdict(case) for name, case in plan.cases.items()},
-        "seconds_of_a_stretch": plan.seconds,
-        "models": models,
-        "seconds_to_first_reply": first_replies(plan.provider),
-    }
-    if not options.only:
-        write(f"serving-{plan.provider}", measured, plan.provider)
-    print(table.serving_figures(measured))
-    if not options.only and plan.provider == "cpu":
+        for name, size in plan.sizes.items():
+            measure(name, size, Path(folder) / name, plan, report)
+    report.add("seconds_to_first_reply", figure=first_replies(plan.provider, plan.starts))
+    print(table.serving_figures(report.measured))
+    if plan.provider == "cpu" and not options.short and not options.only:
         table.update_serving()
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--provider", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--rounds", default=5, type=int)
-    parser.add_argument("--seconds", default=4, type=float, help="of each stretch")
+    parser.add_argument("--rounds", type=int, help=f"by default {Plan.rounds}; short: {_SHORT['rounds']}")
+    parser.add_argument(
+        "--seconds", type=float, help=f"of each stretch; by default {Plan.seconds}; short: {_SHORT['seconds']}"
+    )
+    parser.add_argument("--short", action="store_true", help="one model, one round, one start: a minute or two")
     parser.add_argument("--only", nargs="+", choices=CASES, metavar="CASE", help="a quick look; writes no results")
     return parser.parse_args()
 
 
-def measure(size: int, folder: Path, plan: Plan) -> dict[str, Any]:
-    """One generator with random weights: all rounds, and what they come to."""
+def plan_of(options: argparse.Namespace) -> Plan:
+    plan = Plan(options.provider, {name: CASES[name] for name in options.only or CASES})
+    given = {name: value for name in ("rounds", "seconds") if (value := getattr(options, name)) is not None}
+    return replace(plan, **(_SHORT if options.short else {}) | given)
+
+
+def report_of(plan: Plan, short: bool, quick: bool) -> Report:
+    figures = ("bare_images_a_second", "servers", "lone_beside_long")
+    expected = [("models", name, figure) for name in plan.sizes for figure in figures]
+    return Report(
+        f"serving-{plan.provider}",
+        [*expected, ("seconds_to_first_reply",)],
+        plan.provider,
+        short,
+        quick,
+        versions={name: importlib.metadata.version(name) for name in DEPENDENCIES},
+        cases={name: asdict(case) for name, case in plan.cases.items()},
+        seconds_of_a_stretch=plan.seconds,
+    )
+
+
+def measure(name: str, size: int, folder: Path, plan: Plan, report: Report) -> None:
+    """One generator with random weights: all rounds, and a lone image beside long requests."""
     bare: list[float] = []
     seen: dict[str, list[dict[str, Stretch]]] = {}
     with ExitStack() as stack:
         servers = {}
-        for name, contender in contenders(random(size), folder, plan.provider).items():
-            servers[name] = stack.enter_context(serving(name, contender))
-            check(name, servers[name], plan.cases, size)
-            servers[name].sleep()
+        for server, contender in contenders(random(size), folder, plan.provider).items():
+            servers[server] = stack.enter_context(serving(server, contender))
+            check(server, servers[server], plan.cases, size)
+            servers[server].sleep()
         for turn in range(plan.rounds):
             bare.append(bare_images_a_second(folder / "plain.onnx", plan.provider))
-            for name in turned(list(servers), turn):
-                seen.setdefault(name, []).append(stretches(servers[name], plan, 3 * size**2))
-                print(folder.name, name, in_words(seen[name][-1], bare[-1]), flush=True)
+            for server in turned(list(servers), turn):
+                seen.setdefault(server, []).append(stretches(servers[server], plan, 3 * size**2))
+                print(name, server, in_words(seen[server][-1], bare[-1]), flush=True)
+            last = turn + 1 == plan.rounds
+            by_server = {server: {case: figures(seen[server], case, bare) for case in plan.cases} for server in servers}
+            report.add("models", name, "bare_images_a_second", figure=spread(bare), whole=last)
+            report.add("models", name, "servers", figure=by_server, whole=last)
         lone = {
-            name: beside_long(server, plan.seconds, 3 * size**2)
-            for name, server in servers.items()
-            if name.startswith("drawwell")
+            server: beside_long(one, plan.seconds, 3 * size**2, plan.lone_rounds)
+            for server, one in servers.items()
+            if server.startswith("drawwell")
         }
-    return {
-        "lone_beside_long": lone,
-        "bare_images_a_second": spread(bare),
-        "servers": {name: {case: figures(seen[name], case, bare) for case in plan.cases} for name in servers},
-    }
+        report.add("models", name, "lone_beside_long", figure=lone)
 
 
 def turned(names: list[str], turn: int) -> list[str]:

@@ -5,14 +5,12 @@ from benchmarks.report import spread
 from benchmarks.servers import serving
 from drawwell.session import Provider
 
-STARTS = 5
 
-
-def first_replies(provider: Provider) -> dict[str, dict[str, float]]:
+def first_replies(provider: Provider, starts: int) -> dict[str, dict[str, float]]:
     """Of the bundled generator, which serves where nothing is set. The two take turns; the difference is within a turn."""
     contenders = {"drawwell": ours("fashion", provider), "empty": EMPTY}
     seen: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(STARTS):
+    for _ in range(starts):
         for name, contender in contenders.items():
             with serving(name, contender) as server:
                 seen[name].append(server.start_seconds)

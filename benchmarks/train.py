@@ -4,7 +4,7 @@ Plain follows the official PyTorch DCGAN example: float32, contiguous tensors, a
 as it is taken, a pass of D over real images and one over generated ones with a backward pass each, one more for G that
 computes the gradients of D's weights too, and no average of G. Ours looks at its numbers after each step, as training
 does. Each contender has a process of its own (see ``race``).
-``--device cuda`` measures there; a step then ends when the device has done it.
+``--device cuda`` measures there; a step then ends when the device has done it. The file is written after each figure.
 """
 
 import argparse
@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks import step_profile
 from benchmarks.race import Make, race
-from benchmarks.report import seconds, spread, write
+from benchmarks.report import Report, seconds, spread
 from drawwell.cores import cores
 from drawwell_train import state
 from drawwell_train.architectures import build_discriminator, build_generator
@@ -28,36 +29,59 @@ from drawwell_train.batches import Batches
 from drawwell_train.config import TrainConfig, complete, images_per_step
 from drawwell_train.images import ImageData
 from drawwell_train.main import resolve
-from drawwell_train.presets import PresetName
+from drawwell_train.presets import PRESETS, PresetName
 from drawwell_train.steps import train_step
 
-IMAGES, BATCH = 2048, 64
+IMAGES, BATCH = 16_384, 64
+"""256 steps an epoch: of a shorter one the beginning, when workers have nothing ready yet, would be measured too."""
 SHAPES = ((32, 1), (64, 3))
-PRESET_SHAPE = (28, 1)
+PRESET_SIZE, PRESET_CHANNELS = 28, 1
+ROUNDS, SHORT_ROUNDS = 11, 3
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, cores()}))
-    parser.add_argument("--rounds", type=int, default=11)
-    options = parser.parse_args()
+    options = arguments()
     if options.device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("torch sees no CUDA device here")
-    steps = {
-        f"{size}x{size}x{channels}, {threads} threads": measure(size, channels, options.device, threads, options.rounds)
-        for threads in options.threads
-        for size, channels in SHAPES
+    threads = options.threads or ([cores()] if options.short else sorted({1, cores()}))
+    shapes = SHAPES[-1:] if options.short else SHAPES
+    rounds = options.rounds or (SHORT_ROUNDS if options.short else ROUNDS)
+    cases = {
+        f"{size}x{size}x{channels}, {count} threads": (size, channels, options.device, count, rounds)
+        for count in threads
+        for size, channels in shapes
     }
-    presets = {name: of_preset(name, options.device, options.rounds) for name in get_args(PresetName)}
-    name = torch.cuda.get_device_name().replace(" ", "-") if options.device == "cuda" else "cpu"
-    write(f"train-{name}", {"torch": torch.__version__, "steps": steps, "presets": presets}, options.device)
+    presets = get_args(PresetName)
+    report = Report(
+        f"train-{device_name(options.device)}",
+        [*(("steps", case) for case in cases), *(("presets", preset) for preset in presets)],
+        options.device,
+        options.short,
+        torch=torch.__version__,
+    )
+    for case, given in cases.items():
+        report.add("steps", case, figure=measure(*given))
+    for preset in presets:
+        report.add("presets", preset, figure=of_preset(preset, options.device, rounds))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--threads", type=int, nargs="+", help="by default 1 and one a core; short: one a core")
+    parser.add_argument("--rounds", type=int, help=f"by default {ROUNDS}; short: {SHORT_ROUNDS}")
+    parser.add_argument("--short", action="store_true", help="64 px alone and fewer rounds: a minute or two")
+    return parser.parse_args()
+
+
+def device_name(device: str) -> str:
+    return torch.cuda.get_device_name().replace(" ", "-") if device == "cuda" else device
 
 
 def measure(size: int, channels: int, device: str, threads: int, rounds: int) -> dict[str, Any]:
     config = configured("dcgan", size, channels, device)
     contenders: dict[str, Make] = {
-        "plain": (run_plain, (config, threads)),
+        "plain": (run_plain, (config, threads, workers_of(device))),
         "drawwell": (run_drawwell, (config, threads)),
     }
     seen = race(contenders, BATCH, rounds)
@@ -74,15 +98,33 @@ def measure(size: int, channels: int, device: str, threads: int, rounds: int) ->
 
 
 def of_preset(name: PresetName, device: str, rounds: int) -> dict[str, Any]:
-    config = configured(name, *PRESET_SHAPE, device)
+    """What a step costs, and where: see ``step_profile``."""
+    size = min(PRESETS[name].sizes, key=lambda size: abs(size - PRESET_SIZE))
+    config = configured(name, size, PRESET_CHANNELS, device)
     networks = state.build(config, torch.device("cpu")).networks()
     images = images_per_step(config)
+    rates = race({name: (run_drawwell, (config, cores()))}, images, rounds)[name]
+    profiled = profile_of(config, cores())
+    milliseconds = spread([1000 * images / rate for rate in rates])
+    print(name, f"{milliseconds['median']:.1f} ms a step", profiled["shares"], flush=True)
     return {
+        "size": size,
+        "precision": config.precision,
         "generator_parameters": sum(weight.numel() for weight in networks["generator"].parameters()),
         "discriminator_parameters": sum(weight.numel() for weight in networks["discriminator"].parameters()),
         "images_a_step": images,
-        "images_a_second": spread(race({name: (run_drawwell, (config, cores()))}, images, rounds)[name]),
+        "images_a_second": spread(rates),
+        "milliseconds_a_step": milliseconds,
+        "profile": profiled,
     }
+
+
+def profile_of(config: TrainConfig, threads: int) -> dict[str, Any]:
+    before = torch.get_num_threads()
+    step = run_drawwell(config, threads, named=True)
+    found = step_profile.measure(step, config.device)
+    torch.set_num_threads(before)
+    return found
 
 
 def configured(preset: PresetName, size: int, channels: int, device: str) -> TrainConfig:
@@ -96,21 +138,30 @@ def noise(config: TrainConfig) -> ImageData:
     return ImageData(np.random.default_rng(0).integers(0, 256, shape, np.uint8))  # type: ignore[arg-type]
 
 
-def run_drawwell(config: TrainConfig, threads: int) -> Callable[[], Any]:
+def run_drawwell(config: TrainConfig, threads: int, named: bool = False) -> Callable[[], Any]:
+    """``named``: so that the profiler tells the data and spectral normalisation from other operations."""
     torch.set_num_threads(threads)
     device = torch.device(config.device)
     built = state.build(config, device)
-    batches = Batches(noise(config), config, device, 0)
+    next_batch = Batches(noise(config), config, device, 0).next
+    if named:
+        next_batch = step_profile.named(step_profile.DATA, next_batch)
+        step_profile.name_spectral_norms(built.discriminator)
 
     def step() -> bool:
-        return all(bool(value.isfinite()) for value in train_step(built, config, batches.next).values())
+        return all(bool(value.isfinite()) for value in train_step(built, config, next_batch).values())
 
     return functools.partial(_finished, step, config.device)
 
 
-def run_plain(config: TrainConfig, threads: int) -> Callable[[], Any]:
+def run_plain(config: TrainConfig, threads: int, workers: int) -> Callable[[], Any]:
     torch.set_num_threads(threads)
-    return functools.partial(_finished, PlainLoop(config, noise(config)).step, config.device)
+    return functools.partial(_finished, PlainLoop(config, noise(config), workers).step, config.device)
+
+
+def workers_of(device: str) -> int:
+    """The example has 2, which keep a device busy; on a processor they take the cores from the networks."""
+    return 2 if device == "cuda" else 0
 
 
 def _finished(step: Callable[[], Any], device: str) -> None:
@@ -135,18 +186,21 @@ class Pictures(Dataset[Tensor]):
 class PlainLoop:
     """One step of the example after the other."""
 
-    def __init__(self, config: TrainConfig, data: ImageData) -> None:
+    def __init__(self, config: TrainConfig, data: ImageData, workers: int = 0) -> None:
         self.device, self.latent_dim = config.device, config.latent_dim
         self.g, self.d = build_generator(config).to(self.device), build_discriminator(config).to(self.device)
         self.adam_g, self.adam_d = (torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (self.g, self.d))
         self.loss = nn.BCEWithLogitsLoss()
-        # the example has 2 workers, which keep a device busy; on a processor they take the cores from the networks
-        self.real = self._epochs(data, 2 if config.device == "cuda" else 0)
+        self.real = self._epochs(data, workers)
 
     @staticmethod
     def _epochs(data: ImageData, workers: int) -> Iterator[Tensor]:
+        # workers that persist are started once: a start in every epoch would cost more here than in one of real data
+        loader = DataLoader(
+            Pictures(data), BATCH, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0
+        )
         while True:
-            yield from DataLoader(Pictures(data), BATCH, shuffle=True, drop_last=True, num_workers=workers)
+            yield from loader
 
     def step(self) -> tuple[float, ...]:
         real = next(self.real).to(self.device)

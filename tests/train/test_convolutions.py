@@ -33,8 +33,9 @@ def learn(layer: nn.Module, x: Tensor, precision: torch.dtype) -> tuple[Tensor, 
 
 @pytest.mark.parametrize("case", CASES)
 def test_outputs_and_gradients_are_those_of_float32_within_bfloat16(case: str) -> None:
+    """Of 32 images: of 4 the head has 4 numbers, and in one of 100 layers these were all so near to 0 that rounding was 1 % of them."""
     layer, size = CASES[case]
-    x = torch.randn(4, 6, size, size, generator=torch.Generator().manual_seed(1))
+    x = torch.randn(32, 6, size, size, generator=torch.Generator().manual_seed(1))
     layer = layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     pairs = zip(learn(layer, x, torch.bfloat16), learn(layer, x, torch.float32), strict=True)
     for fast, exact in pairs:

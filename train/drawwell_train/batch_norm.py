@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from drawwell_train.processes import Processes
 
@@ -40,37 +41,55 @@ class SharedBatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[N, C]`` or ``[N, C, H, W]`` to the same; in float32 inside, as torch's own is."""
-        mean, variance = self._of_batch(x) if self.training else (self.running_mean, self.running_var)
-        scale = self.weight * torch.rsqrt(variance + self.eps)  # [C]
-        shift = self.bias - mean * scale
-        return torch.addcmul(_along(shift, x), x.float(), _along(scale, x)).to(x.dtype)
-
-    def _of_batch(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of each channel; what is used in evaluation moves towards them."""
         wide, dims = x.float(), [0, *range(2, x.dim())]
-        moments = torch.stack([wide.mean(dims), wide.square().mean(dims)])  # in one message
-        mean, square = _Mean.apply(moments)  # type: ignore[no-untyped-call]
-        variance = (square - mean.square()).clamp_min(0)  # which rounding may bring below
+        # the mean is subtracted before anything is multiplied or squared: a large one would leave no digits
+        center = wide.mean(dims) if self.training else self.running_mean  # [C]
+        centered = wide - _along(center, x)
+        offset, variance = self.running_mean.new_zeros(()), self.running_var
+        if self.training:
+            mean, variance = self._of_batch(center, centered.square().mean(dims), x.numel() // x.shape[1])
+            offset = mean - center
+        scale = self.weight * torch.rsqrt(variance + self.eps)  # [C]
+        return torch.addcmul(_along(self.bias - offset * scale, x), centered, _along(scale, x)).to(x.dtype)
+
+    def _of_batch(self, mean: Tensor, variance: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+        """Of each channel over all processes; the running ones, which evaluation takes, move towards them."""
+        mean, variance = _Merge.apply(mean, variance)  # type: ignore[no-untyped-call]
+        rows *= self.processes
         with torch.no_grad():
-            rows = self.processes * x.numel() // x.shape[1]
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * (rows / (rows - 1)), self.momentum)
             self.num_batches_tracked += 1
         return mean, variance
 
 
-class _Mean(torch.autograd.Function):
-    """The mean of a tensor over all processes. So is its gradient, of the mean of all processes' losses."""
+class _Merge(torch.autograd.Function):
+    """Means and variances ``[C]`` of equal shares to those of all rows, with one message each way.
+
+    Chan, Golub and LeVeque 1979: the variance of all is the mean of the shares' variances plus the variance of their means.
+    Unlike E[x^2] - E[x]^2 it has nothing large to cancel, and cannot fall below 0.
+    """
 
     @staticmethod
-    def forward(_: Any, tensor: Tensor) -> Tensor:
-        mean = tensor.detach().clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(mean)
-        return mean / dist.get_world_size()
+    def forward(ctx: Any, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        own = torch.stack([mean, variance]).contiguous()
+        shares = own.new_empty(dist.get_world_size(), *own.shape)  # [P, 2, C]
+        dist.all_gather(list(shares), own)
+        means, variances = shares.unbind(1)
+        # from the first share's mean: the means are so near to one another that their sum would round more
+        whole = means[0] + (means - means[0]).mean(0)
+        ctx.save_for_backward(mean - whole)
+        return whole, variances.mean(0) + (means - whole).square().mean(0)
 
     @staticmethod
-    def backward(_: Any, gradient: Tensor) -> Tensor:
-        return _Mean.forward(_, gradient)
+    @once_differentiable
+    def backward(ctx: Any, of_mean: Tensor, of_variance: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean over all processes, as the loss is the mean of all processes' losses."""
+        (offset,) = ctx.saved_tensors
+        gradients = torch.stack([of_mean, of_variance])
+        dist.all_reduce(gradients)
+        of_mean, of_variance = gradients / dist.get_world_size()
+        return of_mean + 2 * offset * of_variance, of_variance
 
 
 def _along(channels: Tensor, x: Tensor) -> Tensor:
