@@ -135,7 +135,7 @@ def test_a_second_interrupt_ends_training_at_once(tmp_path: Path) -> None:
         if process.poll() is not None:
             break
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode in (130, -signal.SIGINT), "a third one may come while Python ends"
     assert "Traceback" not in said
     assert list((run / "checkpoints").iterdir()) == []
 
