@@ -192,7 +192,7 @@ def test_a_graph_that_draws_other_pixels_is_refused() -> None:
     said = r"off by [\d.]+ levels on average and \d+ at most from torch, 1 and 1 are allowed: no file was written"
     with pytest.raises(ParityError, match=said):
         parity.measure(
-            generator,
+            [generator],
             DcganDiscriminator(28, 1, 4),
             graph.export(other, 12, recipe.rewrites),
             recipe,
@@ -231,7 +231,7 @@ def test_a_file_that_draws_wrong_when_read_back_leaves_the_old_one(
     generator = trained(28, 1)
     model = graph.export(generator, 12, RECIPES["cpu"].rewrites)
     config = TrainConfig("noise", latent_dim=12)
-    wrong = parity.known_answers(generator, model, RECIPES["cpu"], config)
+    wrong = parity.known_answers([generator], model, RECIPES["cpu"], config)
     monkeypatch.setattr(parity, "known_answers", lambda *_: wrong)
     with pytest.raises(ProviderError, match="known answers are off"):
         export(checkpoint.find(tiny_run, None)[0], out)

@@ -171,7 +171,7 @@ def test_what_has_nothing_for_integers_is_said(
     preset: PresetName, in_float: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoint.save(tmp_path / "checkpoints", checkpoint_of(preset), 1)
-    main.main(ExportConfig(tmp_path, "cpu-int8"))
+    main.main(ExportConfig((tmp_path,), "cpu-int8"))
     assert ("no layer for 8-bit integers" in " ".join(capsys.readouterr().err.split())) == in_float
 
 

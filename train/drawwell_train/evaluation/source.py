@@ -1,6 +1,6 @@
-"""What is measured: the averaged generator of a checkpoint, or a generator file, drawn by address."""
+"""What is measured: the averaged generator of a checkpoint, a mixture of several, or a generator file, drawn by address."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,14 +10,15 @@ import numpy as np
 import torch
 
 from drawwell.errors import RequestError
-from drawwell.latents import latents
+from drawwell.latents import latents, members
 from drawwell.opening import is_url, open_generator
 from drawwell.pictures import Images
-from drawwell_train import checkpoint
+from drawwell_train import mixture
 from drawwell_train.checkpoint import Checkpoint, Step
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.evaluation.classes import Labels
-from drawwell_train.networks import Generator, to_pixels
+from drawwell_train.mixture import Steps, find_members
+from drawwell_train.networks import Generator
 from drawwell_train.state import load_averaged
 
 Say = Callable[[str], None]
@@ -40,18 +41,20 @@ class Source:
     class_names: tuple[str, ...]
     draw: Draw
     checkpoint: Checkpoint | None = None
+    more: tuple[Checkpoint, ...] = ()
+    """Of a mixture, the checkpoints of its other members."""
 
 
-def open_source(model: str, step: Step = None, say: Say = print, threads: int | None = None) -> Source:
-    """A run folder's checkpoint, or a generator: its file, its bundled name, its URL. ``say`` gets a sentence for each damaged
-    checkpoint that was passed over. Raises ``DrawwellError``.
+def open_source(
+    model: str, step: Step | Steps = None, say: Say = print, threads: int | None = None, more: Sequence[Path] = ()
+) -> Source:
+    """A run folder's checkpoint, or a generator: its file, its bundled name, its URL. With several steps, or ``more`` runs, the
+    mixture of all that these name. ``say`` gets a sentence for each damaged checkpoint that was passed over. Raises ``DrawwellError``.
     """
     path = Path(model).expanduser()
-    if path.is_dir():
-        found, damaged = checkpoint.find(path, step)
-        for sentence in damaged:
-            say(f"damaged checkpoint passed over: {sentence}")
-        return of_checkpoint(found)
+    if path.is_dir() or more:
+        steps = step if isinstance(step, tuple) or step is None else (step,)
+        return of_checkpoints(*(member.checkpoint for member in find_members([path, *more], steps, say)))
     if step is not None:
         raise RequestError(f"{model}: is no run folder, so it has no --step")
     generator = open_generator(model, threads=None if is_url(model) else threads)
@@ -63,21 +66,22 @@ def open_source(model: str, step: Step = None, say: Say = print, threads: int | 
     return Source(card.name, card.image_shape, card.class_names, draw)
 
 
-def of_checkpoint(found: Checkpoint) -> Source:
-    """The averaged generator, as the exported file draws it."""
+def of_checkpoints(found: Checkpoint, *more: Checkpoint) -> Source:
+    """The averaged generator, or the mixture of several, as the exported file draws it."""
     config = found.config
     assert config.size is not None and config.channels is not None, "a checkpoint's configuration is resolved"
-    draw = partial(_draw, load_averaged(config, found.tensors), config)
-    return Source(config.name, (config.size, config.size, config.channels), config.class_names, draw, found)
+    generators = [load_averaged(one.config, one.tensors) for one in (found, *more)]
+    draw = partial(_draw, generators, config)
+    return Source(config.name, (config.size, config.size, config.channels), config.class_names, draw, found, more)
 
 
-def _draw(generator: Generator, config: TrainConfig, seed: int, indices: range, labels: Labels | None) -> Images:
+def _draw(generators: list[Generator], config: TrainConfig, seed: int, indices: range, labels: Labels | None) -> Images:
     pieces = [indices[first : first + _PIECE_IMAGES] for first in range(0, len(indices), _PIECE_IMAGES)]
-    done, images = 0, []
-    with torch.inference_mode():
-        for piece in pieces:
-            z = torch.from_numpy(latents(seed, piece, config.latent_dim, recipe_of(config).prior))
-            label = None if labels is None else torch.from_numpy(labels[done : done + len(piece)])
-            images.append(to_pixels(generator(z, label), generator.lowest).numpy())
-            done += len(piece)
+    dim, prior, done, images = config.latent_dim, recipe_of(config).prior, 0, []
+    for piece in pieces:
+        z = torch.from_numpy(latents(seed, piece, dim, prior))
+        label = None if labels is None else torch.from_numpy(labels[done : done + len(piece)])
+        member = members(seed, piece, len(generators), dim, prior) if len(generators) > 1 else None
+        images.append(mixture.draw(generators, z, label, member))
+        done += len(piece)
     return np.concatenate(images)
