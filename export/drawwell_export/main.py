@@ -33,7 +33,7 @@ class ExportConfig:
     Of several runs, or several steps of one, it makes a mixture: one file in which every address belongs to one of the
     generators. Its images vary more than those of any one of them."""
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help_behavior_hint="")]
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ...", help_behavior_hint="")]
     """The run folders that `drawwell train` wrote: one, or up to 32 for a mixture, of images of one size and of equal classes."""
     target: Target = "cpu"
     """What the file is for. cpu: transposed convolutions split so that ONNX Runtime runs them fastest. cpu-int8: those in
@@ -43,8 +43,8 @@ class ExportConfig:
     """The file to write. By default generator.onnx in the run folder, of a mixture mixture.onnx in the first; for a target
     but cpu generator-TARGET.onnx and mixture-TARGET.onnx."""
     step: Annotated[Steps, tyro.conf.arg(metavar="INT|best ...", help_behavior_hint="")] = None
-    """Which checkpoint of every run: its number, or `best`, the one of the least KID. By default the last. Several numbers
-    take several checkpoints of each run, for a mixture."""
+    """Which checkpoint of every run: its number, or `best`, the one of the least KID. By default the last. Several take several
+    checkpoints of every run, for a mixture. It comes after the runs."""
     name: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
     """What the card calls the generator. By default the name of the runs; if these have several, you must choose one."""
 

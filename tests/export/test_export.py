@@ -16,7 +16,7 @@ from drawwell.card import Target
 from drawwell.engine import Engine
 from drawwell.generator_file import read_generator
 from drawwell.latents import latents
-from drawwell_export import graph, main, parity, quantise
+from drawwell_export import graph, parity, parts, quantise
 from drawwell_export.main import export
 from drawwell_export.parity import ParityError
 from drawwell_export.targets import RECIPES
@@ -204,7 +204,7 @@ def test_int8_beyond_its_mean_error_is_refused(
     run64: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quantise, "PERCENTILE", 50)
-    monkeypatch.setattr(main, "CALIBRATION_IMAGES", 256)
+    monkeypatch.setattr(parts, "CALIBRATION_IMAGES", 256)
     monkeypatch.setitem(RECIPES, "cpu-int8", dataclasses.replace(RECIPES["cpu-int8"], addresses=256))
     with pytest.raises(ParityError, match=r"1\.5 and 255 are allowed: no file was written"):
         export(run64, tmp_path / "generator.onnx", "cpu-int8")

@@ -18,7 +18,7 @@ from torch import nn
 
 from drawwell.card import Target
 from drawwell.engine import Engine
-from drawwell_export import graph, main, parity
+from drawwell_export import graph, main, parity, parts
 from drawwell_export.main import ExportConfig, export
 from drawwell_export.targets import RECIPES
 from drawwell_train import checkpoint, identity, state
@@ -87,7 +87,7 @@ def short() -> Iterator[None]:
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(graph, "export", once)
-        patch.setattr(main, "CALIBRATION_IMAGES", 128)
+        patch.setattr(parts, "CALIBRATION_IMAGES", 128)
         for target, recipe in RECIPES.items():
             patch.setitem(RECIPES, target, dataclasses.replace(recipe, addresses=66))
         yield
