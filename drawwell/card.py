@@ -161,7 +161,7 @@ class ModelCard:
     quality: Quality | None = None
     """None where no measures were taken."""
     format_version: int = PLAIN_FORMAT
-    members: tuple[Training, ...] = ()
+    members: Annotated[tuple[Training, ...], msgspec.Meta(min_length=2)] = ()
     """Of a mixture, what each of its generators learned from, in their order; ``training`` is the sum. Empty for a plain file."""
 
     @property

@@ -108,6 +108,7 @@ def test_another_format_version_says_what_to_do(tmp_path: Path) -> None:
         {"width": 2**20},
         {"quality": {"kid": "good"}},
         {"known_answers": KnownAnswers(0, (0,) * 257, 1, 0, "")},
+        {"members": (graphs.card().training,)},
     ],
 )
 def test_a_card_is_validated_on_reading(tmp_path: Path, changes: dict[str, object]) -> None:
