@@ -151,6 +151,13 @@ def labels_of(
     return latents.labels(seed, indices, len(card.class_names), card.latent_dim, card.prior)
 
 
+def members_of(card: ModelCard, seed: int, indices: Indices) -> npt.NDArray[np.int64] | None:
+    """Which generator of a mixture draws each of the images, int64 ``[N]``. None for a file of one generator."""
+    if card.generators == 1:
+        return None
+    return latents.members(seed, indices, card.generators, card.latent_dim, card.prior)
+
+
 def _check_label(card: ModelCard, label: int) -> int:
     if isinstance(label, bool) or not isinstance(label, int | np.integer):
         raise RequestError(f"a label must be an integer, not {type(label).__name__}")

@@ -1,9 +1,12 @@
 """The model card: what a generator file says of itself."""
 
 import base64
+import hashlib
 import zlib
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -13,7 +16,8 @@ from drawwell.errors import GeneratorFileError
 from drawwell.latents import Prior
 from drawwell.quality import Quality
 
-FORMAT_VERSION = 3
+PLAIN_FORMAT, MIXTURE_FORMAT = 3, 4
+"""A mixture has a number of its own, so that a drawwell that knows none says so. Plain files stay readable to it."""
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What msgspec raises where JSON is not what it should be."""
@@ -37,6 +41,23 @@ class Training:
     images: Count
     steps: Count
     config_sha256: Sha256
+
+
+def total_of(members: tuple[Training, ...]) -> Training:
+    """What the generators of a mixture learned from together; of one, its own."""
+    if len(members) == 1:
+        return members[0]
+    return Training(
+        dataset=_each_once(member.dataset for member in members),
+        license=_each_once(member.license for member in members),
+        images=sum(member.images for member in members),
+        steps=sum(member.steps for member in members),
+        config_sha256=hashlib.sha256("".join(member.config_sha256 for member in members).encode()).hexdigest(),
+    )
+
+
+def _each_once(texts: Iterable[str]) -> str:
+    return " + ".join(dict.fromkeys(texts))
 
 
 @dataclass(frozen=True)
@@ -139,15 +160,23 @@ class ModelCard:
     """Empty for a generator that takes no label."""
     quality: Quality | None = None
     """None where no measures were taken."""
-    format_version: int = FORMAT_VERSION
+    format_version: int = PLAIN_FORMAT
+    members: Annotated[tuple[Training, ...], msgspec.Meta(min_length=2)] = ()
+    """Of a mixture, what each of its generators learned from, in their order; ``training`` is the sum. Empty for a plain file."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         return self.height, self.width, self.channels
 
+    @property
+    def generators(self) -> int:
+        """How many the file holds: a plain file is a mixture of one."""
+        return len(self.members) or 1
+
     def in_words(self) -> dict[str, str]:
         """The card for people: what each line is about, and the fact."""
         return {
+            **({"Mixture": self._mixture()} if self.members else {}),
             "Images": f"{self.height} x {self.width} pixels, {'grey' if self.channels == 1 else 'colour'}",
             "Classes": ", ".join(self.class_names) or "none: it takes no label",
             "Drawn from": f"{self.latent_dim} latents, {self.prior} prior",
@@ -158,6 +187,12 @@ class ModelCard:
             **({"Quality": "not measured"} if self.quality is None else self.quality.in_words()),
         }
 
+    def _mixture(self) -> str:
+        """Members that saw equally much are told together."""
+        counts = Counter(f"{one.images:,} images in {one.steps:,} steps" for one in self.members)
+        seen = "; ".join(f"{count} saw {what}" for what, count in counts.items())
+        return f"{len(self.members)} generators, and every address belongs to one of them; {seen}"
+
 
 _MADE_FOR: dict[Target, str] = {
     "portable": "any processor and runtime",
@@ -167,15 +202,23 @@ _MADE_FOR: dict[Target, str] = {
 }
 
 
+def card_to_json(card: ModelCard) -> bytes:
+    """As files hold it. A plain card has the bytes that it had before there were mixtures, so that its digest stays."""
+    fields: dict[str, Any] = msgspec.to_builtins(card)
+    if not fields.get("members"):
+        fields.pop("members", None)
+    return msgspec.json.encode(fields)
+
+
 def card_from_json(text: str | bytes) -> ModelCard:
     """Read a card. Raises ``GeneratorFileError`` where it is none, or one of another format version."""
     if not text:
         raise GeneratorFileError("has no card")
     try:
         raw = msgspec.json.decode(text)
-        if isinstance(raw, dict) and raw.get("format_version") != FORMAT_VERSION:
+        if isinstance(raw, dict) and raw.get("format_version") not in (PLAIN_FORMAT, MIXTURE_FORMAT):
             raise GeneratorFileError(
-                f"is written in format {raw.get('format_version')}, this drawwell reads format {FORMAT_VERSION}: "
+                f"is written in format {raw.get('format_version')}, this drawwell reads {PLAIN_FORMAT} and {MIXTURE_FORMAT}: "
                 "use the drawwell that wrote it, or export the run again"
             )
         return msgspec.convert(raw, ModelCard, str_keys=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from drawwell.backends import Backend, Feeds, open_backend
+from drawwell.backends import Backend, Feeds, feeds_of, open_backend
 from drawwell.batch import (
     Batch,
     CheckedLabels,
@@ -19,6 +19,7 @@ from drawwell.batch import (
     check_labels,
     labels_at,
     labels_of,
+    members_of,
     pieces,
 )
 from drawwell.card import ModelCard
@@ -116,10 +117,12 @@ class Engine:
         return Batch(images, labels_of(self._card, seed, chosen, given), seed, chosen, self._digest)
 
     def feeds(self, seed: int, indices: CheckedIndices, labels: CheckedLabels | None = None) -> Feeds:
-        """The inputs of the generator at these addresses: ``z`` float32 ``[N, D]``, and ``label`` int64 ``[N]`` where it has classes."""
-        label = labels_of(self._card, seed, indices, labels)
+        """The inputs of the generator at these addresses: ``z`` float32 ``[N, D]``, ``label`` int64 ``[N]`` where it has classes,
+
+        and ``member`` int64 ``[N]`` where it is a mixture.
+        """
         z = latents(seed, indices, self._card.latent_dim, self._card.prior)
-        return {"z": z} if label is None else {"z": z, "label": label}
+        return feeds_of(z, labels_of(self._card, seed, indices, labels), members_of(self._card, seed, indices))
 
     def draw(self, feeds: Feeds) -> Images:
         """Draw up to ``piece_images`` rows of ``feeds`` in one run, on the calling thread: uint8 ``[N, H, W, C]``.

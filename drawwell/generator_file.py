@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from drawwell.card import ModelCard, card_from_json
+from drawwell.card import ModelCard, card_from_json, card_to_json
 from drawwell.errors import DrawwellError, GeneratorFileError
 
 if TYPE_CHECKING:
@@ -57,7 +55,7 @@ def read_generator(path: Path) -> GeneratorFile:
 def seal(model: "onnx.ModelProto", card: ModelCard) -> bytes:
     """Return the bytes of a generator file: ``model`` with the card and the seal as its only metadata."""
     del model.metadata_props[:]
-    model.metadata_props.add(key=_CARD_KEY, value=msgspec.json.encode(card).decode())
+    model.metadata_props.add(key=_CARD_KEY, value=card_to_json(card).decode())
     model.metadata_props.add(key=_SEAL_KEY, value=_BLANK_SEAL.decode())
     blank: bytes = model.SerializeToString(deterministic=True)
     if not blank.endswith(_SEAL_MARK + _BLANK_SEAL):

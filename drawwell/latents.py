@@ -4,8 +4,9 @@ The bits come from Philox4x64-10, the counter-based generator of Salmon et al., 
 easy as 1, 2, 3" (SC'11), with the key ``(seed, 0)``. The 256-bit counter counts blocks of four 64-bit words.
 Every index owns a fixed run of blocks: index ``i`` owns the blocks ``i * B`` to ``i * B + B - 1`` with
 ``B = ceil((1 + W) / 4)``, where ``W`` is the number of words that ``dim`` numbers take. Word 0 of a run is
-the label's, the words after it are the latents', the rest is left unused. Labels therefore never move a
-latent, and a contiguous range of indices is one uninterrupted stretch of the stream.
+the label's (its high half) and the member's of a mixture (its low half), the words after it are the latents', the
+rest is left unused. Labels and members therefore never move a latent, and a contiguous range of indices is one
+uninterrupted stretch of the stream.
 
 Bits become numbers by our own arithmetic, because numpy keeps ``random_raw`` stable and its distributions not:
 
@@ -35,7 +36,7 @@ INDEX_LIMIT = 2**63
 
 _WORDS_PER_BLOCK = 4
 _COUNTER_LIMIT, _WORD = 2**256, 2**64 - 1
-_HALF = np.uint64(32)
+_HALF, _LOW_HALF = np.uint64(32), np.uint64(2**32 - 1)
 
 
 def latents(seed: int, indices: Indices, dim: int, prior: Prior = "normal") -> npt.NDArray[np.float32]:
@@ -52,6 +53,16 @@ def labels(seed: int, indices: Indices, classes: int, dim: int, prior: Prior = "
     """Return int64 ``[len(indices)]`` in [0, classes), from word 0 of each index's run: ``((w >> 32) * classes) >> 32``."""
     word = _words(seed, indices, dim, prior)[:, 0]
     return ((word >> _HALF) * np.uint64(classes) >> _HALF).astype(np.int64)
+
+
+def members(seed: int, indices: Indices, count: int, dim: int, prior: Prior = "normal") -> npt.NDArray[np.int64]:
+    """Return int64 ``[len(indices)]`` in [0, count): which generator of a mixture of ``count`` draws each image.
+
+    From the low half of word 0 of each index's run, ``((w mod 2**32) * count) >> 32``: labels come from the high half, so
+    that each member draws every class as often as the others.
+    """
+    low = _words(seed, indices, dim, prior)[:, 0] & _LOW_HALF
+    return (low * np.uint64(count) >> _HALF).astype(np.int64)
 
 
 def interpolate(

@@ -114,6 +114,8 @@ def _check_interface(session: "onnxruntime.InferenceSession", card: ModelCard) -
     inputs: dict[str, Any] = {"z": ("tensor(float)", True, [card.latent_dim])}
     if card.class_names:
         inputs["label"] = ("tensor(int64)", True, [])
+    if card.members:
+        inputs["member"] = ("tensor(int64)", True, [])
     outputs = {"images": ("tensor(uint8)", True, list(card.image_shape))}
     found = described(session.get_inputs()), described(session.get_outputs())
     if found != (inputs, outputs):

@@ -28,11 +28,12 @@ INDICES = "X-Drawwell-Indices"
 COUNT = "X-Drawwell-Count"
 TRUNCATION = "X-Drawwell-Truncation"
 LATENTS = "X-Drawwell-Latents"
+MEMBER = "X-Drawwell-Member"
 LABELS = "X-Drawwell-Labels"
 PROVIDER = "X-Drawwell-Provider"
 FINGERPRINT = "X-Drawwell-Fingerprint"
 
-ABOUT = (SEED, START, INDICES, COUNT, LABELS, TRUNCATION, LATENTS)
+ABOUT = (SEED, START, INDICES, COUNT, LABELS, TRUNCATION, LATENTS, MEMBER)
 """Those that say which images a reply holds."""
 
 

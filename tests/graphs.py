@@ -7,10 +7,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from drawwell.card import KnownAnswers, ModelCard, Parity, Training
+from drawwell.card import MIXTURE_FORMAT, KnownAnswers, ModelCard, Parity, Training, total_of
 from drawwell.generator_file import seal
-from drawwell.latents import labels
+from drawwell.latents import labels, members
 from drawwell.quality import Measure, Quality
+from drawwell_export.mixture import join
 
 SHAPE = (2, 3, 1)
 DIM = 4
@@ -61,24 +62,26 @@ def plain_model(level: int = 7, domain: str = "") -> onnx.ModelProto:
     return _model(nodes, [zeros, bias, shape], domain=domain)
 
 
-def labelled_model() -> onnx.ModelProto:
-    """Every image is its label everywhere."""
+def labelled_model(plus: int = 0) -> onnx.ModelProto:
+    """Every image is its label, and ``plus`` more, everywhere."""
     ones = numpy_helper.from_array(np.ones((1, 6), np.int64), "ones")
     axes = numpy_helper.from_array(np.array([1]), "axes")
     shape = numpy_helper.from_array(np.array([-1, *SHAPE]), "shape")
     zero = numpy_helper.from_array(np.zeros(1, np.float32), "zero")
+    more = numpy_helper.from_array(np.array([plus], np.float32), "more")
     nodes = [
         helper.make_node("Unsqueeze", ["label", "axes"], ["column"]),
         helper.make_node("Mul", ["column", "ones"], ["flat"]),
         helper.make_node("ReduceSum", ["z", "axes"], ["sums"]),
         helper.make_node("Mul", ["sums", "zero"], ["nothing"]),
-        helper.make_node("Cast", ["nothing"], ["nothing64"], to=TensorProto.INT64),
-        helper.make_node("Add", ["flat", "nothing64"], ["sum"]),
+        helper.make_node("Add", ["nothing", "more"], ["plus"]),
+        helper.make_node("Cast", ["plus"], ["plus64"], to=TensorProto.INT64),
+        helper.make_node("Add", ["flat", "plus64"], ["sum"]),
         helper.make_node("Cast", ["sum"], ["bytes"], to=TensorProto.UINT8),
         helper.make_node("Reshape", ["bytes", "shape"], ["images"]),
     ]
     label = helper.make_tensor_value_info("label", TensorProto.INT64, ["N"])
-    return _model(nodes, [ones, axes, shape, zero], [label])
+    return _model(nodes, [ones, axes, shape, zero, more], [label])
 
 
 def write_labelled(path: Path, *class_names: str) -> Path:
@@ -86,6 +89,23 @@ def write_labelled(path: Path, *class_names: str) -> Path:
     label = labels(0, [0], len(class_names), DIM)[0]
     answers = KnownAnswers.of(0, (0,), np.full((1, *SHAPE), label, np.uint8), 0)
     return write(path, labelled_model(), card(class_names=class_names, known_answers=answers))
+
+
+def write_mixture(path: Path, count: int, *class_names: str) -> Path:
+    """Seal a mixture of ``count``: every image is 10 times its member's place everywhere, with classes its label more."""
+    trainings = tuple(Training("nothing", "none", 10 * place, place, f"{place:064}") for place in range(count))
+    member = int(members(0, [0], count, DIM)[0])
+    label = int(labels(0, [0], len(class_names), DIM)[0]) if class_names else 0
+    of = card(
+        name="mixture",
+        class_names=class_names,
+        training=total_of(trainings),
+        members=trainings,
+        format_version=MIXTURE_FORMAT,
+        known_answers=KnownAnswers.of(0, (0,), np.full((1, *SHAPE), 10 * member + label, np.uint8), 0),
+    )
+    one = labelled_model if class_names else plain_model
+    return write(path, join([one(10 * place) for place in range(count)]), of)
 
 
 def write(path: Path, model: onnx.ModelProto, of: ModelCard | None = None) -> Path:

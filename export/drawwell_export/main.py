@@ -1,6 +1,7 @@
-"""`drawwell export`: a run's checkpoint in, a sealed generator file out."""
+"""`drawwell export`: checkpoints in, one sealed generator file out."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -9,55 +10,64 @@ import onnx
 import tyro
 
 from drawwell import terminal
-from drawwell.card import ModelCard, Target, Training
+from drawwell.card import MIXTURE_FORMAT, PLAIN_FORMAT, ModelCard, Parity, Target, Training, total_of
 from drawwell.engine import Engine
-from drawwell.errors import DrawwellError
+from drawwell.errors import DrawwellError, RequestError
 from drawwell.generator_file import seal
 from drawwell.quality import Quality
-from drawwell_export import graph, parity
-from drawwell_export.quantise import CALIBRATION_IMAGES, calibrate, quantise
-from drawwell_export.targets import RECIPES, Recipe
-from drawwell_train.checkpoint import Checkpoint, Step, find
-from drawwell_train.config import TrainConfig, images_per_step, recipe_of
+from drawwell_export import parity
+from drawwell_export.mixture import join
+from drawwell_export.parts import Part, brightest_of, build, recipe_of_all
+from drawwell_export.targets import RECIPES
+from drawwell_train.checkpoint import Checkpoint
+from drawwell_train.config import images_per_step, recipe_of
 from drawwell_train.evaluation import record
 from drawwell_train.identity import digest
-from drawwell_train.state import load_averaged, load_discriminator
-
-_BRIGHTEST = 28
-"""Known answers of an int8 file beside the usual: a processor whose sums of integers overflow errs in the brightest first."""
+from drawwell_train.mixture import Member, Steps, find_members, in_words
 
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """Export the averaged generator of a training run as one .onnx file, proven to draw the same pixels as torch."""
+    """Export the averaged generator of a training run as one .onnx file, proven to draw the same pixels as torch.
 
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """The run folder that `drawwell train` wrote."""
+    Of several runs, or several steps of one, it makes a mixture: one file in which every address belongs to one of the
+    generators. Its images vary more than those of any one of them."""
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ...", help_behavior_hint="")]
+    """The run folders that `drawwell train` wrote: one, or up to 32 for a mixture, of images of one size and of equal classes."""
     target: Target = "cpu"
     """What the file is for. cpu: transposed convolutions split so that ONNX Runtime runs them fastest. cpu-int8: those in
     8-bit integers, up to 3 times as fast again for many images of a large network; under a level off on average, single
     pixels far more; wants a processor with VNNI. cuda: float16 within, at most 4 levels off. portable: plain operators."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
-    """The file to write. By default generator.onnx in the run folder, or generator-TARGET.onnx for a target but cpu."""
-    step: Annotated[Step, tyro.conf.arg(metavar="{INT,best}", help_behavior_hint="")] = None
-    """Which checkpoint: its number, or `best`, the one of the least KID. By default the last."""
+    """The file to write. By default generator.onnx in the run folder, of a mixture mixture.onnx in the first; for a target
+    but cpu generator-TARGET.onnx and mixture-TARGET.onnx."""
+    step: Annotated[Steps, tyro.conf.arg(metavar="INT|best ...", help_behavior_hint="")] = None
+    """Which checkpoint of every run: its number, or `best`, the one of the least KID. By default the last. Several take several
+    checkpoints of every run, for a mixture. It comes after the runs."""
+    name: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
+    """What the card calls the generator. By default the name of the runs; if these have several, you must choose one."""
 
 
 def main(config: ExportConfig) -> None:
     """Export what ``config`` says. Raises ``DrawwellError`` with a sentence where that cannot be done."""
     console = terminal.console()
-    checkpoint, damaged = find(config.run, config.step)
-    for sentence in damaged:
-        console.print(f"damaged checkpoint passed over: {sentence}", style="bold red")
-    quality = record.read(config.run, checkpoint)
-    out = config.out or config.run / ("generator.onnx" if config.target == "cpu" else f"generator-{config.target}.onnx")
+    if not config.runs:
+        raise RequestError("name the run folder to export, or several for a mixture")
+    members = find_members(config.runs, config.step, lambda sentence: console.print(sentence, style="bold red"))
+    name = config.name or _common_name(members)
+    checkpoint, *more = (member.checkpoint for member in members)
+    quality = record.read(members[0].run, checkpoint, *more)
+    out = config.out or _default_out(members, config.target)
     if (recipe := RECIPES[config.target]).int8:
-        console.print(f"calibrating, and comparing {recipe.addresses:,} images with torch's: half a minute")
-    engine = export(checkpoint, out, config.target, quality)
+        each = " for each generator" if more else ""
+        console.print(f"calibrating, and comparing {recipe.addresses:,} images with torch's: half a minute{each}")
+    engine = export(checkpoint, out, config.target, quality, more, name)
     if recipe.int8 and engine.card.parity.feature_distance is None:
         console.print("this generator has no layer for 8-bit integers: the file is in float, as that of target cpu")
+    what = f"{len(members)} generators" if more else f"step {checkpoint.step:,}"
     console.print(
-        f"{out}: {out.stat().st_size / 2**20:.1f} MiB, step {checkpoint.step:,}, digest {engine.digest}\n"
+        f"{out}: {out.stat().st_size / 2**20:.1f} MiB, {what}, digest {engine.digest}\n"
         f"{engine.card.parity.in_words()}\n"
         f"{_about_measures(config, quality)}\n"
         f"next: drawwell serve {out}",
@@ -67,58 +77,79 @@ def main(config: ExportConfig) -> None:
 def _about_measures(config: ExportConfig, quality: Quality | None) -> str:
     if quality is not None:
         return f"quality: {len(quality.measures)} measures in its card, which drawwell info shows"
-    step = "" if config.step is None else f" --step {config.step}"
-    return f"quality: not measured; drawwell evaluate {config.run}{step} --data DATA measures it, then export again"
+    measured = in_words(config.runs, config.step)
+    return f"quality: not measured; drawwell evaluate {measured} --data DATA measures it, then export again"
 
 
-def export(checkpoint: Checkpoint, out: Path, target: Target = "cpu", quality: Quality | None = None) -> Engine:
-    """Write the generator file, with the measures of the checkpoint in its card, and return it opened.
+def _common_name(members: Sequence[Member]) -> str:
+    names = dict.fromkeys(member.checkpoint.config.name for member in members)
+    if len(names) > 1:
+        raise RequestError(f"the runs are called {', '.join(map(repr, names))}: name their mixture with --name")
+    return next(iter(names))
+
+
+def _default_out(members: Sequence[Member], target: Target) -> Path:
+    kind = "generator" if len(members) == 1 else "mixture"
+    return members[0].run / (f"{kind}.onnx" if target == "cpu" else f"{kind}-{target}.onnx")
+
+
+def export(
+    checkpoint: Checkpoint,
+    out: Path,
+    target: Target = "cpu",
+    quality: Quality | None = None,
+    more: Sequence[Checkpoint] = (),
+    name: str | None = None,
+) -> Engine:
+    """Write the generator file, with its measures in its card, and return it opened. With ``more`` checkpoints it is a mixture,
+    ``quality`` are its own measures, and ``name`` is by default that of the first.
 
     A file that fails parity is not written, and nothing else is left.
     """
-    config, recipe = checkpoint.config, RECIPES[target]
-    generator = load_averaged(config, checkpoint.tensors)
-    discriminator = load_discriminator(config, checkpoint.tensors)
-    model = graph.export(generator, config.latent_dim, recipe.rewrites, recipe.dtype)
-    known: tuple[int, ...] = parity.KNOWN_INDICES
-    if recipe.int8:
-        model, recipe, more = _in_integers(model, config, recipe)
-        known += more
-    inputs = parity.feeds(config, range(recipe.addresses))
+    parts = [build(one, target) for one in (checkpoint, *more)]
+    if more:
+        for part in parts:
+            _prove(part.model, [part])  # alone too: among others its faults would count less
+    model, config, recipe = join([part.model for part in parts]), checkpoint.config, recipe_of_all(parts)
+    known = parity.known_indices(config, len(parts)) + brightest_of(parts)
+    trainings = tuple(_training(part.checkpoint) for part in parts)
     assert config.size is not None and config.channels is not None, "a checkpoint's configuration is resolved"
     card = ModelCard(
-        name=config.name,
+        name=name or config.name,
         prior=recipe_of(config).prior,
         latent_dim=config.latent_dim,
         height=config.size,
         width=config.size,
         channels=config.channels,
         target=target,
-        training=Training(
-            dataset=Path(config.data).name,
-            license=config.license,
-            images=checkpoint.step * images_per_step(config),
-            steps=checkpoint.step,
-            config_sha256=digest(config),
-        ),
-        parity=parity.measure(generator, discriminator, model, recipe, inputs, config.pack),
-        known_answers=parity.known_answers(generator, model, recipe, config, known),
+        training=total_of(trainings),
+        parity=_prove(model, parts),
+        known_answers=parity.known_answers([part.generator for part in parts], model, recipe, config, known),
         class_names=config.class_names,
         quality=_before_rounding(quality) if recipe.int8 else quality,
+        format_version=MIXTURE_FORMAT if more else PLAIN_FORMAT,
+        members=trainings if more else (),
     )
     return _write(seal(model, card), out)
 
 
-def _in_integers(
-    model: onnx.ModelProto, config: TrainConfig, recipe: Recipe
-) -> tuple[onnx.ModelProto, Recipe, tuple[int, ...]]:
-    """The quantised graph, what its pixels are held to, and the addresses at which an overflow would show first."""
-    first = recipe.addresses  # parity does not look at those from here on
-    calibration = calibrate(model, parity.feeds(config, range(first, first + CALIBRATION_IMAGES)))
-    if not calibration.ranges:
-        return model, RECIPES["cpu"], ()  # what stays in float is as near as float is
-    brightest = tuple(first + place for place in calibration.brightest(_BRIGHTEST))
-    return quantise(model, calibration), recipe, brightest
+def _prove(model: onnx.ModelProto, parts: Sequence[Part]) -> Parity:
+    """That a graph of these parts draws torch's pixels. Raises ``ParityError``."""
+    first, recipe = parts[0], recipe_of_all(parts)
+    inputs = parity.feeds(first.checkpoint.config, range(recipe.addresses), len(parts))
+    generators, pack = [part.generator for part in parts], first.checkpoint.config.pack
+    return parity.measure(generators, first.discriminator, model, recipe, inputs, pack)
+
+
+def _training(checkpoint: Checkpoint) -> Training:
+    config = checkpoint.config
+    return Training(
+        dataset=Path(config.data).name,
+        license=config.license,
+        images=checkpoint.step * images_per_step(config),
+        steps=checkpoint.step,
+        config_sha256=digest(config),
+    )
 
 
 def _before_rounding(quality: Quality | None) -> Quality | None:

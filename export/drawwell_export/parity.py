@@ -1,6 +1,6 @@
 """Proof that a graph draws torch's pixels: no file is written without it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -8,16 +8,17 @@ import onnx
 import onnxruntime
 import torch
 
-from drawwell.backends import Feeds
+from drawwell.backends import Feeds, feeds_of
 from drawwell.card import FeatureDistance, KnownAnswers, Parity
 from drawwell.cores import cores
 from drawwell.errors import DrawwellError
-from drawwell.latents import Indices, labels, latents
+from drawwell.latents import Indices, labels, latents, members
 from drawwell.session import session_options
 from drawwell_export.targets import Recipe
+from drawwell_train import mixture
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.evaluation.frechet import frechet_distance
-from drawwell_train.networks import Discriminator, Generator, packed, to_images, to_pixels
+from drawwell_train.networks import Discriminator, Generator, packed, to_images
 
 BATCH_SIZES = (1, 7, 64)
 INT8_MAY_DIFFER = 3 / 16
@@ -26,6 +27,8 @@ byte, which then goes through all layers: seen in up to 4 % of the images, and o
 
 _SEED = 0
 KNOWN_INDICES = (0, 1, 2, 2**63 - 1)
+_SEARCHED = 4096
+"""Addresses among which each of 32 members has one, but for one chance in 10**55."""
 
 Pixels = npt.NDArray[np.uint8]
 Draw = Callable[[Feeds], Pixels]
@@ -35,13 +38,23 @@ class ParityError(DrawwellError):
     """The exported graph does not draw torch's pixels."""
 
 
-def feeds(config: TrainConfig, indices: Indices) -> Feeds:
-    """The inputs of a run's generator at addresses, as the engine makes them: ``z`` float32 ``[N, D]``, and ``label`` int64
-    ``[N]`` where it has classes.
+def feeds(config: TrainConfig, indices: Indices, generators: int = 1) -> Feeds:
+    """The inputs of a run's generator at addresses, as the engine makes them: ``z`` float32 ``[N, D]``, ``label`` int64 ``[N]``
+    where it has classes, and ``member`` int64 ``[N]`` of a mixture of several ``generators``.
     """
     dim, prior, classes = config.latent_dim, recipe_of(config).prior, len(config.class_names)
-    z = latents(_SEED, indices, dim, prior)
-    return {"z": z} | ({"label": labels(_SEED, indices, classes, dim, prior)} if classes else {})
+    label = labels(_SEED, indices, classes, dim, prior) if classes else None
+    member = members(_SEED, indices, generators, dim, prior) if generators > 1 else None
+    return feeds_of(latents(_SEED, indices, dim, prior), label, member)
+
+
+def known_indices(config: TrainConfig, generators: int = 1) -> tuple[int, ...]:
+    """``KNOWN_INDICES``, and of a mixture the first address of each member that these leave out."""
+    if generators == 1:
+        return KNOWN_INDICES
+    searched = np.array([*KNOWN_INDICES, *range(len(KNOWN_INDICES), _SEARCHED)])
+    places = np.unique(feeds(config, searched, generators)["member"], return_index=True)[1]
+    return (*KNOWN_INDICES, *sorted(set(searched[places].tolist()) - set(KNOWN_INDICES)))
 
 
 def rows(inputs: Feeds, first: int, count: int) -> Feeds:
@@ -50,7 +63,7 @@ def rows(inputs: Feeds, first: int, count: int) -> Feeds:
 
 
 def measure(
-    generator: Generator,
+    generators: Sequence[Generator],
     discriminator: Discriminator,
     model: onnx.ModelProto,
     recipe: Recipe,
@@ -59,9 +72,9 @@ def measure(
 ) -> Parity:
     """Compare the images of ``inputs`` at every batch size. Raises ``ParityError`` beyond what the recipe allows.
 
-    The discriminator looks at ``pack`` images together.
+    The discriminator, that of the first generator, looks at ``pack`` images together.
     """
-    expected, draw = by_torch(generator)(inputs), by_runtime(model)
+    expected, draw = by_torch(*generators)(inputs), by_runtime(model)
     counts = np.zeros(256, np.int64)
     for size in BATCH_SIZES:
         for first in range(0, len(expected), size):
@@ -77,35 +90,36 @@ def measure(
     p99 = int(np.searchsorted(counts.cumsum(), 0.99 * counts.sum()))
     distance = None
     if recipe.int8:
-        features = _features(discriminator, generator.lowest, pack)
-        distance = _feature_distance(features, draw, expected, inputs, len(expected) // (2 * pack) * pack)
+        features = _features(discriminator, generators[0].lowest, pack)
+        half = len(expected) // (2 * pack) * pack
+        network = "the run's discriminator" if len(generators) == 1 else "the first run's discriminator"
+        distance = FeatureDistance(network, half, *_feature_distances(features, draw, expected, inputs, half))
     return Parity(len(expected), BATCH_SIZES, mean, p99, largest, float(counts[1:].sum() / counts.sum()), distance)
 
 
 def known_answers(
-    generator: Generator,
+    generators: Sequence[Generator],
     model: onnx.ModelProto,
     recipe: Recipe,
     config: TrainConfig,
     indices: tuple[int, ...] = KNOWN_INDICES,
 ) -> KnownAnswers:
     """What anything that loads the file must draw at a few addresses: torch's pixels, or for int8 those of exact integers."""
-    inputs = feeds(config, indices)
+    inputs = feeds(config, indices, len(generators))
     if recipe.int8:
         return KnownAnswers.of(_SEED, indices, by_runtime(model)(inputs), 0, int(len(indices) * INT8_MAY_DIFFER))
-    return KnownAnswers.of(_SEED, indices, by_torch(generator)(inputs), recipe.max_levels)
+    return KnownAnswers.of(_SEED, indices, by_torch(*generators)(inputs), recipe.max_levels)
 
 
-def by_torch(generator: Generator) -> Draw:
-    """Inputs to pixels uint8 ``[N, H, W, C]`` by the network as it was trained, in float32."""
-    network = generator.float().cpu().eval()
+def by_torch(*generators: Generator) -> Draw:
+    """Inputs to pixels uint8 ``[N, H, W, C]`` by the networks as they were trained, in float32."""
+    networks = [generator.float().cpu().eval() for generator in generators]
 
-    @torch.no_grad()
-    def draw(inputs: Feeds) -> Pixels:
-        pieces = zip(*(torch.split(torch.from_numpy(values), 64) for values in inputs.values()), strict=True)
-        return np.concatenate([to_pixels(network(*piece), network.lowest).numpy() for piece in pieces])
+    def drawn(piece: Feeds) -> Pixels:
+        label = torch.from_numpy(piece["label"]) if "label" in piece else None
+        return mixture.draw(networks, torch.from_numpy(piece["z"]), label, piece.get("member"))
 
-    return draw
+    return lambda inputs: np.concatenate([drawn(rows(inputs, first, 64)) for first in range(0, len(inputs["z"]), 64)])
 
 
 def by_runtime(model: onnx.ModelProto) -> Draw:
@@ -128,11 +142,13 @@ def _features(discriminator: Discriminator, black: float, pack: int) -> Callable
     return features
 
 
-def _feature_distance(
+def _feature_distances(
     features: Callable[[Pixels], npt.NDArray[np.float32]], draw: Draw, expected: Pixels, inputs: Feeds, half: int
-) -> FeatureDistance:
-    """In the run's own discriminator, which knows what its data look like. Half of the addresses against the other half."""
+) -> tuple[float, float]:
+    """The floor and what was drawn, in a run's own discriminator, which knows what its data look like. Half of the addresses
+    against the other half.
+    """
     drawn = np.concatenate([draw(rows(inputs, first, 64)) for first in range(0, half, 64)])[:half]
     reference = features(expected[half : 2 * half])
     floor, distance = (frechet_distance(features(pixels), reference) for pixels in (expected[:half], drawn))
-    return FeatureDistance("the run's discriminator", half, floor, distance)
+    return floor, distance

@@ -38,9 +38,10 @@ class Calibration:
     beyond: npt.NDArray[np.int64]
     """For each image, int64 ``[N]``, how many of its activations lie beyond the range: where integers are largest."""
 
-    def brightest(self, count: int) -> list[int]:
-        """The images, by their place in the sample, in which sums of integers come nearest to an overflow."""
-        return sorted(np.argsort(-self.beyond, kind="stable")[:count].tolist())
+
+def brightest(beyond: npt.NDArray[np.int64], count: int) -> list[int]:
+    """The images, by their place in the sample, in which sums of integers come nearest to an overflow."""
+    return sorted(np.argsort(-beyond, kind="stable")[:count].tolist())
 
 
 def calibrate(model: onnx.ModelProto, inputs: Feeds) -> Calibration:

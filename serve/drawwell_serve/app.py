@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from drawwell.card import card_to_json
 from drawwell.errors import DeviceMemoryError
 
 from . import metrics
@@ -84,7 +85,8 @@ async def other(request: Request) -> Response:
 @functools.cache
 def _model_json(well: Well) -> bytes:
     digest, card = well.engine.digest, well.engine.card
-    about = {"digest": digest, "card": card, "in_words": card.in_words(), "max_count": well.settings.max_count}
+    written = msgspec.Raw(card_to_json(card))
+    about = {"digest": digest, "card": written, "in_words": card.in_words(), "max_count": well.settings.max_count}
     return msgspec.json.encode(about)
 
 

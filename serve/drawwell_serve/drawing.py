@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drawwell import wire
-from drawwell.backends import Feeds
+from drawwell.backends import Feeds, feeds_of
 from drawwell.batch import CheckedLabels, labels_at, labels_of
 from drawwell.card import ModelCard
 from drawwell.engine import Engine
@@ -67,19 +67,22 @@ class Addressed:
 class Given:
     """The images of latents, float32 ``[N, D]``, that were sent in or lie between two addresses; times ``truncation``.
 
-    A generator with classes needs ``labels``: there is no address to take them from.
+    A generator with classes needs ``labels``: there is no address to take them from. Of a mixture ``member`` draws them all;
+    it is None for a file of one generator.
     """
 
     z: npt.NDArray[np.float32]
     truncation: float = 1.0
     labels: CheckedLabels | None = None
+    member: int | None = None
 
     def __len__(self) -> int:
         return len(self.z)
 
     def feeds(self, engine: Engine, first: int, last: int) -> Feeds:
-        z, labels = self.z[first:last] * np.float32(self.truncation), self.labels_of(engine.card, first, last)
-        return {"z": z} if labels is None else {"z": z, "label": labels}
+        z = self.z[first:last] * np.float32(self.truncation)
+        member = None if self.member is None else np.full(last - first, self.member, np.int64)
+        return feeds_of(z, self.labels_of(engine.card, first, last), member)
 
     def labels_of(self, card: ModelCard, first: int, last: int) -> npt.NDArray[np.int64] | None:  # noqa: ARG002 - they were checked
         labels = labels_at(self.labels, first, last)
@@ -88,6 +91,7 @@ class Given:
     def about(self) -> dict[str, str]:
         latents = hashlib.sha256(self.z.astype("<f4").tobytes()).hexdigest()
         about = {wire.COUNT: str(len(self.z)), wire.LATENTS: latents} | wire.about_labels(self.labels)
+        about |= {} if self.member is None else {wire.MEMBER: str(self.member)}
         return about | _about_truncation(self.truncation)
 
 

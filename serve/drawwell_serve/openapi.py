@@ -33,6 +33,7 @@ _HEADERS = {
     wire.START: "The first index; absent where the request named indices or latents.",
     wire.INDICES: "Where the request named indices: the SHA-256 of these as little-endian int64.",
     wire.LATENTS: "Where the images have no address: the SHA-256 of their latents as little-endian float32, before truncation.",
+    wire.MEMBER: "Where the images have no address: which generator of a mixture drew them.",
     wire.TRUNCATION: "What the latents were multiplied with, where it is not 1.",
     wire.LABELS: "Where the request named labels: the one of all, or the SHA-256 of these as little-endian int64.",
     wire.COUNT: "How many images.",

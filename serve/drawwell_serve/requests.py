@@ -9,7 +9,7 @@ import numpy.typing as npt
 from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 
-from drawwell.batch import CheckedLabels, address, check_labels
+from drawwell.batch import CheckedLabels, address, check_labels, members_of
 from drawwell.card import ModelCard
 from drawwell.errors import RequestError
 from drawwell.latents import interpolate, latents, random_seed
@@ -86,6 +86,13 @@ class GenerateRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         ]
         | UnsetType
     ) = UNSET
+    member: (
+        Annotated[
+            _Integer63,
+            Meta(description="With latents, which generator of a mixture draws them, the first being 0; 0 by default."),
+        ]
+        | UnsetType
+    ) = UNSET
     interpolate: Interpolation | UnsetType = UNSET
 
 
@@ -93,10 +100,12 @@ async def read_drawing(request: Request, well: Well) -> Drawing:
     """Read the body as a ``GenerateRequest``. Raises ``ApiError`` 400, 408, 413, 415 or 422."""
     asked = _decode(await read_json(request, well))
     truncation = 1.0 if asked.truncation is UNSET else asked.truncation
+    if asked.member is not UNSET and asked.latents is UNSET:
+        raise _wrong("member goes with latents: an address says itself which generator draws it", "member")
     if asked.latents is UNSET and asked.interpolate is UNSET:
         return _addressed(asked, well, truncation)
     z = _latents(asked, well.engine.card)
-    return Given(z, truncation, _labels(asked, well.engine.card, len(z)))
+    return Given(z, truncation, _labels(asked, well.engine.card, len(z)), _member(asked, well.engine.card))
 
 
 def _addressed(asked: GenerateRequest, well: Well, truncation: float) -> Addressed:
@@ -145,6 +154,21 @@ def _given_latents(rows: list[list[float]] | UnsetType, dim: int) -> npt.NDArray
     if not np.isfinite(z).all():
         raise _wrong("every number must be finite, also as float32", "latents")
     return z
+
+
+def _member(asked: GenerateRequest, card: ModelCard) -> int | None:
+    """Which generator of a mixture draws what has no address: that of an interpolation's first address draws it all."""
+    if asked.interpolate is not UNSET:
+        first = asked.interpolate.start
+        member = members_of(card, first.seed, [first.index])
+        return None if member is None else int(member[0])
+    if asked.member is UNSET:
+        return 0 if card.members else None
+    if not card.members:
+        raise _wrong("this file holds one generator, which draws everything: leave member out", "member")
+    if asked.member >= card.generators:
+        raise _wrong(f"member must be in [0, {card.generators}), not {asked.member}", "member")
+    return asked.member
 
 
 def _labels(asked: GenerateRequest, card: ModelCard, count: int) -> CheckedLabels | None:

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from drawwell.card import FORMAT_VERSION, FeatureDistance, KnownAnswers, ModelCard, Parity
+from drawwell.card import MIXTURE_FORMAT, FeatureDistance, KnownAnswers, ModelCard, Parity
 from drawwell.errors import GeneratorFileError
 from drawwell.generator_file import FILE_LIMIT_BYTES, read_generator, seal
 from tests import graphs
@@ -91,8 +91,8 @@ def test_operators_of_other_domains_are_refused(tmp_path: Path, domain: str) -> 
 
 
 def test_another_format_version_says_what_to_do(tmp_path: Path) -> None:
-    file = graphs.write(tmp_path / "newer.onnx", graphs.plain_model(), graphs.card(format_version=FORMAT_VERSION + 1))
-    said = f"is written in format {FORMAT_VERSION + 1}, this drawwell reads format {FORMAT_VERSION}"
+    file = graphs.write(tmp_path / "newer.onnx", graphs.plain_model(), graphs.card(format_version=MIXTURE_FORMAT + 1))
+    said = f"is written in format {MIXTURE_FORMAT + 1}, this drawwell reads 3 and 4"
     with pytest.raises(GeneratorFileError, match=said):
         read_generator(file)
 
@@ -108,6 +108,7 @@ def test_another_format_version_says_what_to_do(tmp_path: Path) -> None:
         {"width": 2**20},
         {"quality": {"kid": "good"}},
         {"known_answers": KnownAnswers(0, (0,) * 257, 1, 0, "")},
+        {"members": (graphs.card().training,)},
     ],
 )
 def test_a_card_is_validated_on_reading(tmp_path: Path, changes: dict[str, object]) -> None:

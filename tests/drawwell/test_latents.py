@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drawwell.latents import Prior, labels, latents
+from drawwell.latents import Prior, labels, latents, members
 
 VECTORS = json.loads(Path(__file__).with_name("known_addresses.json").read_text())
 PRIORS: list[Prior] = ["normal", "uniform"]
@@ -27,6 +27,7 @@ def test_known_addresses_never_change(vector: dict[str, Any]) -> None:
     assert drawn.dtype == np.float32
     assert drawn[0].tolist() == vector["latents"]
     assert labels(seed, [index], vector["classes"], vector["dim"], vector["prior"]).tolist() == [vector["label"]]
+    assert members(seed, [index], vector["members"], vector["dim"], vector["prior"]).tolist() == [vector["member"]]
 
 
 OLDEST = "2.0.0" if sys.version_info < (3, 13) else "2.1.0" if sys.version_info < (3, 14) else "2.3.2"
@@ -39,11 +40,12 @@ def test_the_oldest_and_the_newest_numpy_give_the_known_addresses(tmp_path: Path
     code = f"""
 import sys, json; sys.path.insert(0, {str(tmp_path)!r})
 import numpy; assert numpy.__file__.startswith({str(tmp_path)!r}), numpy.__file__
-from drawwell.latents import latents, labels
+from drawwell.latents import latents, labels, members
 for v in json.load(open({str(Path(__file__).with_name("known_addresses.json"))!r})):
     address = int(v["seed"]), [int(v["index"])]
     assert latents(*address, v["dim"], v["prior"])[0].tolist() == v["latents"], v
     assert labels(*address, v["classes"], v["dim"], v["prior"]).tolist() == [v["label"]], v
+    assert members(*address, v["members"], v["dim"], v["prior"]).tolist() == [v["member"]], v
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -53,7 +55,10 @@ def test_rows_follow_the_written_recipe(seed: int, index: int, dim: int, prior: 
     """The module's docstring, written down once more without numpy."""
     words_taken = dim if prior == "uniform" else (dim + 1) // 2
     blocks = -(-(1 + words_taken) // 4)
-    words = [word for block in range(blocks) for word in philox4x64(index * blocks + block, seed)][1 : 1 + words_taken]
+    first, *words = [word for block in range(blocks) for word in philox4x64(index * blocks + block, seed)]
+    assert labels(seed, [index], 10, dim, prior).tolist() == [(first >> 32) * 10 >> 32]
+    assert members(seed, [index], 7, dim, prior).tolist() == [first % 2**32 * 7 >> 32]
+    words = words[:words_taken]
     if prior == "uniform":
         expected = [(word >> 40) / 2**23 - 1 for word in words]
     else:
@@ -86,7 +91,8 @@ def test_scattered_indices_give_the_rows_of_each(seed: int, indices: list[int], 
     assert together.shape == (len(indices), 10)
     for row, index in zip(together, indices, strict=True):
         np.testing.assert_array_equal(row, latents(seed, range(index, index + 1), 10, prior)[0])
-    assert labels(seed, indices, 7, 10, prior).tolist() == [labels(seed, [index], 7, 10, prior)[0] for index in indices]
+    for one in (labels, members):
+        assert one(seed, indices, 7, 10, prior).tolist() == [one(seed, [index], 7, 10, prior)[0] for index in indices]
 
 
 @pytest.mark.parametrize("prior", PRIORS)
@@ -117,6 +123,17 @@ def test_labels_are_uniform_over_the_classes() -> None:
     counts = np.bincount(labels(5, range(50_000), 10, 100), minlength=10)
     assert len(counts) == 10
     assert abs(counts - 5000).max() < 5 * math.sqrt(5000)
+
+
+def test_members_are_uniform_within_every_class() -> None:
+    pairs = labels(5, range(50_000), 10, 100) * 4 + members(5, range(50_000), 4, 100)
+    counts = np.bincount(pairs, minlength=40)
+    assert len(counts) == 40
+    assert abs(counts - 1250).max() < 5 * math.sqrt(1250)
+
+
+def test_a_plain_file_is_a_mixture_of_one() -> None:
+    assert not members(5, range(1000), 1, 100).any()
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 2**100])

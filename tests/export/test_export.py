@@ -16,7 +16,7 @@ from drawwell.card import Target
 from drawwell.engine import Engine
 from drawwell.generator_file import read_generator
 from drawwell.latents import latents
-from drawwell_export import graph, main, parity, quantise
+from drawwell_export import graph, parity, parts, quantise
 from drawwell_export.main import export
 from drawwell_export.parity import ParityError
 from drawwell_export.targets import RECIPES
@@ -192,7 +192,7 @@ def test_a_graph_that_draws_other_pixels_is_refused() -> None:
     said = r"off by [\d.]+ levels on average and \d+ at most from torch, 1 and 1 are allowed: no file was written"
     with pytest.raises(ParityError, match=said):
         parity.measure(
-            generator,
+            [generator],
             DcganDiscriminator(28, 1, 4),
             graph.export(other, 12, recipe.rewrites),
             recipe,
@@ -204,7 +204,7 @@ def test_int8_beyond_its_mean_error_is_refused(
     run64: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quantise, "PERCENTILE", 50)
-    monkeypatch.setattr(main, "CALIBRATION_IMAGES", 256)
+    monkeypatch.setattr(parts, "CALIBRATION_IMAGES", 256)
     monkeypatch.setitem(RECIPES, "cpu-int8", dataclasses.replace(RECIPES["cpu-int8"], addresses=256))
     with pytest.raises(ParityError, match=r"1\.5 and 255 are allowed: no file was written"):
         export(run64, tmp_path / "generator.onnx", "cpu-int8")
@@ -231,7 +231,7 @@ def test_a_file_that_draws_wrong_when_read_back_leaves_the_old_one(
     generator = trained(28, 1)
     model = graph.export(generator, 12, RECIPES["cpu"].rewrites)
     config = TrainConfig("noise", latent_dim=12)
-    wrong = parity.known_answers(generator, model, RECIPES["cpu"], config)
+    wrong = parity.known_answers([generator], model, RECIPES["cpu"], config)
     monkeypatch.setattr(parity, "known_answers", lambda *_: wrong)
     with pytest.raises(ProviderError, match="known answers are off"):
         export(checkpoint.find(tiny_run, None)[0], out)

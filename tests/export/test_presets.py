@@ -18,7 +18,7 @@ from torch import nn
 
 from drawwell.card import Target
 from drawwell.engine import Engine
-from drawwell_export import graph, main, parity
+from drawwell_export import graph, main, parity, parts
 from drawwell_export.main import ExportConfig, export
 from drawwell_export.targets import RECIPES
 from drawwell_train import checkpoint, identity, state
@@ -87,7 +87,7 @@ def short() -> Iterator[None]:
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(graph, "export", once)
-        patch.setattr(main, "CALIBRATION_IMAGES", 128)
+        patch.setattr(parts, "CALIBRATION_IMAGES", 128)
         for target, recipe in RECIPES.items():
             patch.setitem(RECIPES, target, dataclasses.replace(recipe, addresses=66))
         yield
@@ -171,7 +171,7 @@ def test_what_has_nothing_for_integers_is_said(
     preset: PresetName, in_float: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoint.save(tmp_path / "checkpoints", checkpoint_of(preset), 1)
-    main.main(ExportConfig(tmp_path, "cpu-int8"))
+    main.main(ExportConfig((tmp_path,), "cpu-int8"))
     assert ("no layer for 8-bit integers" in " ".join(capsys.readouterr().err.split())) == in_float
 
 

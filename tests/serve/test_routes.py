@@ -100,7 +100,7 @@ def test_the_openapi_document_describes_what_is_answered(server: Server) -> None
     assert {"/generate", "/model", "/", "/livez", "/readyz", "/metrics"} <= set(document["paths"])
     request = document["components"]["schemas"]["GenerateRequest"]
     assert list(request["properties"]) == [
-        *("seed", "count", "start", "indices", "labels", "truncation", "latents", "interpolate")
+        *("seed", "count", "start", "indices", "labels", "truncation", "latents", "member", "interpolate")
     ]
     assert request["additionalProperties"] is False
     answer = document["paths"]["/generate"]["post"]["responses"]

@@ -129,7 +129,9 @@ def test_a_second_interrupt_ends_training_at_once(tmp_path: Path) -> None:
     large = "--preset", "dcgan", "--size", "128", "--width", "64", "--batch-size", "128", "--precision", "float32"
     process = started(run, "--steps", "1000000", *large)
     wait_for(lambda: (run / "config.json").exists(), process)
-    for _ in range(20):  # where SIGINT is ignored until training begins, as in a shell's background, the first ones are lost
+    for _ in range(
+        20
+    ):  # where SIGINT is ignored until training begins, as in a shell's background, the first ones are lost
         process.send_signal(signal.SIGINT)
         time.sleep(0.3)
         if process.poll() is not None:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from drawwell.cli import run
+from drawwell.generator_file import read_generator
 from drawwell.quality import Quality
 from drawwell_train import checkpoint
 from drawwell_train.evaluation import record
@@ -88,6 +89,21 @@ def test_another_checkpoint_of_the_run_has_measures_of_its_own(
         "step-00000020.json",
         "step-00000030.json",
     ]
+
+
+def test_a_mixture_is_measured_as_one_and_its_export_carries_that(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = ["--step", "20", "30"]
+    assert run(["evaluate", str(copied), *BRIEFLY, *steps]) == 0
+    assert f"drawwell export {copied} --step 20 30 puts these into the card" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    measured = quality_of(copied / "measures")
+    assert run(["export", str(copied), *steps]) == 0
+    assert read_generator(copied / "mixture.onnx").card.quality == measured
+    assert run(["export", str(copied), "--step", "30", "20", "--out", str(copied / "turned.onnx")]) == 0
+    assert read_generator(copied / "turned.onnx").card.quality is None, "another order draws other images"
 
 
 def test_an_exported_file_is_measured_beside_where_one_works(

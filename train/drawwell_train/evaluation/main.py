@@ -16,13 +16,14 @@ from drawwell.errors import DrawwellError
 from drawwell.pictures import to_png
 from drawwell.quality import MOST_SPREAD, Quality
 from drawwell_train import files
-from drawwell_train.checkpoint import Checkpoint, Step
+from drawwell_train.checkpoint import Checkpoint
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.extractors import DEFAULT, open_extractor
 from drawwell_train.evaluation.measure import evaluate
 from drawwell_train.evaluation.reference import CLASSIFIERS, Sources, read_reference
 from drawwell_train.evaluation.source import Say, Source, open_source
 from drawwell_train.evaluation.stacks import count_kinds, read_stacks
+from drawwell_train.mixture import Steps, in_words
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class EvaluateConfig:
     whether they are copies. Each figure comes with that of real images in their place."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """A run folder, a generator file, the name of a bundled generator, or the URL of a server."""
+    """A run folder, a generator file, the name of a bundled generator, or the URL of a server. Of several run folders
+    (MODEL RUN ...), or several steps of one, the mixture is measured that `drawwell export` makes of them."""
     data: Annotated[str, tyro.conf.arg(metavar="DATA")]
     """The images that it learned from, as `drawwell train` takes them."""
     test: Annotated[str | None, tyro.conf.arg(metavar="DATA", help_behavior_hint="")] = None
@@ -39,8 +41,9 @@ class EvaluateConfig:
     with, and the other is the floor."""
     resize: bool = False
     """Convert real images to the size and colours of the generator's, as `drawwell train` does."""
-    step: Annotated[Step, tyro.conf.arg(metavar="INT|best", help_behavior_hint="")] = None
-    """Of a run: which checkpoint, or best, the one with the lowest KID in training. By default the last."""
+    step: Annotated[Steps, tyro.conf.arg(metavar="INT|best ...", help_behavior_hint="")] = None
+    """Of every run: which checkpoint, or best, the one with the lowest KID in training. By default the last.
+    Several take several checkpoints of every run, for a mixture. It comes after the runs."""
     count: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
     """Images to draw, and real ones to compare them with. By default 10,000, with --stacked 26,000, as published; fewer where
     there are not so many real ones."""
@@ -61,6 +64,8 @@ class EvaluateConfig:
     """Threads of the processor. By default one a core."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
     """The folder for measures.json and nearest.png. By default measures/ in the run folder, or NAME-measures."""
+    more: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help_behavior_hint="")] = ()
+    """More run folders, for a mixture."""
 
 
 def main(config: EvaluateConfig) -> None:
@@ -68,26 +73,25 @@ def main(config: EvaluateConfig) -> None:
     _check(config)
     console = terminal.console()
     torch.set_num_threads(config.threads or cores())
-    source = open_source(config.model, config.step, console.print, config.threads or cores())
+    source = open_source(config.model, config.step, console.print, config.threads or cores(), config.more)
     folder = config.out or _folder(config.model, source)
     quality = (_stacks if config.stacked else _images)(config, source, folder, console.print)
     files.write(folder / "measures.json", msgspec.json.format(msgspec.json.encode(quality), indent=2))
     print("\n".join(terminal.table(quality.in_words())))
     if source.checkpoint is not None:
-        console.print(_keep(config, source.checkpoint, quality))
+        console.print(_keep(config, source.checkpoint, source.more, quality))
     if not config.stacked:
         console.print(f"see {folder}/nearest.png: drawn images, and below each the one it learned from that is nearest")
 
 
-def _keep(config: EvaluateConfig, measured: Checkpoint, quality: Quality) -> str:
+def _keep(config: EvaluateConfig, measured: Checkpoint, more: tuple[Checkpoint, ...], quality: Quality) -> str:
     """Leave the measures where export finds them, unless better founded ones are there. Returns what was done."""
     run = Path(config.model).expanduser()
-    known = record.read(run, measured)
+    known = record.read(run, measured, *more)
     if known is not None and known.images > quality.images:
         return f"the card keeps the measures of {known.images:,} images that {run} has; these are of {quality.images:,}"
-    record.write(run, measured, quality)
-    step = "" if config.step is None else f" --step {config.step}"
-    return f"drawwell export {config.model}{step} puts these into the card"
+    record.write(run, measured, quality, *more)
+    return f"drawwell export {in_words([config.model, *config.more], config.step)} puts these into the card"
 
 
 def _images(config: EvaluateConfig, source: Source, folder: Path, say: Say) -> Quality:

@@ -1,4 +1,7 @@
-"""The measures of a run's checkpoint on disk, ``RUN/measures/step-00001000.json``: evaluation leaves them, an export takes them."""
+"""The measures of a run's checkpoint on disk, ``RUN/measures/step-00001000.json``: evaluation leaves them, an export takes them.
+
+Those of a mixture lie in its first run, in ``mixture-``, the beginning of its weights' SHA-256, ``.json``.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +11,10 @@ import msgspec
 from drawwell.card import UNREADABLE, Sha256
 from drawwell.errors import DrawwellError
 from drawwell.quality import Quality
-from drawwell_train import files, state
+from drawwell_train import files
 from drawwell_train.checkpoint import Checkpoint
 from drawwell_train.files import WriteError
+from drawwell_train.mixture import weights_sha256
 
 
 class RecordError(DrawwellError):
@@ -19,16 +23,19 @@ class RecordError(DrawwellError):
 
 @dataclass(frozen=True)
 class _Record:
-    """``weights_sha256`` is ``state.digest`` of the averaged generator: a run that went back and on has a step twice."""
+    """``weights_sha256`` is that of the averaged generators: a run that went back and on has a step twice."""
 
     weights_sha256: Sha256
     quality: Quality
 
 
-def write(run: Path, checkpoint: Checkpoint, quality: Quality) -> Path:
-    """Leave the measures in the run folder, in the place of earlier ones. Raises ``WriteError``."""
-    file = _file(run, checkpoint)
-    content = msgspec.json.format(msgspec.json.encode(_Record(_weights_sha256(checkpoint), quality))) + b"\n"
+def write(run: Path, checkpoint: Checkpoint, quality: Quality, *more: Checkpoint) -> Path:
+    """Leave the measures of a checkpoint, or of its mixture with ``more``, in the run folder, in the place of earlier ones.
+
+    Raises ``WriteError``.
+    """
+    file = _file(run, checkpoint, *more)
+    content = msgspec.json.format(msgspec.json.encode(_Record(weights_sha256(checkpoint, *more), quality))) + b"\n"
     try:
         file.parent.mkdir(exist_ok=True)
     except OSError as error:
@@ -37,9 +44,12 @@ def write(run: Path, checkpoint: Checkpoint, quality: Quality) -> Path:
     return file
 
 
-def read(run: Path, checkpoint: Checkpoint) -> Quality | None:
-    """The measures of this checkpoint; None where there are none, or only those of other weights. Raises ``RecordError``."""
-    file = _file(run, checkpoint)
+def read(run: Path, checkpoint: Checkpoint, *more: Checkpoint) -> Quality | None:
+    """The measures of this checkpoint, or of its mixture with ``more``; None where there are none, or only those of other weights.
+
+    Raises ``RecordError``.
+    """
+    file = _file(run, checkpoint, *more)
     try:
         record = msgspec.json.decode(file.read_bytes(), type=_Record)
     except FileNotFoundError:
@@ -50,12 +60,9 @@ def read(run: Path, checkpoint: Checkpoint) -> Quality | None:
         raise RecordError(
             f"{file}: holds no measures, so it is damaged ({error}): remove it, or measure again"
         ) from error
-    return record.quality if record.weights_sha256 == _weights_sha256(checkpoint) else None
+    return record.quality if record.weights_sha256 == weights_sha256(checkpoint, *more) else None
 
 
-def _file(run: Path, checkpoint: Checkpoint) -> Path:
-    return run / "measures" / f"step-{checkpoint.step:08d}.json"
-
-
-def _weights_sha256(checkpoint: Checkpoint) -> str:
-    return state.digest({name: value for name, value in checkpoint.tensors.items() if name.startswith("averaged.")})
+def _file(run: Path, checkpoint: Checkpoint, *more: Checkpoint) -> Path:
+    name = f"mixture-{weights_sha256(checkpoint, *more)[:16]}" if more else f"step-{checkpoint.step:08d}"
+    return run / "measures" / f"{name}.json"

@@ -1,6 +1,6 @@
-"""What is measured: the averaged generator of a checkpoint, or a generator file, drawn by address."""
+"""What is measured: the averaged generator of a checkpoint, a mixture of several, or a generator file, drawn by address."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,14 +11,15 @@ import torch
 
 from drawwell.engine import Engine
 from drawwell.errors import RequestError
-from drawwell.latents import latents
+from drawwell.latents import latents, members
 from drawwell.opening import is_url, open_generator
 from drawwell.pictures import Images
-from drawwell_train import checkpoint
+from drawwell_train import mixture
 from drawwell_train.checkpoint import Checkpoint, Step
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.evaluation.classes import Labels
-from drawwell_train.networks import Generator, to_pixels
+from drawwell_train.mixture import Steps, find_members
+from drawwell_train.networks import Generator
 from drawwell_train.state import load_averaged
 
 Say = Callable[[str], None]
@@ -43,18 +44,20 @@ class Source:
     checkpoint: Checkpoint | None = None
     at_spread: Callable[[float], Draw] | None = None
     """How to draw with the latents multiplied by a factor; None for a server, which makes the latents itself."""
+    more: tuple[Checkpoint, ...] = ()
+    """Of a mixture, the checkpoints of its other members."""
 
 
-def open_source(model: str, step: Step = None, say: Say = print, threads: int | None = None) -> Source:
-    """A run folder's checkpoint, or a generator: its file, its bundled name, its URL. ``say`` gets a sentence for each damaged
-    checkpoint that was passed over. Raises ``DrawwellError``.
+def open_source(
+    model: str, step: Step | Steps = None, say: Say = print, threads: int | None = None, more: Sequence[Path] = ()
+) -> Source:
+    """A run folder's checkpoint, or a generator: its file, its bundled name, its URL. With several steps, or ``more`` runs, the
+    mixture of all that these name. ``say`` gets a sentence for each damaged checkpoint that was passed over. Raises ``DrawwellError``.
     """
     path = Path(model).expanduser()
-    if path.is_dir():
-        found, damaged = checkpoint.find(path, step)
-        for sentence in damaged:
-            say(f"damaged checkpoint passed over: {sentence}")
-        return of_checkpoint(found)
+    if path.is_dir() or more:
+        steps = step if isinstance(step, tuple) or step is None else (step,)
+        return of_checkpoints(*(member.checkpoint for member in find_members([path, *more], steps, say)))
     if step is not None:
         raise RequestError(f"{model}: is no run folder, so it has no --step")
     generator = open_generator(model, threads=None if is_url(model) else threads)
@@ -67,17 +70,17 @@ def open_source(model: str, step: Step = None, say: Say = print, threads: int | 
     return Source(card.name, card.image_shape, card.class_names, draw, at_spread=at_spread)
 
 
-def of_checkpoint(found: Checkpoint) -> Source:
-    """The averaged generator, as the exported file draws it."""
+def of_checkpoints(found: Checkpoint, *more: Checkpoint) -> Source:
+    """The averaged generator, or the mixture of several, as the exported file draws it."""
     config = found.config
     assert config.size is not None and config.channels is not None, "a checkpoint's configuration is resolved"
-    generator = load_averaged(config, found.tensors)
+    generators = [load_averaged(one.config, one.tensors) for one in (found, *more)]
 
     def at_spread(spread: float) -> Draw:
-        return partial(_draw, generator, config, spread)
+        return partial(_draw, generators, config, spread)
 
     shape = config.size, config.size, config.channels
-    return Source(config.name, shape, config.class_names, at_spread(1.0), found, at_spread)
+    return Source(config.name, shape, config.class_names, at_spread(1.0), found, at_spread, more)
 
 
 def _file_at_spread(engine: Engine, spread: float) -> Draw:
@@ -93,14 +96,14 @@ def _file_at_spread(engine: Engine, spread: float) -> Draw:
 
 
 def _draw(
-    generator: Generator, config: TrainConfig, spread: float, seed: int, indices: range, labels: Labels | None
+    generators: list[Generator], config: TrainConfig, spread: float, seed: int, indices: range, labels: Labels | None
 ) -> Images:
     pieces = [indices[first : first + _PIECE_IMAGES] for first in range(0, len(indices), _PIECE_IMAGES)]
-    done, images = 0, []
-    with torch.inference_mode():
-        for piece in pieces:
-            z = torch.from_numpy(latents(seed, piece, config.latent_dim, recipe_of(config).prior) * np.float32(spread))
-            label = None if labels is None else torch.from_numpy(labels[done : done + len(piece)])
-            images.append(to_pixels(generator(z, label), generator.lowest).numpy())
-            done += len(piece)
+    dim, prior, done, images = config.latent_dim, recipe_of(config).prior, 0, []
+    for piece in pieces:
+        z = torch.from_numpy(latents(seed, piece, dim, prior) * np.float32(spread))
+        label = None if labels is None else torch.from_numpy(labels[done : done + len(piece)])
+        member = members(seed, piece, len(generators), dim, prior) if len(generators) > 1 else None
+        images.append(mixture.draw(generators, z, label, member))
+        done += len(piece)
     return np.concatenate(images)

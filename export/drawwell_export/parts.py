@@ -1,0 +1,74 @@
+"""From a checkpoint to the graph that a file holds of it: the whole of a plain file, or one member of a mixture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from drawwell.card import Target
+from drawwell_export import graph, parity
+from drawwell_export.quantise import CALIBRATION_IMAGES, brightest, calibrate, quantise
+from drawwell_export.targets import RECIPES, Recipe
+from drawwell_train.checkpoint import Checkpoint
+from drawwell_train.networks import Discriminator, Generator
+from drawwell_train.state import load_averaged, load_discriminator
+
+_BRIGHTEST = 28
+"""Known answers of an int8 file beside the usual: a processor whose sums of integers overflow errs in the brightest first."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A checkpoint's networks, and the generator's graph. It is the same graph whether the file is plain or a mixture."""
+
+    checkpoint: Checkpoint
+    generator: Generator
+    discriminator: Discriminator
+    model: onnx.ModelProto
+    recipe: Recipe
+    """What its pixels are held to."""
+    beyond: npt.NDArray[np.int64] | None = None
+    """Of a graph in integers, ``Calibration.beyond``."""
+
+
+def build(checkpoint: Checkpoint, target: Target) -> Part:
+    """Rewrite and trace the averaged generator, and quantise it where the target says so."""
+    config, recipe = checkpoint.config, RECIPES[target]
+    generator = load_averaged(config, checkpoint.tensors)
+    discriminator = load_discriminator(config, checkpoint.tensors)
+    model = graph.export(generator, config.latent_dim, recipe.rewrites, recipe.dtype)
+    if not recipe.int8:
+        return Part(checkpoint, generator, discriminator, model, recipe)
+    calibration = calibrate(model, parity.feeds(config, _calibrated(recipe)))
+    if not calibration.ranges:  # what stays in float is as near as float is
+        return Part(checkpoint, generator, discriminator, model, RECIPES["cpu"])
+    integers = quantise(model, calibration)
+    return Part(checkpoint, generator, discriminator, integers, recipe, calibration.beyond)
+
+
+def recipe_of_all(parts: Sequence[Part]) -> Recipe:
+    """What the pixels of the parts together are held to: integers where any is in integers."""
+    return next((part.recipe for part in parts if part.beyond is not None), parts[0].recipe)
+
+
+def brightest_of(parts: Sequence[Part]) -> tuple[int, ...]:
+    """The addresses at which an overflow of integers would show first; none where all is in float."""
+    recipe, config = recipe_of_all(parts), parts[0].checkpoint.config
+    if not recipe.int8:
+        return ()
+    beyond = np.stack([_beyond(part) for part in parts])
+    indices = _calibrated(recipe)
+    member = parity.feeds(config, indices, len(parts)).get("member", np.zeros(len(indices), np.int64))
+    places = brightest(beyond[member, np.arange(len(indices))], _BRIGHTEST)
+    return tuple(indices[place] for place in places)
+
+
+def _beyond(part: Part) -> npt.NDArray[np.int64]:
+    return np.zeros(CALIBRATION_IMAGES, np.int64) if part.beyond is None else part.beyond
+
+
+def _calibrated(recipe: Recipe) -> range:
+    """The addresses at which ranges are found. Parity does not look at them."""
+    return range(recipe.addresses, recipe.addresses + CALIBRATION_IMAGES)
