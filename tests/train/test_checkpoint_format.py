@@ -101,7 +101,7 @@ def test_a_preset_that_changed_is_named_and_changes_no_run(monkeypatch: pytest.M
 
 
 def test_a_linear_schedule_keeps_a_run_from_being_made_longer() -> None:
-    linear, constant = (complete(TrainConfig("x", schedule=schedule)) for schedule in ("linear", "constant"))  # type: ignore[arg-type]
+    linear, constant = (complete(TrainConfig("x", schedule=schedule)) for schedule in ("linear", "constant"))
     assert identity.differences(constant, replace(constant, steps=5)) == []
     assert identity.digest(constant) == identity.digest(replace(constant, steps=5))
     (sentence,) = identity.differences(linear, replace(linear, steps=5))

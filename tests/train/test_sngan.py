@@ -36,11 +36,11 @@ def fresh(config: TrainConfig) -> TrainState:
 )
 def test_its_layers_are_pairs_of_3x3_and_4x4(size: int, channels: list[int], places: int) -> None:
     network = SnganDiscriminator(size, 3, 64)
-    layers = [layer for layer in network.body if isinstance(layer, nn.Conv2d)]
+    layers = [layer for layer in network.body.modules() if isinstance(layer, nn.Conv2d)]
     assert [layer.out_channels for layer in layers] == [64 * count for count in channels]
     pairs = [((3, 3), (1, 1)), ((4, 4), (2, 2))] * (len(layers) // 2) + [((3, 3), (1, 1))]
     assert [(layer.kernel_size, layer.stride) for layer in layers] == pairs
-    assert {layer.negative_slope for layer in network.body if isinstance(layer, nn.LeakyReLU)} == {0.1}
+    assert {layer.negative_slope for layer in network.body.modules() if isinstance(layer, nn.LeakyReLU)} == {0.1}
     assert network.features(torch.zeros(2, 3, size, size)).shape == (2, 512, places, places)
 
 

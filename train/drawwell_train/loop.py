@@ -158,7 +158,8 @@ def _diverged(state: TrainState, run: Run, processes: Processes) -> DivergedErro
     if processes.first:
         run.append_stats({"step": state.step, "conditions": [NAN]})
     return DivergedError(
-        f"NaN or infinity at step {state.step:,}, or since the line before it: training stopped, and the last good checkpoint is kept in {run.checkpoints}. "
+        f"NaN or infinity at step {state.step:,}, or since the line before it: training stopped, and the last good checkpoint is "
+        f"kept in {run.checkpoints}. "
         "A lower --learning-rate in another run folder, or --precision float32, usually helps"
     )
 
