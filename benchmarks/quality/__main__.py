@@ -56,9 +56,12 @@ def main() -> None:
 def _make(options: argparse.Namespace, deadline: float) -> None:
     wanted = [one for one in experiments() if not options.only or one.name.startswith(tuple(options.only))]
     with ThreadPoolExecutor(options.workers) as pool:
-        futures = [pool.submit(carry_out, one, options.data, deadline) for one in wanted]
+        trainings, mixtures = ([one for one in wanted if bool(one.mixture_of) is joined] for joined in (False, True))
+        futures = [pool.submit(carry_out, one, options.data, deadline) for one in trainings]
         try:
-            failed = _failures(wanted, futures)
+            failed = _failures(trainings, futures)
+            futures = [pool.submit(carry_out, one, options.data, deadline) for one in mixtures]  # of what was trained now
+            failed += _failures(mixtures, futures)
         except KeyboardInterrupt:
             _over.set()  # the trainings stop and save, and nothing else begins
             pool.shutdown(cancel_futures=True)
@@ -79,10 +82,11 @@ def carry_out(experiment: Experiment, root: Path, deadline: float) -> None:
     """Train as far as there is time, and measure what goes further than what is published."""
     known = read(experiment.name)
     published = known["steps"] if known else 0
-    if published < experiment.steps and time.monotonic() < deadline and last_step(experiment.run) < experiment.steps:
+    wanted = not experiment.mixture_of and published < experiment.steps
+    if wanted and time.monotonic() < deadline and last_step(*experiment.runs) < experiment.steps:
         train(experiment, root, deadline)
     with _measuring:
-        if not _over.is_set() and last_step(experiment.run) > published:
+        if not _over.is_set() and last_step(*experiment.runs) > published:
             measure(experiment, root)
             tables.update()
 

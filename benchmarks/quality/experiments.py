@@ -20,7 +20,9 @@ _STACKS, _STACKS_SEED = 128_000, 0
 
 @dataclass(frozen=True)
 class Experiment:
-    """One training and its measures. ``data`` and ``test`` are names below the folder of ``prepare``, or of the data itself."""
+    """One training and its measures, or a mixture of the generators of others. ``data`` and ``test`` are names below the folder of
+    ``prepare``, or of the data itself.
+    """
 
     name: str
     title: str
@@ -31,9 +33,12 @@ class Experiment:
     digits: tuple[str, str] | None = None
     """Where the data are stacks: the single digits, to learn from and to test with."""
 
+    mixture_of: tuple[str, ...] = ()
+    """The trainings whose generators are joined; it has none of its own."""
+
     @property
-    def run(self) -> Path:
-        return RUNS / self.name
+    def runs(self) -> tuple[Path, ...]:
+        return tuple(RUNS / name for name in self.mixture_of or (self.name,))
 
     def sources(self, root: Path) -> Sources:
         """The real images that it is measured with."""
@@ -41,8 +46,12 @@ class Experiment:
         return Sources(str(find(root, data)), test and str(find(root, test)))
 
     def command(self, root: Path) -> list[str]:
-        """What `drawwell` is called with."""
-        given = "--out", str(self.run), "--steps", str(self.steps), "--threads", "1"
+        """What `drawwell` is called with: to train, or to measure a mixture."""
+        runs = list(map(str, self.runs))
+        if self.mixture_of:
+            test = [] if self.test is None else ["--test", str(find(root, self.test))]
+            return ["evaluate", *runs, "--data", str(find(root, self.data)), *test]
+        given = "--out", *runs, "--steps", str(self.steps), "--threads", "1"
         return ["train", str(find(root, self.data)), *given, *self.options]
 
     def pasted(self, root: Path) -> str:

@@ -14,7 +14,8 @@ from benchmarks.sheet import lay_out
 from drawwell.pictures import to_png
 from drawwell.quality import Measure, Name, Quality
 from drawwell_train import checkpoint, files
-from drawwell_train.config import images_per_step
+from drawwell_train.checkpoint import Step
+from drawwell_train.config import images_per_step, recipe_of
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.extractors import Extractor, open_extractor
 from drawwell_train.evaluation.gan_train import gan_train_fresh, real_classifiers
@@ -34,13 +35,13 @@ _JUDGED: tuple[Name, ...] = "kid", "recall", "class_recall", "gan_train_fresh"
 def measure(experiment: Experiment, root: Path) -> None:
     """Measure the run's checkpoint, and write its entry, its record for the card, its sheet and its nearest neighbours."""
     begin = time.monotonic()
-    run = experiment.run
-    chosen = experiment.digits is None and any("kid" in line for line in Run(run).stats())  # of stacks KID says little
-    source = open_source(str(run), "best" if chosen else None)
+    run, *more = experiment.runs
+    source = open_source(str(run), _step(experiment), more=more)
     measured = source.checkpoint
     assert measured is not None, "a run folder was opened"
     quality = _measured(experiment, root, source)
-    record.write(run, measured, quality)
+    record.write(run, measured, quality, *source.more)
+    members = measured, *source.more
     SHEETS.mkdir(exist_ok=True)
     (SHEETS / f"{experiment.name}.png").write_bytes(to_png(lay_out(source.draw, len(source.class_names))))
     results.write(
@@ -49,14 +50,24 @@ def measure(experiment: Experiment, root: Path) -> None:
             "title": experiment.title,
             "command": experiment.pasted(Path("DATA")),
             "seed": measured.config.seed,
-            "steps": last_step(run),
-            "measured_step": measured.step,
-            "images_seen": measured.step * images_per_step(measured.config),
-            "training_seconds": round(_training_seconds(run, measured.step)),
+            "steps": last_step(*experiment.runs),
+            "measured_step": sum(member.step for member in members),
+            "images_seen": sum(member.step * images_per_step(member.config) for member in members),
+            "training_seconds": round(sum(map(_training_seconds, experiment.runs, [member.step for member in members]))),
             "measuring_seconds": round(time.monotonic() - begin),
             "quality": msgspec.to_builtins(quality),
         },
     )
+
+
+def _step(experiment: Experiment) -> Step:
+    """The best of a training; the last of one of stacks, of which KID says little, of one at whose end the learning rate was 0, and
+    of a mixture.
+    """
+    (newest, _), *others = (checkpoint.find(run, None) for run in experiment.runs)
+    falling = recipe_of(newest.config).schedule == "linear"
+    measured = any("kid" in line for line in Run(experiment.runs[0]).stats())
+    return "best" if measured and not (others or experiment.digits or falling) else None
 
 
 def _measured(experiment: Experiment, root: Path, source: Source) -> Quality:
@@ -65,7 +76,7 @@ def _measured(experiment: Experiment, root: Path, source: Source) -> Quality:
         return count_kinds(source, _known(sources, source, read_stacks), _SEED)
     reference = _known(sources, source, functools.partial(read_reference, extractor=extractor()))
     found = evaluate(source, reference, _SEED, lambda sentence: print(f"{experiment.name}: {sentence}", flush=True))
-    files.write(experiment.run / "nearest.png", to_png(found.nearest))
+    files.write(experiment.runs[0] / "nearest.png", to_png(found.nearest))
     return found.quality
 
 
@@ -104,10 +115,10 @@ def extractor() -> Extractor:
     return open_extractor()
 
 
-def last_step(run: Path) -> int:
-    """The newest checkpoint's; 0 where there is none yet."""
-    newest, _ = checkpoint.load_latest(run / "checkpoints")
-    return newest.step if newest else 0
+def last_step(*runs: Path) -> int:
+    """The newest checkpoint's, added up; 0 where one of the runs has none yet."""
+    newest = [checkpoint.load_latest(run / "checkpoints")[0] for run in runs]
+    return sum(one.step for one in newest if one) if all(newest) else 0
 
 
 def _training_seconds(run: Path, step: int) -> float:
