@@ -54,7 +54,7 @@ class Member:
 
     def ended(self) -> tuple[int | None, str]:
         """Its exit code, and what it said."""
-        self.process.join(120)
+        self.process.join(300)
         return self.process.exitcode, self._said.read_text()
 
 
@@ -77,7 +77,7 @@ def free_port() -> int:
 
 
 def wait_for(condition: Callable[[], bool], members: Sequence[Member]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300  # against a hang: a starved machine took a minute for five steps
     while not condition():
         assert all(member.process.is_alive() for member in members), [member.ended() for member in members]
         assert time.monotonic() < deadline, "it takes too long"

@@ -48,7 +48,7 @@ def started(out: Path, *options: str) -> "subprocess.Popen[str]":
 
 
 def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300  # against a hang, as a starved machine may be slow
     while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "it takes too long"
