@@ -60,7 +60,9 @@ def _make(options: argparse.Namespace, deadline: float) -> None:
         futures = [pool.submit(carry_out, one, options.data, deadline) for one in trainings]
         try:
             failed = _failures(trainings, futures)
-            futures = [pool.submit(carry_out, one, options.data, deadline) for one in mixtures]  # of what was trained now
+            futures = [
+                pool.submit(carry_out, one, options.data, deadline) for one in mixtures
+            ]  # of what was trained now
             failed += _failures(mixtures, futures)
         except KeyboardInterrupt:
             _over.set()  # the trainings stop and save, and nothing else begins

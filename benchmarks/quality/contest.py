@@ -7,7 +7,6 @@ measured when it is finished, and ``results/contest.json`` and the table in docs
 
 import argparse
 import dataclasses
-import functools
 import json
 import os
 import statistics
@@ -106,13 +105,16 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20_000, help="steps of dcgan, whose time each candidate gets")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--only", nargs="*", choices=CANDIDATES, default=list(CANDIDATES))
+    parser.add_argument(
+        "--classifiers", type=int, default=3, help="seeds of GAN-train's classifiers; 1 for a first look"
+    )
     parser.add_argument("--workers", type=int, default=1, help="trainings at once, of one thread each")
     options = parser.parse_args()
     torch.set_num_threads(1)
     prepare(options.data)
     runs = [Entrant(options.field, name, options.steps, seed) for seed in options.seeds for name in options.only]
     with ThreadPoolExecutor(options.workers) as pool:
-        for done in [pool.submit(carry_out, run, options.data) for run in runs]:
+        for done in [pool.submit(carry_out, run, options.data, options.classifiers) for run in runs]:
             done.result()
     tables.update()
 
@@ -141,7 +143,7 @@ class Entrant:
         return ["train", str(find(root, field.data)), *given, *field.options, *CANDIDATES[self.candidate], *rare]
 
 
-def carry_out(entrant: Entrant, root: Path) -> None:
+def carry_out(entrant: Entrant, root: Path, classifiers: int) -> None:
     """Train to the end, and measure, unless that was done."""
     if entrant.name in read():
         return
@@ -150,7 +152,7 @@ def carry_out(entrant: Entrant, root: Path) -> None:
     if last_step(RUNS / entrant.name) < steps:
         _train(entrant.command(root, steps), RUNS / f"{entrant.name}.log")
     with _measuring:
-        _write(entrant, costs, _measure(entrant, root))
+        _write(entrant, costs, _measure(entrant, root, classifiers))
 
 
 def read() -> dict[str, Any]:
@@ -169,8 +171,8 @@ def _train(command: list[str], log: Path) -> None:
         raise DrawwellError(log.read_text()[-500:])
 
 
-def _measure(entrant: Entrant, root: Path) -> dict[str, Any]:
-    found = judge(RUNS / entrant.name, _reference(entrant.field, root, str(RUNS / entrant.name)))
+def _measure(entrant: Entrant, root: Path, classifiers: int) -> dict[str, Any]:
+    found = judge(RUNS / entrant.name, _reference(entrant.field, root, classifiers, str(RUNS / entrant.name)))
     return {name: dataclasses.asdict(measure) for name, measure in found.items()}
 
 
@@ -190,11 +192,18 @@ def _write(entrant: Entrant, costs: Mapping[str, float], measures: Mapping[str, 
     print(entrant.name, {name: round(one["value"], 4) for name, one in measures.items()}, flush=True)
 
 
-@functools.cache
-def _reference(field: str, root: Path, run: str) -> Reference:
-    sources = Sources(str(find(root, FIELDS[field].data)), str(find(root, FIELDS[field].test)))
-    reference = read_reference(sources, open_source(run), extractor=extractor())
-    return dataclasses.replace(reference, classifier_images=_CLASSIFIER_IMAGES)
+_references: dict[tuple[str, int], Reference] = {}
+
+
+def _reference(field: str, root: Path, classifiers: int, run: str) -> Reference:
+    """The real images of a field, read once; any run of it says their shape."""
+    if (field, classifiers) not in _references:
+        sources = Sources(str(find(root, FIELDS[field].data)), str(find(root, FIELDS[field].test)))
+        reference = read_reference(sources, open_source(run), extractor=extractor())
+        _references[field, classifiers] = dataclasses.replace(
+            reference, classifier_images=_CLASSIFIER_IMAGES, classifiers=classifiers
+        )
+    return _references[field, classifiers]
 
 
 def _costs(field: str, root: Path) -> dict[str, float]:

@@ -53,7 +53,9 @@ def measure(experiment: Experiment, root: Path) -> None:
             "steps": last_step(*experiment.runs),
             "measured_step": sum(member.step for member in members),
             "images_seen": sum(member.step * images_per_step(member.config) for member in members),
-            "training_seconds": round(sum(map(_training_seconds, experiment.runs, [member.step for member in members]))),
+            "training_seconds": round(
+                sum(map(_training_seconds, experiment.runs, [member.step for member in members]))
+            ),
             "measuring_seconds": round(time.monotonic() - begin),
             "quality": msgspec.to_builtins(quality),
         },
