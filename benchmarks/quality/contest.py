@@ -43,6 +43,7 @@ _CLASSIFIER_IMAGES = 60_000
 _ROUNDS, _STEPS = 7, 4
 
 _LATE = "--schedule", "linear", "--ema-halflife-images", "444000"
+_EARLY = "--schedule", "constant", "--ema-halflife-images", "10000"
 _CONSISTENT = "--consistency", "10"
 _R1_R2 = (
     "--loss",
@@ -56,30 +57,27 @@ _R1_R2 = (
     "--penalty-form",
     "finite-difference",
 )
+_DEEP_BATCH_NORM = "--preset", "sngan", "--d-norm", "batch", "--loss", "non-saturating"
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "dcgan": (),
     "dcgan-linear": _LATE,
     "dcgan-relativistic": (*_LATE, "--loss", "relativistic"),
+    "dcgan-fast": ("--learning-rate", "4e-4"),
+    "dcgan-batch-32": ("--batch-size", "32"),
+    "dcgan-wide-d": ("--d-width", "128"),
     "sngan": ("--preset", "sngan"),
     "sngan-half": ("--preset", "sngan", "--d-width", "32"),
     "sngan-quarter": ("--preset", "sngan", "--d-width", "16"),
     "sngan-half-r1r2": ("--preset", "sngan", "--d-width", "32", *_R1_R2),
     "sngan-quarter-r1r2": ("--preset", "sngan", "--d-width", "16", *_R1_R2),
-    "sngan-half-batch-norm": (
-        *_LATE,
-        "--preset",
-        "sngan",
-        "--d-width",
-        "32",
-        "--d-norm",
-        "batch",
-        "--loss",
-        "non-saturating",
-    ),
+    "sngan-quarter-r1r2-early": ("--preset", "sngan", "--d-width", "16", *_R1_R2, *_EARLY),
+    "sngan-half-early": ("--preset", "sngan", "--d-width", "32", *_EARLY),
+    "sngan-half-batch-norm": (*_DEEP_BATCH_NORM, *_EARLY, "--d-width", "32"),
+    "sngan-quarter-batch-norm": (*_DEEP_BATCH_NORM, *_EARLY, "--d-width", "16"),
 }
 CANDIDATES |= {
     f"{name}-consistent": (*CANDIDATES[name], *_CONSISTENT)
-    for name in ("dcgan-linear", "dcgan-relativistic", "sngan-half", "sngan-quarter", "sngan-quarter-r1r2")
+    for name in ("dcgan", "dcgan-linear", "dcgan-relativistic", "sngan-half", "sngan-quarter", "sngan-quarter-r1r2")
 }
 
 
