@@ -9,12 +9,13 @@ import argparse
 import dataclasses
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +115,7 @@ def main() -> None:
     with ThreadPoolExecutor(options.workers) as pool:
         for done in [pool.submit(carry_out, run, options.data, options.classifiers) for run in runs]:
             done.result()
-    tables.update()
+    tables.replace("contest", table(read()), FILE)
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,38 @@ def carry_out(entrant: Entrant, root: Path, classifiers: int) -> None:
 
 def read() -> dict[str, Any]:
     return json.loads(FILE.read_text()) if FILE.exists() else {}
+
+
+def table(entries: Mapping[str, Mapping[str, Any]]) -> str:
+    """A row for each candidate in the time of as many steps of dcgan, with the mean over its seeds and their standard deviation."""
+    rows = dict[tuple[str, int, str], list[Mapping[str, Any]]]()
+    for entry in entries.values():
+        rows.setdefault((entry["field"], entry["budget"], entry["candidate"]), []).append(entry)
+    lines = [
+        "| images | time, in steps of dcgan | candidate | cost of a step | images seen | seeds | 1,000 x KID "
+        "| recall within classes | GAN-train |",
+        "|---" * 9 + "|",
+    ]
+    for (field, budget, candidate), group in sorted(rows.items(), key=lambda row: (*row[0][:2], _kid(row[1]))):
+        kid = _figure(group, "kid", 1000, "")
+        recall, gan_train = (_figure(group, name, 100, "%") for name in ("class_recall", "gan_train_fresh"))
+        seen, cost = f"{group[0]['images_seen']:,}", f"{group[0]['cost']:.2f}"
+        lines.append(
+            f"| {field} | {budget:,} | {candidate} | {cost} | {seen} | {len(group)} | {kid} | {recall} | {gan_train} |"
+        )
+    options = [f"- {name}: `{shlex.join(given) or 'the default'}`" for name, given in CANDIDATES.items()]
+    entered = {candidate for _, _, candidate in rows}
+    return "\n".join([*lines, "", *(line for line in options if line.split(":")[0][2:] in entered)]) + "\n"
+
+
+def _kid(group: Sequence[Mapping[str, Any]]) -> float:
+    return statistics.fmean(entry["measures"]["kid"]["value"] for entry in group)
+
+
+def _figure(group: Sequence[Mapping[str, Any]], name: str, factor: float, unit: str) -> str:
+    values = [factor * entry["measures"][name]["value"] for entry in group]
+    deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.1f}{deviation}{unit}"
 
 
 _measuring = threading.Lock()
@@ -233,9 +266,14 @@ def _processor_time(step: Callable[[], object]) -> float:
     return time.process_time() - begin
 
 
+def configured(field: str, name: str, images: ImageData) -> TrainConfig:
+    """As the command would have it."""
+    given = [field, "--threads", "1", *FIELDS[field].options, *CANDIDATES[name]]
+    return resolve(tyro.cli(TrainConfig, args=given), images)
+
+
 def _stepper(field: str, name: str, images: ImageData) -> Callable[[], object]:
-    given = [str(field), "--threads", "1", *FIELDS[field].options, *CANDIDATES[name]]
-    config = resolve(tyro.cli(TrainConfig, args=given), images)
+    config = configured(field, name, images)
     device = torch.device(config.device)
     built, batches = state.build(config, device), Batches(images, config, device, 0)
     return lambda: train_step(built, config, batches.next)

@@ -44,9 +44,9 @@ def update() -> None:
     for table, (names, measures) in _TABLES.items():
         rows = {one.name: known[one.name] for one in experiments() if one.name.startswith(names) and one.name in known}
         if rows:
-            _replace(table, measured_table(rows, measures))
+            replace(table, measured_table(rows, measures))
     if plain := [entry for name, entry in sorted(known.items()) if name.startswith("plain-")]:
-        _replace("plain", plain_table(plain))
+        replace("plain", plain_table(plain))
 
 
 def measured_table(rows: Mapping[str, Entry], measures: Sequence[str]) -> str:
@@ -144,8 +144,9 @@ def plain_table(rows: Iterable[Entry]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _replace(name: str, text: str) -> None:
-    begin, end = f"<!-- {name}: from benchmarks/results/quality.json -->\n", f"<!-- end {name} -->"
+def replace(name: str, text: str, source: Path = Path("benchmarks", "results", "quality.json")) -> None:
+    """Put ``text`` between the marks of one table of the page."""
+    begin, end = f"<!-- {name}: from benchmarks/results/{source.name} -->\n", f"<!-- end {name} -->"
     before, rest = PAGE.read_text().split(begin)
     PAGE.write_text(before + begin + text + end + rest.split(end, 1)[1])
 
