@@ -42,9 +42,11 @@ class ExportConfig:
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
     """The file to write. By default generator.onnx in the run folder, of a mixture mixture.onnx in the first; for a target
     but cpu generator-TARGET.onnx and mixture-TARGET.onnx."""
-    step: Annotated[Steps, tyro.conf.arg(metavar="INT|best ...", help_behavior_hint="")] = None
-    """Which checkpoint of every run: its number, or `best`, the one of the least KID. By default the last. Several take several
-    checkpoints of every run, for a mixture. It comes after the runs."""
+    step: Annotated[
+        Steps, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="INT|best", help_behavior_hint="(repeatable)")
+    ] = ()
+    """Which checkpoint of every run: its number, or `best`, the one of the least KID. By default the last. Given several times, it
+    takes several checkpoints of every run, for a mixture."""
     name: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
     """What the card calls the generator. By default the name of the runs; if these have several, you must choose one."""
 

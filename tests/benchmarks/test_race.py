@@ -14,6 +14,7 @@ import pytest
 from benchmarks import step_profile
 from benchmarks.race import race
 from benchmarks.train import BATCH, configured, profile_of, run_plain
+from drawwell_train.presets import Norm
 from tests.conftest import ROOT
 
 CONFIG = replace(configured("dcgan", 28, 1, "cpu"), width=4)
@@ -26,6 +27,7 @@ def test_the_plain_loop_has_its_workers_in_a_contenders_process() -> None:
 
 
 KILLED = """
+from drawwell_train.presets import Norm
 from benchmarks.race import race
 from tests.benchmarks.test_race import CONFIG, told
 
@@ -65,9 +67,9 @@ def failing() -> Callable[[], Any]:
     raise SystemExit("there is no such thing here")
 
 
-@pytest.mark.parametrize(("spectral_norm", "norm"), [(False, "batch norm"), (True, step_profile.SPECTRAL_NORM)])
-def test_a_profile_has_every_kind_of_work(spectral_norm: bool, norm: str) -> None:
-    config = replace(CONFIG, width=16, precision="bfloat16", spectral_norm=spectral_norm)
+@pytest.mark.parametrize(("d_norm", "norm"), [("batch", "batch norm"), ("spectral", step_profile.SPECTRAL_NORM)])
+def test_a_profile_has_every_kind_of_work(d_norm: Norm, norm: str) -> None:
+    config = replace(CONFIG, width=16, precision="bfloat16", d_norm=d_norm)
     found = profile_of(config, 1)
     shares = found["shares"]
     assert sum(shares.values()) == pytest.approx(1, abs=0.01)

@@ -190,8 +190,8 @@ def test_runs_and_steps_are_named_on_the_command_line(runs: list[Path], capsys: 
     assert f"not measured; drawwell evaluate {a} {b} --data DATA measures it" in said
     engine = Engine(runs[0] / "mixture.onnx")
     assert (engine.card.name, [one.steps for one in engine.card.members]) == ("both", [20, 11])
-    assert run(["export", a, "--step", "10", "20", "--target", "portable"]) == 0
-    assert f"drawwell evaluate {a} --step 10 20 --data DATA" in " ".join(capsys.readouterr().err.split())
+    assert run(["export", a, "--step", "10", "--step", "20", "--target", "portable"]) == 0
+    assert f"drawwell evaluate {a} --step 10 --step 20 --data DATA" in " ".join(capsys.readouterr().err.split())
     assert [one.steps for one in Engine(runs[0] / "mixture-portable.onnx").card.members] == [10, 20]
 
 

@@ -70,7 +70,7 @@ def test_a_line_has_the_means_of_its_steps(tmp_path: Path) -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_is_measured(preset: str) -> None:
     found = measured(replace(CONFIG, preset=preset))  # type: ignore[arg-type]
-    assert set(found) == {"value", "diversity"} | (set() if preset.startswith("wgan") else {"jsd"})
+    assert set(found) == {"value", "diversity"} | (set() if preset in ("wgan", "wgan-gp", "sngan") else {"jsd"})
     assert all(math.isfinite(value) for value in found.values())
     if "jsd" in found:
         assert found["jsd"] == pytest.approx(max(0, math.log(2) + found["value"] / 2), abs=1e-4)
@@ -111,10 +111,21 @@ def test_the_words_of_a_line() -> None:
         "loss_g": 2.0,
     }
     line |= {"gradient_d": 1.5, "gradient_g": 0.25}
-    judged = {"accuracy_d": 0.9, "value": -0.6, "jsd": 0.39, "diversity": 0.8, "conditions": ["oscillation"]}
+    judged = {
+        "accuracy_d": 0.9,
+        "swing": 0.02,
+        "value": -0.6,
+        "jsd": 0.39,
+        "diversity": 0.8,
+        "conditions": ["oscillation"],
+    }
     assert in_words(line | judged) == (
         "1,234 images/s; D(x) 0.70, D(G(z)) 0.20, D right 90%; value -0.60 (G's best -1.39), JSD at least 0.39; "
         "gradients D 1.5, G 0.25; diversity 0.80; oscillation"
+    )
+    hinge = line | {"accuracy_d": 0.9, "value": -1.5, "conditions": []}
+    assert in_words(hinge) == (
+        "1,234 images/s; D's logit of data 0.7, of generated 0.2, D right 90%; value -1.5; gradients D 1.5, G 0.25"
     )
     assert in_words(line | {"value": 0.5, "conditions": []}) == (
         "1,234 images/s; critic of data 0.7, of generated 0.2; value 0.5; gradients D 1.5, G 0.25"

@@ -25,8 +25,8 @@ from drawwell_train.networks import Generator, to_pixels
 MOST_MEMBERS = 32
 """The file's size, a server's memory and the time until it is ready grow with every member."""
 
-Steps = tuple[int | Literal["best"], ...] | None
-"""Which checkpoints of each run, as ``checkpoint.Step``; None is the last."""
+Steps = tuple[int | Literal["best"], ...]
+"""Which checkpoints of each run, as ``checkpoint.Step``; the last where it is empty."""
 
 
 class MixtureError(DrawwellError):
@@ -68,7 +68,7 @@ def find_members(runs: Sequence[Path], steps: Steps, say: Callable[[str], None])
 def in_words(runs: Sequence[str | Path], steps: Steps) -> str:
     """As one writes them on the command line."""
     named = " ".join(map(str, runs))
-    return named if steps is None else f"{named} --step {' '.join(map(str, steps))}"
+    return " ".join([named, *(f"--step {step}" for step in steps)])
 
 
 def weights_sha256(first: Checkpoint, *more: Checkpoint) -> str:

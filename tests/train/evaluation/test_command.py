@@ -94,15 +94,15 @@ def test_another_checkpoint_of_the_run_has_measures_of_its_own(
 def test_a_mixture_is_measured_as_one_and_its_export_carries_that(
     copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    steps = ["--step", "20", "30"]
+    steps = ["--step", "20", "--step", "30"]
     assert run(["evaluate", str(copied), *BRIEFLY, *steps]) == 0
-    assert f"drawwell export {copied} --step 20 30 puts these into the card" in " ".join(
+    assert f"drawwell export {copied} --step 20 --step 30 puts these into the card" in " ".join(
         capsys.readouterr().err.split()
     )
     measured = quality_of(copied / "measures")
     assert run(["export", str(copied), *steps]) == 0
     assert read_generator(copied / "mixture.onnx").card.quality == measured
-    assert run(["export", str(copied), "--step", "30", "20", "--out", str(copied / "turned.onnx")]) == 0
+    assert run(["export", str(copied), "--step", "30", "--step", "20", "--out", str(copied / "turned.onnx")]) == 0
     assert read_generator(copied / "turned.onnx").card.quality is None, "another order draws other images"
 
 

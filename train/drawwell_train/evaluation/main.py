@@ -41,9 +41,11 @@ class EvaluateConfig:
     with, and the other is the floor."""
     resize: bool = False
     """Convert real images to the size and colours of the generator's, as `drawwell train` does."""
-    step: Annotated[Steps, tyro.conf.arg(metavar="INT|best ...", help_behavior_hint="")] = None
+    step: Annotated[
+        Steps, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="INT|best", help_behavior_hint="(repeatable)")
+    ] = ()
     """Of every run: which checkpoint, or best, the one with the lowest KID in training. By default the last.
-    Several take several checkpoints of every run, for a mixture. It comes after the runs."""
+    Given several times, it takes several checkpoints of every run, for a mixture."""
     count: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
     """Images to draw, and real ones to compare them with. By default 10,000, with --stacked 26,000, as published; fewer where
     there are not so many real ones."""

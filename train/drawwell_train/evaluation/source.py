@@ -49,16 +49,16 @@ class Source:
 
 
 def open_source(
-    model: str, step: Step | Steps = None, say: Say = print, threads: int | None = None, more: Sequence[Path] = ()
+    model: str, step: Step | Steps = (), say: Say = print, threads: int | None = None, more: Sequence[Path] = ()
 ) -> Source:
     """A run folder's checkpoint, or a generator: its file, its bundled name, its URL. With several steps, or ``more`` runs, the
     mixture of all that these name. ``say`` gets a sentence for each damaged checkpoint that was passed over. Raises ``DrawwellError``.
     """
     path = Path(model).expanduser()
     if path.is_dir() or more:
-        steps = step if isinstance(step, tuple) or step is None else (step,)
+        steps = step if isinstance(step, tuple) else (step,) if step is not None else ()
         return of_checkpoints(*(member.checkpoint for member in find_members([path, *more], steps, say)))
-    if step is not None:
+    if step is not None and step != ():
         raise RequestError(f"{model}: is no run folder, so it has no --step")
     generator = open_generator(model, threads=None if is_url(model) else threads)
     card = generator.card
