@@ -103,6 +103,7 @@ def main() -> None:
     parser.add_argument("--field", choices=FIELDS, default="fashion")
     parser.add_argument("--steps", type=int, default=20_000, help="steps of dcgan, whose time each candidate gets")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--generators", type=int, nargs="+", default=[1], help="more than 1: mixtures of so many seeds")
     parser.add_argument("--only", nargs="*", choices=CANDIDATES, default=list(CANDIDATES))
     parser.add_argument(
         "--classifiers", type=int, default=3, help="seeds of GAN-train's classifiers; 1 for a first look"
@@ -111,7 +112,12 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     prepare(options.data)
-    runs = [Entrant(options.field, name, options.steps, seed) for seed in options.seeds for name in options.only]
+    runs = [
+        Entrant(options.field, name, options.steps, seed, count)
+        for count in options.generators
+        for seed in options.seeds
+        for name in options.only
+    ]
     with ThreadPoolExecutor(options.workers) as pool:
         for done in [pool.submit(carry_out, run, options.data, options.classifiers) for run in runs]:
             done.result()
@@ -120,24 +126,42 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Entrant:
-    """One candidate with one seed, in the time of ``budget`` steps of dcgan."""
+    """One candidate with one seed, in the time of ``budget`` steps of dcgan; or the mixture of as many as ``generators`` with the seeds
+    from this one on, each in that time.
+    """
 
     field: str
     candidate: str
     budget: int
     seed: int
+    generators: int = 1
 
     @property
     def name(self) -> str:
-        return f"{self.field}-{self.budget}-{self.candidate}-seed{self.seed}"
+        return (
+            f"{self.members()[0].name}-of{self.generators}" if self.generators > 1 else f"{self._kind}-seed{self.seed}"
+        )
+
+    @property
+    def _kind(self) -> str:
+        return f"{self.field}-{self.budget}-{self.candidate}"
+
+    @property
+    def run(self) -> Path:
+        return RUNS / f"{self._kind}-seed{self.seed}"
+
+    def members(self) -> list["Entrant"]:
+        """Those with one generator each, whose mixture it is."""
+        seeds = range(self.seed, self.seed + self.generators)
+        return [dataclasses.replace(self, seed=seed, generators=1) for seed in seeds]
 
     def steps(self, costs: Mapping[str, float]) -> int:
         return round(self.budget / costs[self.candidate])
 
     def command(self, root: Path, steps: int) -> list[str]:
-        """What `drawwell` is called with."""
+        """What `drawwell` is called with, to train one generator."""
         field = FIELDS[self.field]
-        given = "--out", str(RUNS / self.name), "--steps", str(steps), "--threads", "1", "--seed", str(self.seed)
+        given = "--out", str(self.run), "--steps", str(steps), "--threads", "1", "--seed", str(self.seed)
         rare = "--kid-every", "0", "--log-every", "500", "--sample-every", "5000", "--save-every", "1000", "--keep", "1"
         return ["train", str(find(root, field.data)), *given, *field.options, *CANDIDATES[self.candidate], *rare]
 
@@ -148,8 +172,9 @@ def carry_out(entrant: Entrant, root: Path, classifiers: int) -> None:
         return
     costs = _costs(entrant.field, root)
     steps = entrant.steps(costs)
-    if last_step(RUNS / entrant.name) < steps:
-        _train(entrant.command(root, steps), RUNS / f"{entrant.name}.log")
+    for member in entrant.members():
+        if last_step(member.run) < steps:
+            _train(member.command(root, steps), member.run.with_suffix(".log"))
     with _measuring:
         _write(entrant, costs, _measure(entrant, root, classifiers))
 
@@ -162,7 +187,9 @@ def table(entries: Mapping[str, Mapping[str, Any]]) -> str:
     """A row for each candidate in the time of as many steps of dcgan, with the mean over its seeds and their standard deviation."""
     rows = dict[tuple[str, int, str], list[Mapping[str, Any]]]()
     for entry in entries.values():
-        rows.setdefault((entry["field"], entry["budget"], entry["candidate"]), []).append(entry)
+        count = entry.get("generators", 1)  # which the first entries lack
+        several = "" if count == 1 else f", {count} generators"
+        rows.setdefault((entry["field"], entry["budget"], entry["candidate"] + several), []).append(entry)
     lines = [
         "| images | time, in steps of dcgan | candidate | cost of a step | images seen | seeds | 1,000 x KID "
         "| recall within classes | GAN-train |",
@@ -176,7 +203,7 @@ def table(entries: Mapping[str, Mapping[str, Any]]) -> str:
             f"| {field} | {budget:,} | {candidate} | {cost} | {seen} | {len(group)} | {kid} | {recall} | {gan_train} |"
         )
     options = [f"- {name}: `{shlex.join(given) or 'the default'}`" for name, given in CANDIDATES.items()]
-    entered = {candidate for _, _, candidate in rows}
+    entered = {entry["candidate"] for entry in entries.values()}
     return "\n".join([*lines, "", *(line for line in options if line.split(":")[0][2:] in entered)]) + "\n"
 
 
@@ -203,18 +230,19 @@ def _train(command: list[str], log: Path) -> None:
 
 
 def _measure(entrant: Entrant, root: Path, classifiers: int) -> dict[str, Any]:
-    found = judge(RUNS / entrant.name, _reference(entrant.field, root, classifiers, str(RUNS / entrant.name)))
+    reference = _reference(entrant.field, root, classifiers, str(entrant.run))
+    found = judge([member.run for member in entrant.members()], reference)
     return {name: dataclasses.asdict(measure) for name, measure in found.items()}
 
 
 def _write(entrant: Entrant, costs: Mapping[str, float], measures: Mapping[str, Any]) -> None:
-    config = open_source(str(RUNS / entrant.name)).checkpoint
-    assert config is not None, "a run folder was opened"
+    checkpoint = open_source(str(entrant.run)).checkpoint
+    assert checkpoint is not None, "a run folder was opened"
     entry = {
         **dataclasses.asdict(entrant),
         "options": list(CANDIDATES[entrant.candidate]),
         "cost": costs[entrant.candidate],
-        "images_seen": config.step * images_per_step(config.config),
+        "images_seen": entrant.generators * checkpoint.step * images_per_step(checkpoint.config),
         "measures": measures,
     }
     files.write(

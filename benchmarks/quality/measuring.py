@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,13 +82,14 @@ def _measured(experiment: Experiment, root: Path, source: Source) -> Quality:
     return found.quality
 
 
-def judge(run: Path, reference: Reference) -> dict[Name, Measure]:
-    """What the presets race for: ``kid``, ``recall``, ``class_recall`` and ``gan_train_fresh`` of the newest checkpoint.
+def judge(runs: Sequence[Path], reference: Reference) -> dict[Name, Measure]:
+    """What the presets race for: ``kid``, ``recall``, ``class_recall`` and ``gan_train_fresh`` of the newest checkpoint, or of the
+    mixture of several runs.
 
     The reference is to be the same for all runs. Its ``classifier_images`` say how long classifiers learn: 60,000 images,
     a fifth of what is published, tell presets apart in a fifth of the time, and are a scale of their own.
     """
-    source = open_source(str(run))
+    source = open_source(str(runs[0]), more=runs[1:])
     parts = list(of_features(reference, draw(source, reference, _SEED)))
     if source.class_names:
         real = real_classifiers(reference, _silent)

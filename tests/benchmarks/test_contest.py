@@ -19,7 +19,7 @@ def entry(candidate: str, seed: int, kid: float) -> dict[str, Any]:
     measures = {"kid": kid, "class_recall": 0.5, "gan_train_fresh": 0.8}
     figures = {name: {"value": value} for name, value in measures.items()}
     entrant = {"field": "fashion", "budget": 100, "candidate": candidate, "seed": seed}
-    return {**entrant, "cost": 2.0, "images_seen": 3200, "measures": figures}
+    return {**entrant, "generators": 1, "cost": 2.0, "images_seen": 3200, "measures": figures}
 
 
 def test_a_row_is_the_mean_over_seeds_and_the_best_comes_first() -> None:
@@ -76,6 +76,19 @@ def test_an_entrant_gets_the_same_time_and_is_measured_once(field: Path, monkeyp
     assert set(found["measures"]) == {"kid", "recall", "class_recall", "gan_train_fresh"}
     monkeypatch.setattr(contest, "_train", None)
     contest.carry_out(entrant, field, 1)
+
+
+def test_a_mixture_is_of_seeds_that_follow_one_another(field: Path) -> None:
+    contest.RUNS.mkdir(parents=True)
+    (contest.RUNS / "costs-digits.json").write_text(json.dumps({"dcgan": 1.0, "slow": 2.0}))
+    contest.carry_out(Entrant("digits", "slow", 4, 3, 2), field, 1)
+    assert {path.name for path in contest.RUNS.iterdir() if path.is_dir()} == {
+        "digits-4-slow-seed3",
+        "digits-4-slow-seed4",
+    }
+    (found,) = contest.read().items()
+    assert (found[0], found[1]["images_seen"]) == ("digits-4-slow-seed3-of2", 2 * 2 * 16)
+    assert "| digits | 4 | slow, 2 generators | 2.00 | 64 |" in contest.table(contest.read())
 
 
 def test_costs_are_beside_dcgan(field: Path) -> None:

@@ -124,7 +124,7 @@ def test_a_run_is_judged_as_evaluate_would_with_classifiers_that_learn_briefly(t
     source = open_source(str(tmp_path / "run"))
     reference = read_reference(Sources("digits", count=500), source, makers.projection(), classifiers=2)
     reference = replace(reference, classifier_images=256, floor_learned=False)
-    judged = measuring.judge(tmp_path / "run", reference)
+    judged = measuring.judge([tmp_path / "run"], reference)
     assert list(judged) == ["kid", "recall", "class_recall", "gan_train_fresh"]
     measured = evaluate(source, reference, 0, print).quality.measures
     assert judged == {name: measured[name] for name in judged}
