@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch
 from PIL import Image, ImageOps
 
 from drawwell_train.data import load
-from drawwell_train.images import DataError
+from drawwell_train.images import DataError, check_device_memory
 
 Noise = Callable[..., np.ndarray]
 
@@ -268,3 +269,13 @@ def test_a_file_that_memory_does_not_hold_is_refused_before_it_is_read(
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     with pytest.raises(DataError, match="GiB are free"):
         load(str(tmp_path / name))
+
+
+def test_a_device_too_small_for_the_images_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fifth of its free memory is left to the networks."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10 * 2**30, 80 * 2**30))
+    device = torch.device("cuda")
+    check_device_memory(8 * 2**30, device)
+    with pytest.raises(DataError, match=r"need 9.0 GiB on the device, which has 10.0 GiB free.*--device cpu"):
+        check_device_memory(9 * 2**30, device)
+    check_device_memory(2**50, torch.device("cpu"))
