@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from drawwell.errors import GeneratorFileError
 from drawwell.latents import Prior
-from drawwell.quality import Quality
+from drawwell.quality import Quality, without_absent
 
 PLAIN_FORMAT, MIXTURE_FORMAT = 3, 4
 """A mixture has a number of its own, so that a drawwell that knows none says so. Plain files stay readable to it."""
@@ -161,7 +161,7 @@ class ModelCard:
     quality: Quality | None = None
     """None where no measures were taken."""
     format_version: int = PLAIN_FORMAT
-    members: Annotated[tuple[Training, ...], msgspec.Meta(min_length=2)] = ()
+    members: tuple[Training, ...] = ()
     """Of a mixture, what each of its generators learned from, in their order; ``training`` is the sum. Empty for a plain file."""
 
     @property
@@ -203,10 +203,12 @@ _MADE_FOR: dict[Target, str] = {
 
 
 def card_to_json(card: ModelCard) -> bytes:
-    """As files hold it. A plain card has the bytes that it had before there were mixtures, so that its digest stays."""
+    """As files hold it. A card without what later versions added has the bytes that it had before, so that its digest stays."""
     fields: dict[str, Any] = msgspec.to_builtins(card)
     if not fields.get("members"):
         fields.pop("members", None)
+    if fields.get("quality"):
+        fields["quality"] = without_absent(fields["quality"])
     return msgspec.json.encode(fields)
 
 
@@ -221,6 +223,9 @@ def card_from_json(text: str | bytes) -> ModelCard:
                 f"is written in format {raw.get('format_version')}, this drawwell reads {PLAIN_FORMAT} and {MIXTURE_FORMAT}: "
                 "use the drawwell that wrote it, or export the run again"
             )
-        return msgspec.convert(raw, ModelCard, str_keys=True)
+        card = msgspec.convert(raw, ModelCard, str_keys=True)
+        if len(card.members) == 1:
+            raise GeneratorFileError("its card is not valid (a mixture of one generator is a plain file)")
+        return card
     except UNREADABLE as error:
         raise GeneratorFileError(f"its card is not valid ({error})") from error

@@ -1,7 +1,7 @@
 """How good a generator's images are: measures with their protocol, and what each of them says."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -190,3 +190,24 @@ _WORDS: dict[Name, _Words] = {
     "modes": _Words("Modes", "{value} of 1,000 kinds of image are drawn ({real})", ",.0f"),
     "modes_kl": _Words("Modes", "their shares differ from the data's by {value} nats of KL ({real})", ".4f"),
 }
+
+
+def to_builtins(quality: Quality) -> dict[str, Any]:
+    """What JSON holds of measures."""
+    return without_absent(msgspec.to_builtins(quality, str_keys=True))
+
+
+def without_absent(quality: dict[str, Any]) -> dict[str, Any]:
+    """The same without what is absent of ``by_class``, ``by_latent_spread`` and ``real_spread``, which the first measures had not."""
+    kept = {name: value for name, value in quality.items() if value or name not in ("by_class", "by_latent_spread")}
+    of_names = {name: _of_names(kept[name]) for name in ("measures", "by_latent_spread") if name in kept}
+    if "by_class" in kept:
+        of_names["by_class"] = {name: _of_names(classes) for name, classes in kept["by_class"].items()}
+    return kept | of_names
+
+
+def _of_names(measures: dict[Any, dict[str, Any]]) -> dict[Any, Any]:
+    return {
+        name: {what: figure for what, figure in measure.items() if figure is not None or what != "real_spread"}
+        for name, measure in measures.items()
+    }

@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
-
 from benchmarks.quality import results
 from benchmarks.quality.experiments import Experiment
 from benchmarks.sheet import lay_out
 from drawwell.pictures import to_png
-from drawwell.quality import Measure, Name, Quality
+from drawwell.quality import Measure, Name, Quality, to_builtins
 from drawwell_train import checkpoint, files
 from drawwell_train.checkpoint import Step
 from drawwell_train.config import images_per_step, recipe_of
@@ -57,7 +55,7 @@ def measure(experiment: Experiment, root: Path) -> None:
                 sum(map(_training_seconds, experiment.runs, [member.step for member in members]))
             ),
             "measuring_seconds": round(time.monotonic() - begin),
-            "quality": msgspec.to_builtins(quality),
+            "quality": to_builtins(quality),
         },
     )
 

@@ -7,7 +7,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from drawwell.card import ModelCard, card_from_json
+from drawwell.card import ModelCard, card_from_json, card_to_json
 from drawwell.errors import GeneratorFileError
 from drawwell.quality import Measure, Name
 from tests import graphs
@@ -90,17 +90,24 @@ def test_spreads_of_latents_are_told_in_their_order() -> None:
         "fresh images teach, with latents multiplied by a spread: 60.0% ± 1.0% at 0.7, 80.0% at 1, 70.0% at 1.4 (real images 90.0%)"
     )
     card = graphs.card(quality=quality)
-    assert card_from_json(msgspec.json.encode(card)) == card
+    assert card_from_json(card_to_json(card)) == card
 
 
-def test_cards_without_classes_and_deviations_are_read() -> None:
-    """Those of earlier measures have neither."""
-    known = msgspec.json.decode(JSON)
-    for name in ("by_class", "by_latent_spread"):
-        del known["quality"][name]
-    for measure in known["quality"]["measures"].values():
-        del measure["real_spread"]
-    assert card_from_json(msgspec.json.encode(known)) == CARD
+def test_cards_without_classes_and_deviations_are_read_and_written_as_they_were() -> None:
+    """Those of earlier measures have neither, and keep their bytes."""
+    known = msgspec.json.decode(card_to_json(CARD))
+    assert not {"by_class", "by_latent_spread"} & set(known["quality"])
+    assert not any("real_spread" in measure for measure in known["quality"]["measures"].values())
+    assert card_from_json(card_to_json(CARD)) == card_from_json(JSON) == CARD
+
+
+def test_classes_and_deviations_are_written_where_there_are_some() -> None:
+    measure = Measure(0.8, 0.9, 9, 0.01, 0.02)
+    quality = replace(graphs.QUALITY, measures={"class_recall": measure}, by_class={"class_recall": {"cat": measure}})
+    card = graphs.card(quality=quality)
+    written = msgspec.json.decode(card_to_json(card))["quality"]
+    assert written["by_class"]["class_recall"]["cat"]["real_spread"] == 0.02
+    assert card_from_json(card_to_json(card)) == card
 
 
 def test_what_rounds_to_nothing_has_no_sign() -> None:

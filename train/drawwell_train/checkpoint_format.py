@@ -34,14 +34,14 @@ def read_config(state: dict[str, Any]) -> TrainConfig:
 
 
 def _from_format_1(config: dict[str, Any]) -> dict[str, Any]:
-    """The same configuration as format 2 has it."""
-    recipe = _COMMON_1 | _PRESETS_1[config["preset"]]
+    """The same configuration as format 2 has it. The first ones of format 1 knew no preset but dcgan, and fewer options."""
+    recipe = _COMMON_1 | _PRESETS_1[config.get("preset", "dcgan")]
     if config.pop("spectral_norm", False):
         recipe |= {"d_norm": "spectral"}
     return config | {
         "recipe": recipe,
         "d_norm": recipe["d_norm"],
-        "diffaugment_policy": ["color", "translation", *(["cutout"] if config["diffaugment"] else [])],
+        "diffaugment_policy": ["color", "translation", *(["cutout"] if config.get("diffaugment") else [])],
     }
 
 

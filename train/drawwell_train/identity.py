@@ -36,7 +36,7 @@ def to_dict(config: TrainConfig) -> dict[str, Any]:
 
 def from_dict(values: dict[str, Any]) -> TrainConfig:
     """The inverse. Raises ``TypeError`` or ``ValueError`` for options that are none."""
-    lists = {name: tuple(values[name]) for name in ("class_names", "diffaugment_policy")}
+    lists = {name: tuple(values.get(name, ())) for name in ("class_names", "diffaugment_policy")}
     recipe = values["recipe"]
     preset = Preset(**recipe | {"sizes": tuple(recipe["sizes"])})
     return complete(TrainConfig(**values | lists | {"out": Path(values["out"]), "recipe": preset}))
