@@ -74,62 +74,57 @@ _SELDOM = "--log-every", "200", "--sample-every", "1000"
 _LONG_AVERAGE = "--ema-halflife-images", "100000"
 
 
+_FASHION_SEEDS = range(4)
+"""Their mixture is a file of 15 MiB."""
+
+
 def experiments() -> Iterator[Experiment]:
-    """All, the most wanted first."""
-    yield Experiment(
-        "fashion",
-        "Fashion-MNIST, by class",
-        _FASHION_MNIST[0],
-        150_000,
-        (
-            "--name",
-            "fashion",
-            "--license",
-            "MIT, (c) 2017 Zalando SE (Fashion-MNIST)",
-            "--conditional",
-            *_LONG_AVERAGE,
-            *_SELDOM,
-            "--save-every",
-            "5000",
-        ),
-        _FASHION_MNIST[1],
-    )
-    licence = "CC BY 4.0, Twemoji graphics (c) Twitter and contributors / jdecked; changed: drawn by a network that learned from them"
-    options = (
-        "--conditional",
-        "--diffaugment",
-        "--width",
-        "48",
-        "--ema-halflife-images",
-        "20000",
-        "--kid-every",
-        "1000",
-        *_SELDOM,
-    )
-    yield Experiment(
-        "emoji",
-        "Twemoji, 64 px",
-        "twemoji64/emoji64.npz",
-        25_000,
-        ("--name", "emoji", "--license", licence, *options),
-    )
+    """All, the most wanted first; mixtures after the trainings that they are of."""
+    yield from map(_fashion, _FASHION_SEEDS)
     for seed in range(3):
-        for pack in (1, 2):
-            yield Experiment(
-                f"stacked-pack{pack}-seed{seed}",
-                f"dcgan{', pack 2' if pack > 1 else ''}, seed {seed}",
-                "stacked.npz",
-                10_000,
-                ("--pack", str(pack), "--seed", str(seed), *_SELDOM),
-                digits=_MNIST,
-            )
+        yield _stacked(2, seed)
     yield Experiment(
         "cifar",
         "CIFAR-10, by class",
         "cifar-10-batches-bin",
-        20_000,
+        100_000,
         ("--conditional", "--flip", *_LONG_AVERAGE, *_SELDOM),
         "cifar-10-batches-bin/test_batch.bin.gz",
+    )
+    yield _emoji()
+    yield _stacked(1, 0)
+    for count in (2, len(_FASHION_SEEDS)):
+        names = tuple(_fashion(seed).name for seed in range(count))
+        title = f"Fashion-MNIST, by class, a mixture of {count}"
+        yield Experiment(
+            f"fashion-mixture-{count}", title, _FASHION_MNIST[0], 0, (), _FASHION_MNIST[1], mixture_of=names
+        )
+
+
+def _fashion(seed: int) -> Experiment:
+    options = ("--conditional", *_LONG_AVERAGE, *_SELDOM, "--save-every", "5000", "--seed", str(seed))
+    about = "--name", "fashion", "--license", "MIT, (c) 2017 Zalando SE (Fashion-MNIST)"
+    name, title = ("fashion", "") if seed == 0 else (f"fashion-seed{seed}", f", seed {seed}")
+    return Experiment(
+        name, f"Fashion-MNIST, by class{title}", _FASHION_MNIST[0], 75_000, (*about, *options), _FASHION_MNIST[1]
+    )
+
+
+def _emoji() -> Experiment:
+    licence = "CC BY 4.0, Twemoji graphics (c) Twitter and contributors / jdecked; changed: drawn by a network that learned from them"
+    options = "--conditional", "--diffaugment", "--width", "48", "--ema-halflife-images", "20000", "--kid-every", "1000"
+    about = "--name", "emoji", "--license", licence
+    return Experiment("emoji", "Twemoji, 64 px", "twemoji64/emoji64.npz", 50_000, (*about, *options, *_SELDOM))
+
+
+def _stacked(pack: int, seed: int) -> Experiment:
+    return Experiment(
+        f"stacked-pack{pack}-seed{seed}",
+        f"dcgan{', pack 2' if pack > 1 else ''}, seed {seed}",
+        "stacked.npz",
+        100_000 if pack > 1 else 10_000,
+        ("--pack", str(pack), "--seed", str(seed), *_SELDOM),
+        digits=_MNIST,
     )
 
 
