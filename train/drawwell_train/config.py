@@ -53,7 +53,8 @@ class TrainConfig:
     """How wide the networks are. By default as published: 64 channels at half the image's size, doubled at every halving
     (the paper's at 64 px is 128); 100 hidden units in mlp."""
     d_width: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
-    """How wide the discriminator is, where it is not as wide as the generator. It is never exported, so it costs nothing to draw."""
+    """Width of the discriminator, by default that of the generator. It is never exported, so a wider one does not slow down
+    drawing."""
     latent_dim: int = 100
     """Numbers in one latent z: 100 as in the paper."""
     prior: Annotated[Prior | None, tyro.conf.arg(metavar="{normal,uniform}", help_behavior_hint="")] = None
@@ -68,35 +69,37 @@ class TrainConfig:
         tyro.conf.arg(metavar="{non-saturating,minimax,hinge,relativistic,wasserstein}", help_behavior_hint=""),
     ] = None
     """By default the preset's. non-saturating: -log D(G(z)), the cross-entropy with flipped labels. minimax: log(1 - D(G(z))),
-    which hardly teaches while D is sure. hinge: D stops learning from images that it is sure of (Lim and Ye 2017); of sngan.
+    which hardly teaches while D is sure. hinge, the default of sngan: D stops learning from images that it is sure of (Lim and Ye 2017).
     relativistic: D compares each real image with a generated one, which works against a lack of variety (Jolicoeur-Martineau 2018);
     with --r1 and --r2 it converges (Huang et al. 2024). wasserstein: of wgan and wgan-gp, and only of these."""
     r1: Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")] = None
-    """Weight of R1: gamma / 2 times the squared gradient of D at real images (Mescheder et al. 2018), by default 0. R3GAN takes 0.05
-    at 32 px. It needs a discriminator without batch norm."""
+    """Weight of the R1 penalty, by default 0: gamma in gamma / 2 times the squared gradient of D at real images (Mescheder et al. 2018).
+    R3GAN takes 0.05 at 32 px. It needs a discriminator without batch norm."""
     r2: Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")] = None
-    """Weight of R2: the same at generated images, by default 0. Take both with --loss relativistic: R1 alone diverges."""
+    """Weight of the R2 penalty, by default 0: the same at generated images. Use both with --loss relativistic: R1 alone diverges."""
     penalty_every: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
-    """Steps from one R1 and R2 to the next, which then counts as many times (Karras et al. 2020). By default 1; 8 cost a tenth."""
+    """Compute R1 and R2 only at every so many steps, with so many times the weight (lazy regularisation, Karras et al. 2020). By
+    default 1."""
     penalty_form: Annotated[
         PenaltyForm | None, tyro.conf.arg(metavar="{exact,finite-difference}", help_behavior_hint="")
     ] = None
-    """How R1 and R2 are computed. exact, which is the default: by a gradient of a gradient, in float32. finite-difference: from D's
-    answers to images with a little noise (Lin et al. 2025), which is faster."""
+    """How R1 and R2 are computed. exact, the default: by differentiating twice, in float32. finite-difference: from how D's output
+    changes when a little noise is added to the images (Lin et al. 2025), which is faster."""
     consistency: Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")] = None
-    """Weight of consistency regularisation: D shall say the same of a real image and of that image moved by up to an eighth (and
-    mirrored, with --flip) (Zhang et al. 2020, who take 10). By default 0."""
+    """Weight of consistency regularisation, by default 0 (Zhang et al. 2020 take 10). It penalises D for judging a real image
+    differently after the image is moved by up to an eighth of its size, and mirrored with --flip."""
     label_smoothing: float = 0.0
     """One-sided: D's target for real images is 1 minus this; 0.1 keeps it from being too sure."""
     pack: int = 1
     """Images that D judges together, 2 for instance, so that it sees a lack of variety (PacGAN); not with --conditional."""
     d_norm: Annotated[Norm | None, tyro.conf.arg(metavar="{batch,spectral,none}", help_behavior_hint="")] = None
-    """How the discriminator is normalised. By default as the preset has it. spectral: each weight is divided by its largest
-    singular value, without batch norm (Miyato et al. 2018): D cannot become too steep."""
+    """Normalisation of the discriminator, by default the preset's. spectral divides each weight by its largest singular value and
+    leaves out batch norm (Miyato et al. 2018), so that D cannot become too steep."""
     spectral_norm: bool = False
     """The same as --d-norm spectral."""
     minibatch_std: bool = False
-    """Show the discriminator of sngan how much the images of a batch differ, so that it sees a lack of variety (Karras et al. 2018)."""
+    """Give the discriminator of sngan the standard deviation across the images of a batch, so that it sees a lack of variety
+    (Karras et al. 2018)."""
     flip: bool = False
     """Mirror each image half of the time: for data in which left and right do not matter."""
     diffaugment: bool = False
@@ -122,8 +125,8 @@ class TrainConfig:
     beta1: Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")] = None
     """Adam's momentum. By default 0.5 for dcgan, as 0.9 made it oscillate, and 0 for wgan-gp."""
     schedule: Annotated[Schedule | None, tyro.conf.arg(metavar="{constant,linear}", help_behavior_hint="")] = None
-    """How the learning rates go. constant; or linear, down to 0 at the last step, which needs --steps from the beginning: such a run
-    cannot be made longer. By default the preset's, constant for dcgan."""
+    """Schedule of the learning rates, by default the preset's, which for dcgan is constant. linear lowers them to 0 at the last
+    step. Set --steps before you start a linear run: it cannot be made longer."""
     ema_halflife_images: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
     """Half-life of the generator's EMA weights, in images, and at most 5 % of the images seen. The EMA generator is the one that is
     exported. By default the preset's, 10,000 for dcgan."""
