@@ -2,7 +2,7 @@
 
 Plain follows the official PyTorch DCGAN example: float32, contiguous tensors, a ``DataLoader`` that makes each image ready
 as it is taken, a pass of D over real images and one over generated ones with a backward pass each, one more for G that
-computes the gradients of D's weights too, and no average of G. Ours looks at its numbers after each step, as training
+computes the gradients of D's weights too, and no average of G. Ours looks at its numbers when a line is due, as training
 does. Each contender has a process of its own (see ``race``).
 ``--device cuda`` measures there; a step then ends when the device has done it. The file is written after each figure.
 """
@@ -148,8 +148,13 @@ def run_drawwell(config: TrainConfig, threads: int, named: bool = False) -> Call
         next_batch = step_profile.named(step_profile.DATA, next_batch)
         step_profile.name_spectral_norms(built.discriminator)
 
-    def step() -> bool:
-        return all(bool(value.isfinite()) for value in train_step(built, config, next_batch).values())
+    seen: list[Tensor] = []
+
+    def step() -> None:
+        seen.append(torch.stack(list(train_step(built, config, next_batch).values())))
+        if len(seen) == config.log_every:
+            assert torch.stack(seen).isfinite().all()
+            seen.clear()
 
     return functools.partial(_finished, step, config.device)
 

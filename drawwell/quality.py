@@ -200,7 +200,9 @@ def to_builtins(quality: Quality) -> dict[str, Any]:
 def without_absent(quality: dict[str, Any]) -> dict[str, Any]:
     """The same without what is absent of ``by_class``, ``by_latent_spread`` and ``real_spread``, which the first measures had not."""
     kept = {name: value for name, value in quality.items() if value or name not in ("by_class", "by_latent_spread")}
-    of_names = {name: _of_names(kept[name]) for name in ("measures", "by_latent_spread") if name in kept}
+    of_names: dict[str, Any] = {
+        name: _of_names(kept[name]) for name in ("measures", "by_latent_spread") if name in kept
+    }
     if "by_class" in kept:
         of_names["by_class"] = {name: _of_names(classes) for name, classes in kept["by_class"].items()}
     return kept | of_names

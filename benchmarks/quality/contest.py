@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -167,16 +168,18 @@ class Entrant:
 
 
 def carry_out(entrant: Entrant, root: Path, classifiers: int) -> None:
-    """Train to the end, and measure, unless that was done."""
-    if entrant.name in read():
+    """Train to the end, and measure, unless that was done with the same options and as many classifiers."""
+    known = read().get(entrant.name)
+    if known and known["options"] == list(CANDIDATES[entrant.candidate]) and known["classifiers"] >= classifiers:
         return
     costs = _costs(entrant.field, root)
     steps = entrant.steps(costs)
     for member in entrant.members():
-        if last_step(member.run) < steps:
-            _train(member.command(root, steps), member.run.with_suffix(".log"))
+        with _training[member.run]:  # a mixture shares its members with others
+            if last_step(member.run) < steps:
+                _train(member.command(root, steps), member.run.with_suffix(".log"))
     with _measuring:
-        _write(entrant, costs, _measure(entrant, root, classifiers))
+        _write(entrant, costs[entrant.candidate], classifiers, _measure(entrant, root, classifiers))
 
 
 def read() -> dict[str, Any]:
@@ -187,8 +190,7 @@ def table(entries: Mapping[str, Mapping[str, Any]]) -> str:
     """A row for each candidate in the time of as many steps of dcgan, with the mean over its seeds and their standard deviation."""
     rows = dict[tuple[str, int, str], list[Mapping[str, Any]]]()
     for entry in entries.values():
-        count = entry.get("generators", 1)  # which the first entries lack
-        several = "" if count == 1 else f", {count} generators"
+        several = "" if entry["generators"] == 1 else f", {entry['generators']} generators"
         rows.setdefault((entry["field"], entry["budget"], entry["candidate"] + several), []).append(entry)
     lines = [
         "| images | time, in steps of dcgan | candidate | cost of a step | images seen | seeds | 1,000 x KID "
@@ -218,6 +220,7 @@ def _figure(group: Sequence[Mapping[str, Any]], name: str, factor: float, unit: 
 
 
 _measuring = threading.Lock()
+_training: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
 
 
 def _train(command: list[str], log: Path) -> None:
@@ -235,13 +238,14 @@ def _measure(entrant: Entrant, root: Path, classifiers: int) -> dict[str, Any]:
     return {name: dataclasses.asdict(measure) for name, measure in found.items()}
 
 
-def _write(entrant: Entrant, costs: Mapping[str, float], measures: Mapping[str, Any]) -> None:
+def _write(entrant: Entrant, cost: float, classifiers: int, measures: Mapping[str, Any]) -> None:
     checkpoint = open_source(str(entrant.run)).checkpoint
     assert checkpoint is not None, "a run folder was opened"
     entry = {
         **dataclasses.asdict(entrant),
         "options": list(CANDIDATES[entrant.candidate]),
-        "cost": costs[entrant.candidate],
+        "cost": cost,
+        "classifiers": classifiers,
         "images_seen": entrant.generators * checkpoint.step * images_per_step(checkpoint.config),
         "measures": measures,
     }
@@ -266,15 +270,27 @@ def _reference(field: str, root: Path, classifiers: int, run: str) -> Reference:
 
 
 def _costs(field: str, root: Path) -> dict[str, float]:
-    """Processor time of a step of each candidate, as a multiple of dcgan's; measured once for all runs of a field."""
+    """Processor time of a step of each candidate, as a multiple of dcgan's; measured once for all runs of a field, and once for all
+    candidates whose steps are the same arithmetic.
+    """
     file = RUNS / f"costs-{field}.json"
     with _measuring:
         known: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
-        if missing := set(CANDIDATES) - set(known):
+        if missing := {_arithmetic(name) for name in CANDIDATES} - set(known):
             RUNS.mkdir(parents=True, exist_ok=True)
             known |= measure_costs(field, root, missing)
             files.write(file, json.dumps(known, indent=2, sort_keys=True).encode())
-    return known
+    return {name: known[_arithmetic(name)] for name in CANDIDATES}
+
+
+def _arithmetic(name: str) -> str:
+    """The first candidate whose steps compute the same, with other numbers."""
+
+    def computed(options: tuple[str, ...]) -> list[tuple[str, str]]:
+        pairs = zip(options[::2], options[1::2], strict=True)
+        return [pair for pair in pairs if pair[0] not in ("--schedule", "--learning-rate", "--ema-halflife-images")]
+
+    return next(other for other in CANDIDATES if computed(CANDIDATES[other]) == computed(CANDIDATES[name]))
 
 
 def measure_costs(field: str, root: Path, names: Iterable[str]) -> dict[str, float]:

@@ -19,7 +19,7 @@ def entry(candidate: str, seed: int, kid: float) -> dict[str, Any]:
     measures = {"kid": kid, "class_recall": 0.5, "gan_train_fresh": 0.8}
     figures = {name: {"value": value} for name, value in measures.items()}
     entrant = {"field": "fashion", "budget": 100, "candidate": candidate, "seed": seed}
-    return {**entrant, "generators": 1, "cost": 2.0, "images_seen": 3200, "measures": figures}
+    return {**entrant, "generators": 1, "classifiers": 1, "cost": 2.0, "images_seen": 3200, "measures": figures}
 
 
 def test_a_row_is_the_mean_over_seeds_and_the_best_comes_first() -> None:
@@ -76,6 +76,7 @@ def test_an_entrant_gets_the_same_time_and_is_measured_once(field: Path, monkeyp
     assert set(found["measures"]) == {"kid", "recall", "class_recall", "gan_train_fresh"}
     monkeypatch.setattr(contest, "_train", None)
     contest.carry_out(entrant, field, 1)
+    assert found["classifiers"] == 1
 
 
 def test_a_mixture_is_of_seeds_that_follow_one_another(field: Path) -> None:
@@ -95,3 +96,11 @@ def test_costs_are_beside_dcgan(field: Path) -> None:
     costs = contest.measure_costs("digits", field, ["dcgan", "slow"])
     assert costs["dcgan"] == 1.0
     assert costs["slow"] > 0
+
+
+def test_what_computes_the_same_costs_the_same(field: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        contest, "CANDIDATES", {"dcgan": (), "fast": ("--learning-rate", "1e-3"), "wide": ("--d-width", "8")}
+    )
+    monkeypatch.setattr(contest, "measure_costs", lambda *_: {"dcgan": 1.0, "wide": 3.0})
+    assert contest._costs("digits", field) == {"dcgan": 1.0, "fast": 1.0, "wide": 3.0}

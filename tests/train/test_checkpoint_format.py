@@ -113,13 +113,20 @@ def test_a_linear_schedule_keeps_a_run_from_being_made_longer() -> None:
     ("changes", "words"),
     [
         ({"format": FORMAT + 1}, f"its format is {FORMAT + 1}, .* use a newer version"),
+        ({"format": "two"}, "its format is two"),
+        (
+            {"config": state_of("format-2-sngan")["config"] | {"preset": "renamed"}},
+            "renamed.* use the version that wrote it",
+        ),
+        ({"config": {"preset": "sngan"}}, "use the version that wrote it"),
+        ({"format": 1, "config": {"preset": "renamed"}}, "renamed.* use the version that wrote it"),
         (
             {"config": state_of("format-2-sngan")["config"] | {"new_option": 3}},
             "new_option.* use the version that wrote it",
         ),
         ({"config": state_of("format-2-sngan")["config"] | {"loss": "wasserstein"}}, "use the version that wrote it"),
     ],
-    ids=["a later format", "an option that is none", "a value that is none"],
+    ids=["later", "no format", "renamed preset", "no options", "renamed preset of format 1", "no option", "no value"],
 )
 def test_what_another_version_wrote_is_no_damage(changes: dict[str, object], words: str, tmp_path: Path) -> None:
     """Nor is an older checkpoint taken in its place, which would throw away what was trained since."""

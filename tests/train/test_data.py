@@ -12,8 +12,10 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
+from drawwell_train.batches import Batches
+from drawwell_train.config import TrainConfig
 from drawwell_train.data import load
-from drawwell_train.images import DataError, check_device_memory
+from drawwell_train.images import DataError, ImageData, check_device_memory
 
 Noise = Callable[..., np.ndarray]
 
@@ -279,3 +281,7 @@ def test_a_device_too_small_for_the_images_is_a_sentence(monkeypatch: pytest.Mon
     with pytest.raises(DataError, match=r"need 9.0 GiB on the device, which has 10.0 GiB free.*--device cpu"):
         check_device_memory(9 * 2**30, device)
     check_device_memory(2**50, torch.device("cpu"))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1000, 2**40))
+    config = TrainConfig("x", size=28, channels=1)
+    with pytest.raises(DataError, match="on the device"):  # and not an error of torch, half way through the copy
+        Batches(ImageData(np.zeros((2, 28, 28, 1), np.uint8)), config, device, 0)

@@ -126,14 +126,37 @@ def test_two_processes_go_on_where_one_was(tmp_path: Path) -> None:
 
 
 def test_a_signal_to_one_stops_all_at_the_same_step(tmp_path: Path) -> None:
+    """At once, and not when the next line or checkpoint is due: torchrun kills after 30 s what has not ended."""
     run = tmp_path / "run"
-    members = pair(run, tmp_path, 1_000_000, ["--save-every", "1000000"])
-    wait_for((run / "stats.jsonl").exists, members)
+    seldom = ["--save-every", "1000000", "--log-every", "1000000", "--sample-every", "1"]
+    members = pair(run, tmp_path, 1_000_000, seldom)
+    wait_for(lambda: any((run / "samples").glob("step-*.png")), members)
     os.kill(members[1].process.pid or 0, signal.SIGTERM)
     ends = [member.ended() for member in members]
     step = checkpoint.find(run, None)[0].step
     assert all(code == 130 and f"stopped and saved at step {step:,}" in said for code, said in ends), ends
     assert stats(run)[-1]["step"] == step
+
+
+def test_two_processes_penalise_as_one_does(tmp_path: Path) -> None:
+    """One pass over both kinds of images, groups of four, noise and shifts drawn for the whole batch."""
+    options = [
+        "--preset",
+        "sngan",
+        "--minibatch-std",
+        "--loss",
+        "relativistic",
+        "--d-norm",
+        "none",
+        "--consistency",
+        "1",
+    ]
+    options += ["--r1", "0.1", "--r2", "0.1", "--penalty-form", "finite-difference", "--width", "4"]
+    alone(tmp_path / "one", 4, options)
+    for member in pair(tmp_path / "two", tmp_path, 4, options):
+        code, said = member.ended()
+        assert code == 0, said
+    assert_alike(tmp_path / "two", tmp_path / "one")
 
 
 def test_where_one_is_killed_the_other_ends_with_a_sentence(tmp_path: Path) -> None:

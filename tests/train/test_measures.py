@@ -100,6 +100,14 @@ def test_the_distance_to_the_nearest_tells_copies_from_many() -> None:
     assert nearest_distance(three) == pytest.approx((3 + 1 + 1) / 3)
 
 
+def test_images_that_make_no_group_are_not_judged_by_their_deviation() -> None:
+    """Of 58 images 56 make groups of four; the last two would look as if all images were alike."""
+    config = replace(CONFIG, preset="sngan", minibatch_std=True, width=2, batch_size=64)
+    state = states.build(config, CPU)
+    real = Batches(images(100), config, CPU, 0)
+    assert len(Measures(config, real)._judge(state, real.sample(58).images, None)) == 56
+
+
 def test_the_words_of_a_line() -> None:
     line = {
         "step": 50,

@@ -3,14 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from drawwell_train import state as states
+from drawwell_train.batches import Batches
 from drawwell_train.config import TrainConfig
+from drawwell_train.images import ImageData
 from drawwell_train.judge import Judge, Real
 from drawwell_train.processes import ALONE
+from drawwell_train.regularizers import regularization
 from drawwell_train.sngan import MinibatchStd, SnganDiscriminator
 from drawwell_train.state import TrainState
 from drawwell_train.steps import train_step
@@ -106,7 +111,14 @@ def test_generated_images_do_not_vary_more_for_the_real_ones_beside_them() -> No
         {"consistency": 10.0, "flip": True, "diffaugment": True, "diffaugment_policy": ("color",)},
         {"consistency": 10.0, "pack": 2, "precision": "bfloat16"},
         {"d_norm": "batch", "loss": "non-saturating", "d_width": 2, "label_smoothing": 0.1},
-        {"conditional": True, "class_names": ("a", "b"), "loss": "relativistic", "consistency": 1.0, "r1": 1.0},
+        {
+            "conditional": True,
+            "class_names": ("a", "b"),
+            "loss": "relativistic",
+            "consistency": 1.0,
+            "r1": 1.0,
+            "r2": 1.0,
+        },
     ],
     ids=str,
 )
@@ -137,6 +149,96 @@ def test_penalties_are_taken_every_n_steps_and_count_n_times() -> None:
     seldom = norms(3)
     assert min(seldom[0::3]) > 100 * max(seldom[1::3] + seldom[2::3])
     assert seldom[0] == pytest.approx(3 * norms(1)[0], rel=0.2)
+
+
+class Linear(nn.Module):
+    """f(x) = <w, x>, whose gradient is w everywhere."""
+
+    def __init__(self, numbers: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(-1, 1, numbers))
+
+    def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
+        """A label scales the output, so that it is seen which images a penalty is of."""
+        logits = images.flatten(1) @ self.weight
+        return logits if label is None else label * logits
+
+
+def test_penalties_have_their_weights_and_are_of_their_own_images() -> None:
+    config = configured(28, 1, r1=0.5, r2=3.0, d_norm="none", consistency=7.0, conditional=True, class_names=("a", "b"))
+    network = Linear(28 * 28)
+    judge = Judge(network, config, ALONE, -1.0)  # type: ignore[arg-type]
+    real, fake = torch.randn(2, 8, 1, 28, 28).unbind()
+    ones, squared = torch.ones(8), float(network.weight.detach().square().sum())
+    of_real, of_fake = (judge.judge(images, ones) for images in (real, fake))
+    only = {name: configured(28, 1, **{"d_norm": "none", "r1": 0.0, "r2": 0.0} | {name: 2.0}) for name in ("r1", "r2")}
+    for one in only.values():
+        assert float(regularization(judge, one, 0, of_real, of_fake, ones).detach()) == pytest.approx(squared, rel=1e-4)
+    torch.manual_seed(0)
+    found = float(regularization(judge, config, 0, of_real, of_fake, ones).detach())
+    torch.manual_seed(0)
+    moved = float(regularization(judge, configured(28, 1, consistency=1.0), 0, of_real, of_fake, ones).detach())
+    assert found == pytest.approx(0.25 * squared + 1.5 * squared + 7 * moved, rel=1e-4)
+    assert moved > 0
+
+
+def test_r1_is_of_real_and_r2_of_generated_images() -> None:
+    """f(x) = |x|**2 / 2 has the gradient x."""
+
+    class Quadratic(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
+            return self.scale * images.flatten(1).square().sum(1) / 2 * (1 if label is None else label)
+
+    network = Quadratic()
+    real, fake = torch.full((8, 1, 28, 28), 0.5), torch.full((8, 1, 28, 28), 0.25)
+    for name, value in (("r1", 0.5), ("r2", 0.25)):
+        config = configured(28, 1, d_norm="none", **{name: 2.0})
+        judge = Judge(network, config, ALONE, -1.0)  # type: ignore[arg-type]
+        of_real, of_fake = (judge.judge(images, None) for images in (real, fake))
+        found = float(regularization(judge, config, 0, of_real, of_fake, None).detach())
+        assert found == pytest.approx(28 * 28 * value**2, rel=1e-4)
+
+
+def test_the_finite_difference_is_of_the_noise_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without noise it is 0, also while power iterations go on and in bfloat16."""
+    config = configured(r1=1.0, r2=1.0, penalty_form="finite-difference", precision="bfloat16")
+    judge = Judge(fresh(config).discriminator, config, ALONE, -1.0)
+    monkeypatch.setattr(judge, "random", lambda _, shape: torch.zeros(shape))
+    real, fake = torch.randn(2, 8, 3, 32, 32).unbind()
+    of_real, of_fake = judge.judge_both(real, fake, None)
+    assert float(regularization(judge, config, 0, of_real, of_fake, None).detach()) == 0
+
+
+class NoSync(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Fails where a number is taken from a tensor, which on a device waits for all that was asked of it."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert func is not torch.ops.aten._local_scalar_dense.default, "a step waits for the device"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"preset": "dcgan", "flip": True, "diffaugment": True},
+        {"loss": "relativistic", "r1": 0.1, "r2": 0.1, "consistency": 1.0},
+        {"preset": "wgan-gp"},
+        {"preset": "deep-cnn", "width": 8},
+    ],
+    ids=str,
+)
+def test_a_step_waits_for_no_device(options: dict[str, Any]) -> None:
+    config = configured(28, 1, **options)
+    state = fresh(config)
+    images = ImageData(np.zeros((64, 28, 28, 1), np.uint8))
+    batches = Batches(images, config, torch.device("cpu"), 0)
+    train_step(state, config, batches.next)  # the first makes the optimizers' moments
+    with NoSync():  # type: ignore[no-untyped-call]
+        train_step(state, config, batches.next)
 
 
 def test_the_learning_rate_falls_to_zero_in_a_line() -> None:

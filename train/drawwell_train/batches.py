@@ -40,8 +40,8 @@ class Batches:
             torch.from_numpy(data.labels).to(device) if config.conditional and data.labels is not None else None
         )
         self._config, self._processes, self._black = config, processes, lowest(recipe.sigmoid)
-        self._chosen = _permutation(len(self._images), config.seed, -1)
-        self._held_out = held_out_rows(len(self._images), config.seed)
+        self._chosen = _permutation(len(self._images), config.seed, -1).to(device)
+        self._held_out = held_out_rows(len(self._images), config.seed).to(device)
         self._rows = self._chosen[len(self._held_out) :].sort().values
         self._batch_size, self._position = recipe.batch_size, done * recipe.batch_size
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
@@ -61,7 +61,6 @@ class Batches:
         return self._take(self._chosen[first:count])
 
     def _take(self, rows: Tensor) -> Real:
-        rows = rows.to(self._images.device)
         images = to_images(self._images[rows], self._black).contiguous(memory_format=torch.channels_last)
         return Real(images, None if self._labels is None else self._labels[rows])
 
@@ -73,7 +72,8 @@ class Batches:
         while wanted:
             epoch, place = divmod(self._position, len(self._rows))
             if epoch != self._epoch:
-                self._epoch, self._order = epoch, self._rows[_permutation(len(self._rows), self._config.seed, epoch)]
+                order = _permutation(len(self._rows), self._config.seed, epoch).to(self._rows.device)
+                self._epoch, self._order = epoch, self._rows[order]  # once an epoch, so that no step waits for a copy
             taken = self._order[place : place + wanted]
             self._position += len(taken)
             wanted -= len(taken)

@@ -20,14 +20,13 @@ class FormatError(DrawwellError):
 def read_config(state: dict[str, Any]) -> TrainConfig:
     """The configuration in ``state``. Raises ``FormatError`` where this version cannot know what it means."""
     number = state.get("format", 1)
-    if number > FORMAT:
+    if number not in range(1, FORMAT + 1):
         raise FormatError(
             f"its format is {number}, and this version of drawwell reads formats 1 to {FORMAT}: use a newer version"
         )
-    values = _from_format_1(state["config"]) if number == 1 else state["config"]
     try:
-        return from_dict(values)
-    except (TypeError, ValueError) as error:
+        return from_dict(_from_format_1(state["config"]) if number == 1 else state["config"])
+    except (KeyError, TypeError, ValueError) as error:
         raise FormatError(
             f"its options are not those of this version of drawwell ({error}): use the version that wrote it"
         ) from error

@@ -23,6 +23,7 @@ from drawwell_train.presets import (
 ImageSize = Literal[28, 32, 64, 128]
 Change = Literal["color", "translation", "cutout"]
 """What DiffAugment does to images."""
+_DIFFAUGMENT_POLICY: tuple[Change, ...] = "color", "translation"
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class TrainConfig:
     """1 is grey, 3 is colour. By default the data's own; colour for a folder."""
     preset: PresetName = "dcgan"
     """The networks, the loss and the optimizers. dcgan: Radford et al. 2015, for 28 to 128 px. sngan: the same generator with a
-    deeper discriminator under spectral normalisation, Miyato et al. 2018; it needs more time. wgan: with clipped weights,
-    Arjovsky et al. 2017; wgan-gp: with a gradient penalty, Gulrajani et al. 2017: both take 5 steps of the critic for one of the
-    generator. For 28 and 32 px, of lecture notes: mlp (fully connected, Goodfellow et al. 2014), cnn, deep-cnn."""
+    deeper discriminator under spectral normalisation, Miyato et al. 2018; it needs more time. wgan: clipped
+    weights, Arjovsky et al. 2017. wgan-gp: gradient penalty, Gulrajani et al. 2017. Both update the critic 5 times for each update
+    of the generator. For 28 and 32 px, of lecture notes: mlp (fully connected, Goodfellow et al. 2014), cnn, deep-cnn."""
     width: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
     """How wide the networks are. By default as published: 64 channels at half the image's size, doubled at every halving
     (the paper's at 64 px is 128); 100 hidden units in mlp."""
@@ -70,8 +71,8 @@ class TrainConfig:
     ] = None
     """By default the preset's. non-saturating: -log D(G(z)), the cross-entropy with flipped labels. minimax: log(1 - D(G(z))),
     which hardly teaches while D is sure. hinge, the default of sngan: D stops learning from images that it is sure of (Lim and Ye 2017).
-    relativistic: D compares each real image with a generated one, which works against a lack of variety (Jolicoeur-Martineau 2018);
-    with --r1 and --r2 it converges (Huang et al. 2024). wasserstein: of wgan and wgan-gp, and only of these."""
+    relativistic: D compares each real image with a generated one, which helps variety (Jolicoeur-Martineau 2018). Add --r1 and --r2
+    so that training converges (Huang et al. 2024). wasserstein: only for wgan and wgan-gp."""
     r1: Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")] = None
     """Weight of the R1 penalty, by default 0: gamma in gamma / 2 times the squared gradient of D at real images (Mescheder et al. 2018).
     R3GAN takes 0.05 at 32 px. It needs a discriminator without batch norm."""
@@ -91,22 +92,22 @@ class TrainConfig:
     label_smoothing: float = 0.0
     """One-sided: D's target for real images is 1 minus this; 0.1 keeps it from being too sure."""
     pack: int = 1
-    """Images that D judges together, 2 for instance, so that it sees a lack of variety (PacGAN); not with --conditional."""
+    """Number of images that D judges together (PacGAN). With 2, D notices when images are alike. Not with --conditional."""
     d_norm: Annotated[Norm | None, tyro.conf.arg(metavar="{batch,spectral,none}", help_behavior_hint="")] = None
     """Normalisation of the discriminator, by default the preset's. spectral divides each weight by its largest singular value and
     leaves out batch norm (Miyato et al. 2018), so that D cannot become too steep."""
     spectral_norm: bool = False
     """The same as --d-norm spectral."""
     minibatch_std: bool = False
-    """Give the discriminator of sngan the standard deviation across the images of a batch, so that it sees a lack of variety
+    """Give the discriminator of sngan the standard deviation within groups of four images, so that it sees a lack of variety
     (Karras et al. 2018)."""
     flip: bool = False
     """Mirror each image half of the time: for data in which left and right do not matter."""
     diffaugment: bool = False
-    """Show D images changed at random, real and generated ones alike, which does not leak into what is generated: for a few
-    thousand images or less (Zhao et al. 2020)."""
-    diffaugment_policy: tuple[Change, ...] = ("color", "translation")
-    """What --diffaugment changes. cutout hides a quarter of each image; with few images, holes then show in what is generated."""
+    """Apply random changes to real and generated images before D sees them (Zhao et al. 2020). G does not learn to draw the
+    changes. For a few thousand images or fewer."""
+    diffaugment_policy: tuple[Change, ...] = _DIFFAUGMENT_POLICY
+    """What --diffaugment changes. cutout hides up to a quarter of each image; with few images, G learns to draw the holes."""
 
     data_sha256: Annotated[str, tyro.conf.Suppress] = ""
     """Of the images and their shape: a run continues on the data that it began with, wherever that lies."""
@@ -117,9 +118,9 @@ class TrainConfig:
     """Images in a step, over all processes. By default 64 (the paper: 128): a processor gains no throughput beyond, and
     smaller steps are more of them."""
     d_steps: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
-    """Steps of the discriminator in one: k of algorithm 1. By default 1, with a critic 5."""
+    """Discriminator updates per training step: k of algorithm 1. By default 1, for wgan and wgan-gp 5."""
     g_steps: int = 1
-    """Steps of the generator in one."""
+    """Generator updates per training step."""
     learning_rate: Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")] = None
     """The generator's. By default the preset's, 2e-4 for dcgan; the discriminator's is the same, for deep-cnn twice as much."""
     beta1: Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")] = None
@@ -188,27 +189,32 @@ def check(config: TrainConfig) -> None:
         raise ValueError(f"seed must be in [0, 2**63), not {config.seed}")
     if config.size is not None and config.size not in recipe.sizes:
         raise ValueError(f"preset {config.preset} is for images of {_either(recipe.sizes)} px, not {config.size}")
+    if not config.diffaugment and config.diffaugment_policy != _DIFFAUGMENT_POLICY:
+        raise ValueError("diffaugment_policy says what diffaugment changes: add diffaugment")
     if config.diffaugment and not config.diffaugment_policy:
         raise ValueError("diffaugment_policy names nothing to change: leave out diffaugment, or name a change")
     _check_networks(config, recipe)
     _check_batches(config, recipe)
     _check_loss(config, recipe)
+    _check_penalties(config, recipe)
 
 
 def _check_networks(config: TrainConfig, recipe: Preset) -> None:
-    if recipe.architecture == "deep-cnn" and min(recipe.width, recipe.d_width or recipe.width) < 8:
-        raise ValueError(
-            f"width must be at least 8 for preset deep-cnn, whose last layers have an eighth of it, not {recipe.width}"
-        )
+    widths = {"width": recipe.width, "d_width": recipe.d_width or recipe.width}
+    for name, width in widths.items():
+        if recipe.architecture == "deep-cnn" and width < 8:
+            raise ValueError(
+                f"{name} must be at least 8 for preset deep-cnn, whose last layers have an eighth of it, not {width}"
+            )
     if config.spectral_norm and config.d_norm not in (None, "spectral"):
-        raise ValueError(f"spectral_norm is d_norm spectral, which d_norm {config.d_norm} is not: take one of them")
+        raise ValueError(f"spectral_norm means d_norm spectral, you also gave d_norm {config.d_norm}: take one of them")
     if recipe.d_norm == "spectral" and recipe.clip_weights is not None:
         raise ValueError(
             f"preset {config.preset} clips the critic's weights, which spectral_norm would scale: take one of them"
         )
     if recipe.d_norm == "batch" and recipe.architecture not in ("dcgan", "sngan"):
         raise ValueError(
-            f"d_norm batch is of presets dcgan and sngan, the discriminator of {config.preset} has no place for it"
+            f"d_norm batch works only with presets dcgan and sngan: the discriminator of {config.preset} has no place for it"
         )
     if config.minibatch_std and recipe.architecture != "sngan":
         raise ValueError(f"minibatch_std is of preset sngan, not of {config.preset}")
@@ -232,21 +238,37 @@ def _check_batches(config: TrainConfig, recipe: Preset) -> None:
 def _check_loss(config: TrainConfig, recipe: Preset) -> None:
     if (recipe.loss == "wasserstein") != (PRESETS[config.preset].loss == "wasserstein"):
         raise ValueError(
-            f"preset {config.preset} does not take loss {recipe.loss}: wasserstein is the loss of presets wgan and wgan-gp, whose "
-            "critics are kept smooth, and their only one"
+            f"loss {recipe.loss} does not work with preset {config.preset}: presets wgan and wgan-gp use wasserstein, all others "
+            "another loss"
         )
     if config.label_smoothing and recipe.loss not in CROSS_ENTROPIES:
-        raise ValueError(f"label_smoothing is of probabilities, which loss {recipe.loss} has not")
-    if (recipe.r1 or recipe.r2) and recipe.loss == "wasserstein":
         raise ValueError(
-            f"r1 and r2 keep a discriminator smooth; the critic of preset {config.preset} is kept so already"
-        )
-    if (recipe.r1 or recipe.r2) and recipe.d_norm == "batch":
-        raise ValueError(
-            "r1 and r2 are of each image alone, which batch norm ties to the others: add --d-norm none or spectral"
+            f"label_smoothing needs a loss with probabilities (non-saturating or minimax), not {recipe.loss}"
         )
     if config.beta1 and recipe.optimizer != "adam":
         raise ValueError(f"beta1 is Adam's, preset {config.preset} learns with RMSProp")
+
+
+def _check_penalties(config: TrainConfig, recipe: Preset) -> None:
+    penalised = recipe.r1 or recipe.r2
+    if penalised and recipe.loss == "wasserstein":
+        raise ValueError(
+            f"r1 and r2 do not work with preset {config.preset}, whose critic is clipped or penalised already: remove them"
+        )
+    if (penalised or recipe.penalty) and recipe.d_norm == "batch":
+        raise ValueError(
+            "a penalty of the gradient is of each image alone, and batch norm in the discriminator ties it to the others: use "
+            "d_norm none or spectral"
+        )
+    if recipe.r1 and not recipe.r2 and recipe.loss == "relativistic":
+        raise ValueError("r1 alone diverges with loss relativistic (Huang et al. 2024): add r2")
+    if not penalised and (recipe.penalty_every != 1 or recipe.penalty_form != "exact"):
+        raise ValueError("penalty_every and penalty_form are of r1 and r2, which are both 0")
+    if recipe.penalty_form == "finite-difference" and recipe.architecture in ("cnn", "deep-cnn"):
+        raise ValueError(
+            f"penalty_form finite-difference does not work with preset {config.preset}, whose dropout changes the discriminator's "
+            "output more than the noise does: use exact"
+        )
 
 
 def _at_least(least: int, name: str, value: int) -> None:

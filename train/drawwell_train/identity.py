@@ -61,6 +61,9 @@ def differences(old: TrainConfig, new: TrainConfig) -> list[str]:
         "data_sha256": "it was trained on other images",
         "steps": f"steps was {old.steps}, is {new.steps}, and its learning rate falls to 0 at the last one (--schedule linear)",
     }
+    if old.diffaugment:
+        policy = " ".join(old.diffaugment_policy)
+        words["diffaugment_policy"] = f"its augmentation is another, --diffaugment-policy {policy} continues it"
     changed = [words.get(name, text) for name, text in _changed(old, new) if name not in free]
     assert old.recipe is not None and new.recipe is not None, "both are complete"
     return changed + [

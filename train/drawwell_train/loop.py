@@ -32,6 +32,8 @@ Report = Callable[[Line], None]
 Say = Callable[[str], None]
 
 _SHEET_IMAGES = 64
+_LOOK_STEPS = 50
+"""On a device a second or so."""
 _SHEET_SEED = 0
 
 
@@ -66,7 +68,7 @@ def train(
             logged = state.step % config.log_every == 0 or kid.due(state.step) or state.step == config.steps
             saved = state.step % config.save_every == 0 or kid.due(state.step)
             stopping = _stopping(
-                bool(stop), logged or saved, processes
+                bool(stop), state.step, logged or saved, device, processes
             )  # a signal from here on belongs to the next step
             last = state.step == config.steps or stopping
             measured = None
@@ -141,13 +143,14 @@ def _save(
     processes.wait()  # none ends the training of all while it is written
 
 
-def _stopping(stop: bool, due: bool, processes: Processes) -> bool:
-    """Whether any process is to stop, so that all do at the same step. Several look only when it is ``due``: a message at every step
-    would have the device wait.
+def _stopping(stop: bool, step: int, due: bool, device: torch.device, processes: Processes) -> bool:
+    """Whether any process is to stop, so that all do at the same step.
+
+    Processors look at every step. Devices look when it is ``due`` and every ``_LOOK_STEPS`` steps: a message would have each wait
+    for the other, and torchrun kills after 30 s what was told to stop.
     """
-    if processes.count == 1:
-        return stop
-    return due and processes.any(stop)
+    look = processes.count == 1 or due or device.type == "cpu" or step % _LOOK_STEPS == 0
+    return look and processes.any(stop)
 
 
 def _finite(line: Line) -> bool:
@@ -160,7 +163,7 @@ def _diverged(state: TrainState, run: Run, processes: Processes) -> DivergedErro
     return DivergedError(
         f"NaN or infinity at step {state.step:,}, or since the line before it: training stopped, and the last good checkpoint is "
         f"kept in {run.checkpoints}. "
-        "A lower --learning-rate in another run folder, or --precision float32, usually helps"
+        "A lower --learning-rate in another run folder, or --precision float32, usually helps; so do smaller --r1 and --r2"
     )
 
 

@@ -17,7 +17,7 @@ from drawwell_train.batches import Batches
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.losses import discriminator_loss
 from drawwell_train.networks import packed
-from drawwell_train.presets import CROSS_ENTROPIES
+from drawwell_train.presets import CROSS_ENTROPIES, STD_GROUP
 from drawwell_train.state import TrainState
 
 _SEED, _IMAGES = 1, 512
@@ -59,8 +59,9 @@ class Measures:
         return {"value": -loss} | ({"jsd": least_jsd(loss)} if self._recipe.loss in CROSS_ENTROPIES else {})
 
     def _judge(self, state: TrainState, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Logits float32 ``[N]``, packed ``[N // pack]``: images that make no whole tuple are left out."""
-        whole = len(images) - len(images) % self._config.pack
+        """Logits float32 ``[N]``, packed ``[N // pack]``: images that make no whole tuple, or no whole group, are left out."""
+        together = self._config.pack * (STD_GROUP if self._config.minibatch_std else 1)
+        whole = len(images) - len(images) % together
         chunks = self._chunks(images[:whole], labels)
         logits = [state.discriminator(packed(chunk, self._config.pack), label).float() for chunk, label in chunks]
         return torch.cat([torch.empty(0, device=images.device), *logits])

@@ -29,11 +29,14 @@ def squared_gradient(critic: Critic, images: Tensor) -> Tensor:
     return _gradient(critic, images.detach().requires_grad_(True)).square().sum(1).mean()
 
 
-def squared_difference(critic: Critic, images: Tensor, logits: Tensor, noise: Tensor) -> Tensor:
-    """``mean of (f(x + s n) - f(x))**2 / s**2``, which for a small s is ``squared_gradient`` of normal noise n in the mean, without a
-    gradient of a gradient (Lin et al. 2025, "Diffusion adversarial post-training", section 3). s is ``NOISE``; ``logits`` are f(x).
+def squared_difference(critic: Critic, images: Tensor, noise: Tensor) -> Tensor:
+    """``mean of (f(x + s n) - f(x))**2 / s**2``: with normal noise n and a small s, ``squared_gradient`` in the mean, without a
+    gradient of a gradient (Lin et al. 2025, "Diffusion adversarial post-training", section 3). s is ``NOISE``.
+
+    Both are judged in one pass, so that nothing but the noise makes the difference.
     """
-    return ((critic(images + NOISE * noise) - logits) / NOISE).square().mean()
+    noisy, clean = critic(torch.cat([images + NOISE * noise, images])).chunk(2)
+    return ((noisy - clean) / NOISE).square().mean()
 
 
 def inconsistency(

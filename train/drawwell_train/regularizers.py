@@ -42,7 +42,8 @@ def _squared_gradient(judge: Judge, judged: Judged, labels: Tensor | None) -> Te
 
 def _squared_difference(judge: Judge, judged: Judged, labels: Tensor | None) -> Tensor:
     noise = judge.random(torch.randn, tuple(judged.images.shape))
-    return squared_difference(lambda images: judge.judge(images, labels).logits, judged.images, judged.logits, noise)
+    both = None if labels is None else torch.cat([labels, labels])
+    return squared_difference(lambda images: judge.judge(images, both).logits, judged.images.float(), noise)
 
 
 def _inconsistency(judge: Judge, config: TrainConfig, real: Judged, labels: Tensor | None) -> Tensor:

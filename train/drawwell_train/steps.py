@@ -70,10 +70,9 @@ class _Step:
         self.state.discriminator.requires_grad_(False)  # saves the gradients of D's weights, which nobody needs here
         seen, real_logits = self.judge.seen(fake), None
         if self.recipe.loss == "relativistic":
-            of_real, of_fake = self.judge.judge_both(self.judge.seen(real.images), seen, real.labels)
-            real_logits, fake_logits = of_real.logits, of_fake.logits
-        else:
-            fake_logits = self.judge.judge(seen, real.labels).logits
+            with torch.no_grad():  # G cannot change real images
+                real_logits = self.judge.judge(self.judge.seen(real.images), real.labels).logits
+        fake_logits = self.judge.judge(seen, real.labels).logits
         loss = generator_loss(self.recipe.loss, fake_logits, real_logits)
         norm = self._descend(self.state.optimizer_g, loss)
         self.state.discriminator.requires_grad_(True)
