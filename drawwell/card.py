@@ -191,7 +191,7 @@ class ModelCard:
         """Members that saw equally much are told together."""
         counts = Counter(f"{one.images:,} images in {one.steps:,} steps" for one in self.members)
         seen = "; ".join(f"{count} saw {what}" for what, count in counts.items())
-        return f"{len(self.members)} generators, and every address belongs to one of them; {seen}"
+        return f"{len(self.members)} generators; each address is drawn by one of them; {seen}"
 
 
 _MADE_FOR: dict[Target, str] = {
