@@ -3,7 +3,7 @@
 import torch
 
 from drawwell_train.augment import diff_augment
-from drawwell_train.config import Change
+from drawwell_train.presets import Change
 from drawwell_train.processes import Processes
 
 ALL: tuple[Change, ...] = ("color", "translation", "cutout")

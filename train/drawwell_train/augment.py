@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from drawwell_train.config import Change
+from drawwell_train.presets import Change
 from drawwell_train.processes import ALONE, Processes
 
 _SHIFT = 1 / 8

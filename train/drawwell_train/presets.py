@@ -11,6 +11,10 @@ Loss = Literal["non-saturating", "minimax", "wasserstein", "hinge", "relativisti
 Norm = Literal["batch", "spectral", "none"]
 PenaltyForm = Literal["exact", "finite-difference"]
 Schedule = Literal["constant", "linear"]
+Change = Literal["color", "translation", "cutout"]
+"""What DiffAugment does to images."""
+DIFFAUGMENT_POLICY: tuple[Change, ...] = "color", "translation"
+"""By default; cutout shows in what is generated where there are few images."""
 
 CROSS_ENTROPIES: tuple[Loss, ...] = ("non-saturating", "minimax")
 """Losses under which the sigmoid of D's logit is a probability."""
