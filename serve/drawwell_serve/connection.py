@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import logging
 import socket
 import sys
 from typing import Any
@@ -36,7 +35,6 @@ def install(settings: Settings) -> None:
     """Make every connection of this process one of ours."""
     uvicorn.protocols.http.auto.AutoHTTPProtocol = functools.partial(Connection, settings)  # type: ignore[assignment]
     uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol = None  # nobody here speaks it, and it knows no limits
-    logging.getLogger("uvicorn.error").propagate = False  # BentoML writes it out, and again as the root's
 
 
 class Connection(HttpToolsProtocol):
@@ -128,7 +126,7 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         self._stopping = True
-        self.loop.call_later(self._settings.drain_seconds, self.transport.abort)
+        self.loop.call_later(self._settings.cut_seconds, self.transport.abort)
         if self._is_idle():
             self._last_call()
         elif not self.cycle.response_started:

@@ -4,23 +4,23 @@ import functools
 import hmac
 import logging
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
 
 import bentoml
-import msgspec
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .app import PROBES
 from .errors import SECURITY_HEADERS, reply
+from .log import Facts, now
 from .metrics import Traffic
-from .request_log import RequestLog
 
 GONE = 499
 """In the log: the client left before the reply began (nginx's number for it)."""
 
-_LOGGED_HEADERS = {b"x-drawwell-seed": "seed", b"x-drawwell-start": "start", b"x-drawwell-count": "count"}
+_LOGGED_NUMBERS = {b"x-drawwell-seed": "seed", b"x-drawwell-start": "start", b"x-drawwell-count": "count"}
+_LOGGED_WORDS = {b"x-drawwell-labels": "labels", b"x-drawwell-digest": "digest"}
 
 logger = logging.getLogger("drawwell.serve")
 
@@ -28,12 +28,14 @@ logger = logging.getLogger("drawwell.serve")
 class Gate:
     """ASGI in front of ours, and of BentoML's application, which keeps the lifespan: it makes and ends the service."""
 
-    def __init__(self, ours: Starlette, bentoml_app: ASGIApp, key: bytes | None, log_requests: bool) -> None:
+    def __init__(
+        self, ours: Starlette, bentoml_app: ASGIApp, key: bytes | None, log: Callable[[Facts], None] | None
+    ) -> None:
         self._ours, self._bentoml = ours, bentoml_app
         routes = [route for route in ours.routes if isinstance(route, Route)]
         self._route = functools.lru_cache(128)(functools.partial(_route, routes))
         self._authorization = None if key is None else b"Bearer " + key
-        self._log = RequestLog() if log_requests else None
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,7 +51,7 @@ class Gate:
         finally:
             exchange.end()
             if self._log is not None:
-                self._log.add(exchange.line())
+                self._log(exchange.facts())
 
     def _answer(self, scope: Scope) -> ASGIApp:
         return self._ours if scope["path"] in PROBES or self._may_pass(scope) else _UNAUTHORIZED
@@ -82,7 +84,9 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             headers = message["headers"]
-            self._about = {_LOGGED_HEADERS[name]: int(value) for name, value in headers if name in _LOGGED_HEADERS}
+            numbers = {_LOGGED_NUMBERS[name]: int(value) for name, value in headers if name in _LOGGED_NUMBERS}
+            words = {_LOGGED_WORDS[name]: value.decode() for name, value in headers if name in _LOGGED_WORDS}
+            self._about = numbers | words
             message = {**message, "headers": [*headers, *SECURITY_HEADERS]}
         else:
             self._bytes += len(message.get("body", b""))
@@ -93,11 +97,11 @@ class _Exchange:
         self._seconds = time.perf_counter() - self._began
         self._traffic.end(self._status, self._seconds)
 
-    def line(self) -> bytes:
-        """The request as one line of JSON."""
+    def facts(self) -> dict[str, object]:
+        """The request as the log has it."""
         scope = self._scope
         facts = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "time": now(),
             "client": scope["client"] and scope["client"][0],
             "method": scope["method"],
             "path": scope["path"],
@@ -106,7 +110,7 @@ class _Exchange:
             "bytes": self._bytes,
             "whole": self.is_whole,
         }
-        return msgspec.json.encode(facts | self._about)
+        return facts | self._about
 
 
 def _route(routes: list[Route], path: str) -> str:

@@ -3,7 +3,6 @@
 import copy
 import importlib.util
 import os
-import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import tyro
 
 from drawwell.errors import DrawwellError
 
+from . import listening
 from .settings import Settings
 
 SERVICE = "drawwell_serve.service:Drawwell"
@@ -34,34 +34,31 @@ class ServeConfig(Settings):
     key_file: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = _same("key_file")
     threads: Annotated[int | None, tyro.conf.arg(metavar="INT")] = _same("threads")
     queue_images: Annotated[int | None, tyro.conf.arg(metavar="INT")] = _same("queue_images")
-    host: str = "127.0.0.1"
-    """The address to listen to: this machine only, unless told otherwise."""
-    port: int = 3000
-    """The TCP port to listen to."""
 
 
 def main(config: ServeConfig) -> None:
     """Become the server. Raises ``DrawwellError`` where it cannot start."""
     if importlib.util.find_spec("bentoml") is None:
         raise DrawwellError("serving needs BentoML: pip install 'drawwell[serve,cpu]', or 'drawwell[serve,gpu]'")
-    host = _check_free(config.host, config.port)
+    _check_home()
+    listening.listen(listening.resolve(config.host, config.port), config.port).close()  # before it takes time to start
     environment = os.environ | config.variables() | {"DRAWWELL_GENERATOR": str(config.file.resolve())}
     if config.key_file is not None:
         environment["DRAWWELL_KEY_FILE"] = str(Path(config.key_file).resolve())
     environment.setdefault("BENTOML_DO_NOT_TRACK", "True")
-    listen = ["--host", host, "--port", str(config.port)]
+    listen = ["--host", config.host, "--port", str(config.port)]
     # BentoML puts the working directory on the path; the user's may hold a train.py or a serve.py, this one only packages.
     os.chdir(Path(__file__).parents[1])
     os.execve(sys.executable, [sys.executable, "-m", "bentoml", "serve", SERVICE, *listen], environment)
 
 
-def _check_free(host: str, port: int) -> str:
-    """Return the host as a number, which BentoML insists on; it meets a port that it cannot have with a traceback or a hang."""
-    if not 1 <= port <= 65535:
-        raise DrawwellError(f"--port must be from 1 to 65535, not {port}")
+def _check_home() -> None:
+    """BentoML keeps its bentos there, and makes the folders even where there are none."""
+    home = Path(os.environ.get("BENTOML_HOME") or "~/bentoml").expanduser()
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.create_server(address, family=family):
-            return str(address[0])
+        for folder in ("bentos", "models", "envs", "tmp"):
+            (home / folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DrawwellError(f"cannot listen to {host}:{port}: {error.strerror}") from error
+        raise DrawwellError(
+            f"BentoML's folder {home} cannot be made ({error.strerror}): set BENTOML_HOME to one that can be written to"
+        ) from error

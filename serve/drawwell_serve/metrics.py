@@ -5,17 +5,22 @@ a path: BentoML's middleware, which is turned off, would make a series of every 
 """
 
 import functools
-import os
-from collections.abc import Sequence
-from pathlib import Path
+import logging
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import psutil
+
 from drawwell.engine import Engine
+
+from . import process, shared_metrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _PIECES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+logger = logging.getLogger("drawwell.serve")
+
 _BENTOML = ("endpoint", "service_name", "service_version", "runner_name")
 
 
@@ -50,6 +55,11 @@ def refused(reason: str) -> None:
     _series()["refused"].labels(reason).inc()
 
 
+def dropped_line() -> None:
+    """Count a line of the log that nobody took."""
+    _series()["dropped"].inc()
+
+
 class Traffic:
     """BentoML's series of requests, of one route."""
 
@@ -73,29 +83,44 @@ class Traffic:
 def exposition() -> bytes:
     """The series of all workers, as Prometheus reads them."""
     from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
-    from prometheus_client.multiprocess import MultiProcessCollector
 
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    if not process.is_worker():
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(_Server())
     return generate_latest(registry)
 
 
-def forget_dead_workers() -> None:
-    """What a worker that was killed had in hand is in nobody's hand."""
-    import psutil
-    from prometheus_client.multiprocess import mark_process_dead
+class _Server:
+    """What prometheus_client calls a collector: the series of all processes of this server."""
 
-    for file in Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "/nowhere")).glob("gauge_live*_*.db"):
-        process = int(file.stem.rpartition("_")[2])
-        if not psutil.pid_exists(process):
-            mark_process_dead(process)  # type: ignore[no-untyped-call]
+    def collect(self) -> Iterator[Any]:
+        yield from shared_metrics.collect(process.metrics_slots())
+        try:
+            yield from _usage(psutil.Process(process.supervisor_of()))
+        except OSError as error:  # as where all descriptors are taken by connections
+            logger.warning("memory and processor time are not in /metrics now: %s", error.strerror)
+
+
+def _usage(supervisor: psutil.Process) -> Iterator[Any]:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    processes = [supervisor, *supervisor.children()]
+    seconds = sum(sum(one.cpu_times()[:2]) for one in processes) + sum(supervisor.cpu_times()[2:4])
+    memory = sum(one.memory_info().rss for one in processes)
+    yield CounterMetricFamily("process_cpu_seconds", USAGE["process_cpu_seconds_total"], seconds)
+    yield GaugeMetricFamily("process_resident_memory_bytes", USAGE["process_resident_memory_bytes"], memory)
+
+
+USAGE = {
+    "process_cpu_seconds_total": "Processor time of the supervisor and of all workers that there were.",
+    "process_resident_memory_bytes": "Memory of the supervisor and of all workers; what they share counts in each.",
+}
 
 
 @functools.cache
 def _series() -> dict[str, Any]:
-    # here and not above: at its import it decides whether workers share their values, which BentoML says in a variable
+    # here and not above: a worker says before where its values are kept
     from prometheus_client import Counter, Gauge, Histogram
 
     live = functools.partial(Gauge, multiprocess_mode="livesum")
@@ -110,6 +135,7 @@ def _series() -> dict[str, Any]:
             buckets=_SECONDS,
         ),
         "refused": Counter("drawwell_refused", "Requests refused or given up, by the code of the error.", ["reason"]),
+        "dropped": Counter("drawwell_log_lines_dropped", "Lines of the log that nobody read in time."),
         "queue_images": live("drawwell_queue_images", "Images that wait to be drawn."),
         "queue_requests": live("drawwell_queue_requests", "Requests for images that are being answered."),
         "info": live("drawwell_workers", "Workers, by what they draw.", ["provider", "digest", "fingerprint"]),

@@ -1,39 +1,59 @@
-"""What a worker process owes to the machine and to the other processes of its server."""
+"""What a worker process takes from its supervisor, and owes to the machine and to the other processes of its server."""
 
 import ctypes
 import os
-import shutil
 import signal
 import sys
 from pathlib import Path
 
-import psutil
-from bentoml._internal.configuration.containers import BentoMLContainer
+from . import shared_metrics
+from .shared_metrics import SharedMetrics
 
+_WORKER = "_DRAWWELL_WORKER"
+"""Of a worker: the supervisor's process number; descriptor, slots and slot of the metrics; the descriptor to say ready at."""
 _PR_SET_PDEATHSIG = 1
 
 
+def variables(metrics: SharedMetrics, slot: int, tell: int) -> dict[str, str]:
+    """The environment that makes a process the worker that counts in ``slot`` and says at ``tell`` that it is ready."""
+    numbers = (os.getpid(), metrics.descriptor, metrics.slots, slot, tell)
+    # prometheus_client joins the folder and the names of its files, which are places in the memory here
+    return {_WORKER: ",".join(map(str, numbers)), "PROMETHEUS_MULTIPROC_DIR": "memory"}
+
+
 def is_worker() -> bool:
-    """Whether BentoML started this process to serve; else it starts the others, or builds a bento."""
-    return "PROMETHEUS_MULTIPROC_DIR" in os.environ
+    """Whether a supervisor started this process to serve; else it is one, or builds a bento."""
+    return _WORKER in os.environ
 
 
-def share_no_metrics() -> None:
-    """Give each server a folder of its own for its workers' metrics: BentoML empties the common one at every start.
+def begin() -> None:
+    """Tie this worker to its supervisor: it counts in the common memory, and dies with it (Linux).
 
-    Those of servers that have ended are removed.
+    The kernel would leave it at the port, alone; and a signal that asks would not reach a process that is stopped.
     """
-    home = Path(BentoMLContainer.bentoml_home.get()) / "drawwell_metrics"
-    for folder in home.glob("[0-9]*"):
-        if not psutil.pid_exists(int(folder.name)):
-            shutil.rmtree(folder, ignore_errors=True)  # another start may be at it too
-    BentoMLContainer.prometheus_multiproc_dir.set(str(home / str(os.getpid())))
-
-
-def end_with_parent() -> None:
-    """Have the kernel stop this worker when its supervisor is killed (Linux): it would go on at the port, alone."""
+    supervisor, descriptor, slots, slot, _ = _numbers()
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != supervisor:  # it died before
+        sys.exit("drawwell: the supervisor has ended")
+    shared_metrics.count_in(descriptor, slots, slot)
+
+
+def metrics_slots() -> int:
+    """The slots of the metrics' memory."""
+    return _numbers()[2]
+
+
+def supervisor_of() -> int:
+    """The process number of the supervisor."""
+    return _numbers()[0]
+
+
+def say_ready() -> None:
+    """Tell the supervisor that this worker serves."""
+    tell = _numbers()[-1]
+    os.write(tell, b"\n")
+    os.close(tell)
 
 
 def take_one_device(worker: int) -> None:
@@ -46,3 +66,7 @@ def take_one_device(worker: int) -> None:
 
 def _cuda_devices() -> int:
     return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+
+
+def _numbers() -> tuple[int, ...]:
+    return tuple(map(int, os.environ[_WORKER].split(",")))

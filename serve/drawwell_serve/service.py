@@ -1,24 +1,23 @@
 """The BentoML service: `bentoml serve` and `bentoml build` start here."""
 
 import logging
+import os
 import sys
 
 import bentoml
-import click
 from _bentoml_sdk import Service
-from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.utils.analytics import usage_stats
 from starlette.types import ASGIApp
 
-from drawwell.engine import Engine
 from drawwell.errors import DrawwellError
 
-from . import connection, metrics, process, stopping
+from . import connection, log, metrics, process, stopping
 from .app import create_app
 from .gate import Gate
 from .settings import Settings
 from .well import Well
 
-logger = logging.getLogger("bentoml.drawwell")  # which BentoML writes out
+logger = logging.getLogger("drawwell.serve")
 
 try:
     _settings = Settings()
@@ -27,24 +26,32 @@ except DrawwellError as error:
     sys.exit(f"drawwell: {error}")
 
 _app = create_app()
+_log: log.Log | None = None
 
 if process.is_worker():
+    process.begin()
     connection.install(_settings)
     stopping.install()
+    _log = log.install(_settings.log_format, metrics.dropped_line)
 else:
-    process.share_no_metrics()
+    from . import supervisor  # not above: of all processes only this one needs it
+
+    supervisor.install()
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+    usage_stats.do_not_track.cache_clear()  # BentoML has asked before
 
 
 class GatedService(Service):  # type: ignore[misc]
     """With the gate in front, and nothing of BentoML's between it and our routes."""
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
-        return Gate(_app, super().to_asgi(is_main), _key, _settings.log_requests)
+        request_log = _log.request if _log is not None and _settings.log_requests else None
+        return Gate(_app, super().to_asgi(is_main), _key, request_log)
 
 
 @bentoml.service(
     name="drawwell",
-    http={"host": "127.0.0.1", "port": 3000},  # BentoML would listen to every network
+    http={"host": _settings.host, "port": _settings.port},  # BentoML would listen to every network
     workers=_settings.workers,
     metrics={"enabled": False},  # ours has its series, by route
     service_class=GatedService,
@@ -52,26 +59,11 @@ class GatedService(Service):  # type: ignore[misc]
 class Drawwell:
     """Draws the images of one generator by address."""
 
-    @bentoml.on_deployment  # type: ignore[untyped-decorator]
-    @staticmethod
-    def check() -> None:
-        """End the start with one line where the generator cannot be served: BentoML would start its workers again for ever."""
-        options = click.get_current_context().params
-        try:
-            _settings.check_exposure(options.get("host") or BentoMLContainer.http.host.get())
-            Engine(_settings.file, _settings.provider, _settings.threads_of_worker).close()
-        except DrawwellError as error:
-            sys.exit(f"drawwell: {error}")
-        from . import supervisor  # not above: of all processes only this one needs it
-
-        supervisor.install()
-
     def __init__(self) -> None:
-        process.end_with_parent()
         process.take_one_device(bentoml.server_context.worker_index or 1)
-        metrics.forget_dead_workers()
         _app.state.well = well = Well(_settings)
-        logger.info("%s", well.in_words())
+        logger.info("serving %s", well.in_words())
+        process.say_ready()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:

@@ -1,13 +1,14 @@
 """What a server can be told: by options of `drawwell serve`, or by environment variables, which `bentoml serve` reads too."""
 
 import dataclasses
+import difflib
 import ipaddress
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, cast, get_args
+from typing import Literal, TypeVar, cast, get_args
 
 from drawwell.cores import cores
 from drawwell.errors import DrawwellError
@@ -16,17 +17,20 @@ from drawwell.session import Provider
 from drawwell.wire import check_key
 
 Value = TypeVar("Value")
+LogFormat = Literal["json", "text"]
 
 PACKED_GENERATOR = Path(__file__).with_name("generator.onnx")
 """Where `make bento GENERATOR=...` puts a user's own generator, so that the bento carries and serves it."""
 
 
-def _setting(name: str, read: Callable[[str, str], Value], default: Value) -> Value:
-    """A field whose default is the variable DRAWWELL_NAME where it is set."""
+def _setting(name: str, read: Callable[[str, str], Value], default: Value, *others: str) -> Value:
+    """A field whose default is the variable DRAWWELL_NAME where it is set, else the first of ``others`` that is."""
 
     def from_environment() -> Value:
-        value = os.environ.get(f"DRAWWELL_{name}")
-        return read(f"DRAWWELL_{name}", value) if value else default
+        for variable in (f"DRAWWELL_{name}", *others):
+            if value := os.environ.get(variable):
+                return read(variable, value)
+        return default
 
     field: Value = dataclasses.field(default_factory=from_environment, metadata={"variable": f"DRAWWELL_{name}"})
     return field
@@ -36,6 +40,15 @@ def _integer(name: str, value: str) -> int:
     if not value.isdecimal():
         raise DrawwellError(f"{name} must be an integer, not {value!r}")
     return int(value)
+
+
+def _port(name: str, value: str) -> int:
+    if value.startswith("tcp://"):
+        raise DrawwellError(
+            f"{name} is {value!r}, which Kubernetes sets for a service of this name: "
+            "set enableServiceLinks: false in the pod, or another port in the container"
+        )
+    return _integer(name, value)
 
 
 def _seconds(name: str, value: str) -> float:
@@ -57,6 +70,10 @@ def _text(_: str, value: str) -> str:
 
 def _provider(_: str, value: str) -> Provider:
     return cast(Provider, value)
+
+
+def _log_format(_: str, value: str) -> LogFormat:
+    return cast(LogFormat, value)
 
 
 @dataclass(frozen=True)
@@ -92,13 +109,23 @@ class Settings:
     drain_seconds: float = _setting("DRAIN_SECONDS", _seconds, 30.0)
     """After SIGTERM, until replies still under way are cut off. DRAWWELL_DRAIN_SECONDS"""
     log_requests: bool = _setting("LOG_REQUESTS", _yes, True)
-    """Write no line of JSON for each request. DRAWWELL_LOG_REQUESTS=0"""
+    """Write no line for each request. DRAWWELL_LOG_REQUESTS=0"""
+    log_format: LogFormat = _setting("LOG_FORMAT", _log_format, "json")  # noqa: RUF009 - it is a field
+    """Write each line of the log as a JSON object, or as text. DRAWWELL_LOG_FORMAT"""
+    host: str = _setting("HOST", _text, "127.0.0.1")
+    """The address or the name to listen to: this machine only, unless told otherwise. DRAWWELL_HOST"""
+    port: int = _setting("PORT", _port, 3000, "PORT")
+    """The TCP port to listen to. DRAWWELL_PORT, or PORT as hosting platforms set it."""
 
     def __post_init__(self) -> None:
         if self.provider not in get_args(Provider):
             raise DrawwellError(
                 f"DRAWWELL_PROVIDER must be one of {', '.join(get_args(Provider))}, not {self.provider!r}"
             )
+        if self.log_format not in get_args(LogFormat):
+            raise DrawwellError(f"DRAWWELL_LOG_FORMAT must be json or text, not {self.log_format!r}")
+        if not 1 <= self.port <= 65535:
+            raise DrawwellError(f"the port (--port, DRAWWELL_PORT or PORT) must be from 1 to 65535, not {self.port}")
         for name, variable, value in self._numbers():
             if not 0 < value < math.inf:
                 raise DrawwellError(f"{name} ({variable}) must be above 0, not {value}")
@@ -107,7 +134,7 @@ class Settings:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, int | float) and not isinstance(value, bool):
-                yield field.name.replace("_", " "), field.metadata.get("variable", f"--{field.name}"), value
+                yield field.name.replace("_", " "), field.metadata["variable"], value
 
     @property
     def file(self) -> Path:
@@ -134,27 +161,43 @@ class Settings:
         except ValueError as error:
             raise DrawwellError(str(error)) from None
 
-    def check_exposure(self, host: str) -> None:
-        """Raise ``DrawwellError`` where other machines would be served without a key, unless that was asked for."""
-        try:
-            is_loopback = ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            raise DrawwellError(f"the host to listen to must be an IP address, not {host!r}") from None
-        if not (is_loopback or self.insecure_bind or self.key()):
+    @property
+    def cut_seconds(self) -> float:
+        """After SIGTERM, until replies under way are cut off: soon enough for the server to end within ``drain_seconds``."""
+        return self.drain_seconds - min(1.0, self.drain_seconds / 5)
+
+    def check_exposure(self, address: str) -> None:
+        """Raise ``DrawwellError`` where other machines would be served without a key at this IP address, unless that was asked for."""
+        if not (ipaddress.ip_address(address).is_loopback or self.insecure_bind or self.key()):
             raise DrawwellError(
-                f"{host} lets other machines in, and there is no key: give one in DRAWWELL_KEY or a file (--key-file), "
+                f"{address} lets other machines in, and there is no key: give one in DRAWWELL_KEY or a file (--key-file), "
                 "or allow it with --insecure-bind (DRAWWELL_INSECURE_BIND=1)"
             )
 
     def variables(self) -> dict[str, str]:
         """The environment in which the same settings are read again."""
-        values = {
-            field.metadata["variable"]: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if "variable" in field.metadata
-        }
+        values = {variable: getattr(self, name) for name, variable in self.variables_by_field().items()}
         return {
             name: str(int(value) if isinstance(value, bool) else value)
             for name, value in values.items()
             if value is not None
         }
+
+    @classmethod
+    def variables_by_field(cls) -> dict[str, str]:
+        """The name of each setting's variable."""
+        return {field.name: field.metadata["variable"] for field in dataclasses.fields(cls)}
+
+
+def unknown_variables(names: Iterable[str]) -> list[str]:
+    """A sentence for each of these variables that looks like a setting and is none."""
+    known = ["DRAWWELL_KEY", *Settings.variables_by_field().values()]
+    unknown = sorted(name for name in names if name.startswith("DRAWWELL_") and name not in known)
+    return [
+        f"{name} is no setting, and nothing is changed by it; the nearest is {_nearest(name, known)}"
+        for name in unknown
+    ]
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    return difflib.get_close_matches(name, known, n=1, cutoff=0)[0]

@@ -1,34 +1,312 @@
-"""BentoML's supervisor, which looks after the workers: ours sees sooner that one has died, and that clients go elsewhere."""
+"""The supervisor: it listens, starts the workers, starts another in the place of a dead one, and ends them.
 
+It stands in for BentoML 1.4.39's, which is Circus. Circus takes commands from every user of the machine on two loopback ports,
+waits a day for a worker that hangs, starts one that cannot start without a pause, and forgets signals while it is busy.
+This one takes no commands but signals: SIGTERM and SIGINT end the server, SIGHUP reads generator and key again.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
-import bentoml._internal.utils.circus as bentoml_circus
-from circus.exc import ConflictError  # type: ignore[import-untyped]
+import _bentoml_impl.server
+from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml.serving import construct_ssl_args, construct_timeouts_args
 
-LOOK_SECONDS = 0.5
-"""Between two looks at the workers. One costs some ten microseconds; BentoML takes 10 s, in which half the capacity may be gone."""
-_RETRY_SECONDS = 0.01
+from drawwell.errors import DrawwellError
+
+from . import listening, log, process
+from .handover import Handover, take
+from .settings import Settings, unknown_variables
+from .shared_metrics import SharedMetrics
+
+PATIENCE = 3
+"""Times that a worker may fail in a row before it is ready, while the server starts or reloads."""
+_MOST_PAUSE_SECONDS = 30.0
+_KILL_SECONDS = 5.0
+"""That the kernel gets for a killed process, whose driver may hold it."""
+
+logger = logging.getLogger("drawwell.serve")
 
 
 def install() -> None:
-    """Make the supervisor that BentoML is about to start ours."""
-    bentoml_circus.Arbiter = Supervisor  # type: ignore[misc]
+    """Make `bentoml serve` start this supervisor."""
+    _bentoml_impl.server.serve_http = serve_http
 
 
-class Supervisor(bentoml_circus.Arbiter):
-    """Starts a worker in the place of a dead one within ``LOOK_SECONDS``, in a container too, where BentoML would wait until the
-    last has died and then end; lets go of the port as soon as it is told to stop.
-    """
+def serve_http(
+    bento_identifier: object,
+    working_dir: str | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    backlog: int | None = None,
+    timeout: int | None = None,
+    timeout_keep_alive: int | None = None,
+    timeout_graceful_shutdown: int | None = None,
+    development_mode: bool = False,
+    reload: bool = False,
+    threaded: bool = False,
+    **options: Any,
+) -> None:
+    """Serve until a signal ends it: what `bentoml serve` calls. Exits with 1 and a sentence where the server cannot start."""
+    settings = Settings()
+    try:
+        if reload:
+            raise DrawwellError("--reload is not supported: send SIGHUP to read the generator again")
+        if threaded or not isinstance(bento_identifier, str):
+            raise DrawwellError("start it with `drawwell serve` or `bentoml serve`, as a process of its own")
+        code = _serve(
+            settings,
+            host or settings.host,
+            port or settings.port,
+            backlog or listening.BACKLOG,
+            Launch(
+                bento_identifier,
+                str(Path(working_dir or ".").absolute()),
+                (
+                    *construct_ssl_args(**_ssl(options)),
+                    *construct_timeouts_args(timeout_keep_alive, timeout_graceful_shutdown),
+                    *(("--timeout", str(timeout)) if timeout else ()),
+                    *(("--development-mode",) if development_mode else ()),
+                ),
+            ),
+        )
+    except DrawwellError as error:
+        sys.exit(f"drawwell: {error}")
+    sys.exit(code)
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options | {"check_delay": LOOK_SECONDS})
-        for watcher in self.watchers:
-            watcher.respawn = True
 
-    def stop(self) -> Any:
-        self.sockets.close_all()  # held to the end, it takes in connections that no worker answers any more
+_SSL = ("certfile", "keyfile", "keyfile_password", "version", "cert_reqs", "ca_certs", "ciphers")
+
+
+def _ssl(options: dict[str, Any]) -> dict[str, Any]:
+    """BentoML's options for TLS, else what its configuration says."""
+    return {f"ssl_{name}": options.get(f"ssl_{name}") or BentoMLContainer.ssl[name].get() for name in _SSL}
+
+
+@dataclasses.dataclass(frozen=True)
+class Launch:
+    """How a worker is started: BentoML's own, with a socket that listens already."""
+
+    bento: str
+    folder: str
+    options: tuple[str, ...] = ()
+    module: str = "_bentoml_impl.worker.service"
+
+    def command(self, place: int, listener: int) -> list[str]:
+        """The command line of the worker in ``place`` 1, 2, ..., which takes connections from the descriptor ``listener``."""
+        arguments = json.dumps(BentoMLContainer.bento_arguments.get())
+        worker = ["--fd", str(listener), "--worker-id", str(place), "--args", arguments, *self.options]
+        return [sys.executable, "-m", self.module, self.bento, "--service-name", "drawwell", *worker]
+
+
+def _serve(settings: Settings, host: str, port: int, backlog: int, launch: Launch) -> int:
+    log.install(settings.log_format)
+    for sentence in unknown_variables(os.environ):
+        logger.warning("%s", sentence)
+    address = listening.resolve(host, port)
+    settings.check_exposure(address)
+    handover = take(settings)
+    metrics = SharedMetrics(2 * settings.workers)
+    _take_all_descriptors()
+    with listening.listen(address, port, backlog) as listener:
+        url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+        logger.info("serving %s, at %s", handover.in_words(), url)
+        return asyncio.run(Supervisor(settings, launch, listener, metrics).run(handover))
+
+
+def _take_all_descriptors() -> None:
+    """Connections are descriptors, and the usual limit is lower than the machine's."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+class Supervisor:
+    """Keeps a crew of workers for what was handed over, and on SIGHUP lets another take its place."""
+
+    def __init__(self, settings: Settings, launch: Launch, listener: socket.socket, metrics: SharedMetrics) -> None:
+        self._settings, self._launch, self._listener, self._metrics = settings, launch, listener, metrics
+        self._stopped, self._hung_up = asyncio.Event(), asyncio.Event()
+        self._generation = 0
+        self._leaving: asyncio.Task[None] | None = None
+
+    async def run(self, handover: Handover) -> int:
+        """Serve until SIGTERM or SIGINT, and return the exit code: 1 where the workers cannot start."""
+        loop = asyncio.get_running_loop()
+        self._crew = self._crew_of(handover)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
+        while (event := await _first(self._stopped, self._crew.hopeless, self._hung_up)) is self._hung_up:
+            self._hung_up.clear()
+            await self._reload()
+        self._listener.close()  # held to the end, it takes in connections that no worker answers any more
+        await self._crew.stop()
+        if self._leaving is not None:
+            await self._leaving
+        return 0 if event is self._stopped else 1
+
+    def _stop(self, number: int) -> None:
+        if self._stopped.is_set() and number == signal.SIGINT:  # Ctrl+C once more
+            self._crew.kill()
+        self._stopped.set()
+
+    async def _reload(self) -> None:
+        """Start workers for the files as they are now; only when all are ready do the others stop."""
+        if self._leaving is not None:
+            await self._leaving  # it counts where the next crew will
         try:
-            return super().stop()
-        except ConflictError:  # a worker is being started at this moment, and Circus would forget the signal
-            self.loop.call_later(_RETRY_SECONDS, self.stop)
-            return None
+            handover = await asyncio.to_thread(take, self._settings)
+        except DrawwellError as error:
+            logger.error("SIGHUP: nothing is changed: %s", error)
+            return
+        crew = self._crew_of(handover)
+        if await _first(crew.complete, crew.hopeless, self._stopped) is crew.complete:
+            logger.info("SIGHUP: serving %s from now on", handover.in_words())
+            self._crew, crew = crew, self._crew
+            self._leaving = asyncio.create_task(crew.stop())
+        else:
+            logger.error("SIGHUP: nothing is changed: the new workers did not get ready")
+            await crew.stop()
+
+    def _crew_of(self, handover: Handover) -> "Crew":
+        self._generation += 1
+        return Crew(self._settings, self._launch, self._listener.fileno(), self._metrics, handover, self._generation)
+
+
+class Crew:
+    """The workers for one handover. ``complete`` once all have been ready; ``hopeless`` if one cannot get ready before."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        launch: Launch,
+        listener: int,
+        metrics: SharedMetrics,
+        handover: Handover,
+        generation: int,
+    ) -> None:
+        self._settings, self._launch, self._listener = settings, launch, listener
+        self._metrics, self._handover, self._generation = metrics, handover, generation
+        self.complete, self.hopeless, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._processes: dict[int, asyncio.subprocess.Process] = {}
+        self._ready = set[int]()
+        self._keepers = [asyncio.create_task(self._keep(place)) for place in range(1, settings.workers + 1)]
+
+    async def stop(self) -> None:
+        """End the workers within ``drain_seconds``; one that hangs is killed."""
+        self._stopping.set()
+        self._send(signal.SIGTERM)
+        await asyncio.wait(self._keepers, timeout=self._settings.drain_seconds)
+        for place, worker in self._processes.items():
+            logger.error("worker %d (process %d) does not end: it is killed", place, worker.pid)
+        self.kill()
+        await asyncio.wait(self._keepers, timeout=_KILL_SECONDS)
+        self._handover.content.close()
+
+    def kill(self) -> None:
+        """End the workers at once."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: int) -> None:
+        for worker in self._processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                worker.send_signal(number)
+
+    async def _keep(self, place: int) -> None:
+        """One worker after another, until told to stop. One that was not ready is started again after a growing pause."""
+        failures = 0
+        while not self._stopping.is_set():
+            failures = 0 if await self._live(place) else failures + 1
+            if failures == PATIENCE and not self.complete.is_set():
+                logger.error("worker %d cannot get ready: it failed %d times", place, failures)
+                self.hopeless.set()
+            if failures:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), min(2.0 ** (failures - 1), _MOST_PAUSE_SECONDS))
+
+    async def _live(self, place: int) -> bool:
+        """The life of a worker; whether it has ever been ready."""
+        slot = self._settings.workers * (self._generation % 2) + place - 1
+        try:
+            worker, ready = await self._spawn(place, slot)
+        except OSError as error:
+            logger.error("worker %d cannot be started: %s", place, error.strerror)
+            return False
+        self._processes[place] = worker
+        if self._stopping.is_set():
+            worker.terminate()
+        was_ready = await _byte(ready)
+        if was_ready:
+            self._ready.add(place)
+            if len(self._ready) == self._settings.workers:
+                self.complete.set()
+        code = await worker.wait()
+        del self._processes[place]
+        self._metrics.forget(slot)
+        if not self._stopping.is_set():
+            logger.error("worker %d (process %d) %s; another takes its place", place, worker.pid, _end(code))
+        return was_ready
+
+    async def _spawn(self, place: int, slot: int) -> tuple[asyncio.subprocess.Process, int]:
+        """A worker, and the descriptor at which it says that it is ready."""
+        ready, tell = os.pipe()
+        try:
+            worker = await asyncio.create_subprocess_exec(
+                *self._launch.command(place, self._listener),
+                cwd=self._launch.folder,
+                env=self._environment() | process.variables(self._metrics, slot, tell),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=(self._listener, tell, self._metrics.descriptor, self._handover.content.descriptor),
+                start_new_session=True,  # Ctrl+C is the supervisor's
+            )
+        except OSError:
+            os.close(ready)
+            raise
+        finally:
+            os.close(tell)
+        return worker, ready
+
+    def _environment(self) -> dict[str, str]:
+        handed_on = self._handover.variables()
+        return {name: value for name, value in os.environ.items() if not name.startswith("DRAWWELL_KEY")} | handed_on
+
+
+async def _first(*events: asyncio.Event) -> asyncio.Event:
+    """The first of these, in this order, that is set."""
+    waiting = [asyncio.create_task(_wait(event)) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    return next(event for event in events if event.is_set())
+
+
+def _wait(event: asyncio.Event) -> Coroutine[Any, Any, bool]:
+    return event.wait()
+
+
+async def _byte(descriptor: int) -> bool:
+    """Whether a byte comes before the other end is closed. Closes the descriptor."""
+    loop = asyncio.get_running_loop()
+    read = asyncio.Event()
+    loop.add_reader(descriptor, read.set)
+    try:
+        await read.wait()
+        return bool(os.read(descriptor, 1))
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def _end(code: int) -> str:
+    return f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"

@@ -110,8 +110,8 @@ class Well:
 
     def in_words(self) -> str:
         """What is served, for the log of a start."""
-        engine, who = self.engine, "whoever has the key" if self.has_key else "whoever reaches it"
-        return f"draws {engine.card.name} ({engine.digest[:12]}) on {engine.provider} with {engine.threads} threads for {who}"
+        engine = self.engine
+        return f"{engine.card.name} ({engine.digest[:12]}) on {engine.provider} with {engine.threads} threads"
 
     def close(self) -> None:
         self.scheduler.close()

@@ -49,7 +49,7 @@ def test_settings_and_their_defaults() -> None:
 
 def test_metrics() -> None:
     names = [f"{one._name}_total" if one._type == "counter" else one._name for one in metrics._series().values()]
-    assert set(named(rows(OPERATING, "| series |"))) == set(names)
+    assert set(named(rows(OPERATING, "| series |"))) == {*names, *metrics.USAGE}
 
 
 def test_routes() -> None:

@@ -88,7 +88,7 @@ def test_the_keys_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch)
 
     hmac_compare = hmac.compare_digest
     monkeypatch.setattr(hmac, "compare_digest", compare)
-    door = gate.Gate(create_app(), create_app(), KEY.encode(), False)
+    door = gate.Gate(create_app(), create_app(), KEY.encode(), None)
     for sent, passes in ((b"Bearer " + KEY.encode(), True), (b"Bearer wrong", False)):
         assert door._may_pass({"headers": [(b"authorization", sent)]}) is passes
     assert [sent for sent, _ in compared] == [b"Bearer " + KEY.encode(), b"Bearer wrong"]

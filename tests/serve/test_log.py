@@ -106,6 +106,7 @@ def test_each_request_is_one_line_of_json(server: Server) -> None:
             "seed": SEED,
             "start": line["start"],
             "count": 2,
+            "digest": answer.headers["X-Drawwell-Digest"],
         }
         assert datetime.fromisoformat(line["time"]).utcoffset() == timedelta(0) and line["seconds"] > 0
 
@@ -125,6 +126,5 @@ def test_what_is_no_request_is_one_warning(server: Server) -> None:
     httpx.post(f"{server.url}/generate", json={"seed": SEED + 2})
     logged(server, SEED + 2, 1)
     said = server.log.read_text().removeprefix(before)
-    assert [line.partition("] ")[2] for line in said.splitlines() if "WARNING" in line] == [
-        "[entry_service:drawwell:1] Invalid HTTP request received."
-    ]
+    warnings = [json.loads(line) for line in said.splitlines() if "WARNING" in line]
+    assert [line["message"] for line in warnings] == ["Invalid HTTP request received."]

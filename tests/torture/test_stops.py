@@ -16,7 +16,6 @@ from benchmarks.report import spread
 from drawwell.engine import Engine
 from drawwell.opening import find_file
 from drawwell.wire import NPY_TYPE
-from drawwell_serve.supervisor import LOOK_SECONDS
 from tests.conftest import Server, StartServer
 
 from .conftest import Record, times
@@ -66,7 +65,7 @@ def test_sigterm_is_heard_while_a_worker_is_replaced(start_server: StartServer, 
     for _ in range(stops):
         server = start_server(GENERATOR, DRAWWELL_WORKERS="2")
         psutil.Process(server.process.pid).children()[0].kill()
-        time.sleep(chance.uniform(0, LOOK_SECONDS + 0.1))
+        time.sleep(chance.uniform(0, 0.5))
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(DRAIN_SECONDS) == 0
     record(count=stops, unheard=0)

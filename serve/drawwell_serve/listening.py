@@ -1,0 +1,26 @@
+"""The address that a server listens to: the one port that it has."""
+
+import socket
+
+from drawwell.errors import DrawwellError
+
+BACKLOG = 2048
+"""Connections that wait in the kernel for a worker; the kernel's own limit may be lower."""
+
+
+def resolve(host: str, port: int) -> str:
+    """The IP address of a host. Raises ``DrawwellError`` where it has none."""
+    try:
+        return str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0])
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "this is no host name"
+        raise DrawwellError(f"cannot listen to {host}:{port}: {reason}") from error
+
+
+def listen(address: str, port: int, backlog: int = BACKLOG) -> socket.socket:
+    """A socket that listens to an IP address. Raises ``DrawwellError`` where the port cannot be had."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        return socket.create_server((address, port), family=family, backlog=backlog)
+    except OSError as error:
+        raise DrawwellError(f"cannot listen to {address}:{port}: {error.strerror}") from error

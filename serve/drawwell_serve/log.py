@@ -1,0 +1,186 @@
+"""The log: lines on standard output, all in one format. It never holds up the server: a line that nobody takes is dropped and counted.
+
+A line is a JSON object, or text (``DRAWWELL_LOG_FORMAT``): of a request, or of something that happened.
+"""
+
+import atexit
+import logging
+import os
+import select
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import bentoml
+import msgspec
+
+from .settings import LogFormat
+
+MOST_WAITING_BYTES = 2**20
+"""Of lines that nobody has read yet; then lines are dropped."""
+_GATHER_SECONDS = 0.02
+"""Lines of this time are written together: every write lets the log's thread take the interpreter from those that draw."""
+_LAST_SECONDS = 1.0
+"""That the end of a process waits for its last lines to be read."""
+_CHUNK_BYTES = select.PIPE_BUF
+"""Written in one piece, between the lines of other processes."""
+
+Facts = Mapping[str, object]
+
+
+class Lines:
+    """Writes lines to a descriptor, on a thread of its own, which alone waits for whoever reads them."""
+
+    def __init__(self, descriptor: int, in_words: Callable[[int], bytes], dropped: Callable[[], None]) -> None:
+        """``in_words`` makes the line that says how many were dropped; ``dropped`` is called for each of those."""
+        self._descriptor, self._in_words, self._on_drop = descriptor, in_words, dropped
+        self._lines: list[bytes] = []
+        self._waiting_bytes, self._dropped = 0, 0
+        self._lock, self._some, self._none = threading.Lock(), threading.Event(), threading.Event()
+        self._none.set()
+        threading.Thread(target=self._work, name="log", daemon=True).start()
+
+    def add(self, line: bytes) -> None:
+        """Have ``line`` written soon, or drop it."""
+        with self._lock:
+            fits = self._waiting_bytes + len(line) <= MOST_WAITING_BYTES
+            if fits:
+                self._lines.append(line + b"\n")
+                self._waiting_bytes += len(line)
+                self._none.clear()
+            else:
+                self._dropped += 1
+        self._some.set() if fits else self._on_drop()
+
+    def close(self) -> None:
+        """Wait until all is written, as long as that is being read."""
+        self._none.wait(_LAST_SECONDS)
+
+    def _work(self) -> None:
+        while self._some.wait():
+            time.sleep(_GATHER_SECONDS)
+            with self._lock:
+                lines, dropped = self._lines, self._dropped
+                self._lines, self._dropped = [], 0
+                self._some.clear()
+            if dropped:
+                lines.append(self._in_words(dropped) + b"\n")
+            written = self._write(lines)
+            with self._lock:
+                self._waiting_bytes = sum(map(len, self._lines)) - len(self._lines)
+                self._dropped += len(lines) - written
+                if not self._lines:
+                    self._none.set()
+
+    def _write(self, lines: list[bytes]) -> int:
+        """Write the lines, several in one piece; return how many were taken, all unless standard output is closed."""
+        begin = 0
+        while begin < len(lines):
+            end, size = begin + 1, len(lines[begin])
+            while end < len(lines) and size + len(lines[end]) <= _CHUNK_BYTES:
+                size += len(lines[end])
+                end += 1
+            try:
+                _write_all(self._descriptor, b"".join(lines[begin:end]))
+            except OSError:  # it is closed: nobody can read it any more
+                for _ in lines[begin:]:
+                    self._on_drop()
+                return begin
+            begin = end
+        return begin
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]
+
+
+class Handler(logging.Handler):
+    """Python's log as lines of ours."""
+
+    def __init__(self, lines: Lines, style: Callable[[Facts], bytes]) -> None:
+        super().__init__()
+        self._lines, self._style = lines, style
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.add(self._style(_facts(record)))
+        except Exception:  # as every handler of Python's: a wrong call of the log is no reason to fail
+            self.handleError(record)
+
+
+class Log:
+    """The log of this process, in one format."""
+
+    def __init__(self, style: LogFormat, dropped: Callable[[], None]) -> None:
+        self._style = _STYLES[style]
+        self._lines = Lines(sys.stdout.fileno(), self._how_many, dropped)
+        self.handler = Handler(self._lines, self._style)
+        atexit.register(self._lines.close)
+
+    def request(self, facts: Facts) -> None:
+        """Write the line of a request."""
+        self._lines.add(self._style(facts))
+
+    def _how_many(self, dropped: int) -> bytes:
+        message = f"{dropped:,} lines of the log are missing here: nobody read standard output"
+        return self._style(_facts(logging.makeLogRecord({"levelname": "WARNING", "msg": message})))
+
+
+def install(style: LogFormat, dropped: Callable[[], None] = lambda: None) -> Log:
+    """Have all that this process says in Python's log written as lines of ours, in place of BentoML's."""
+    log = Log(style, dropped)
+    for name in ("bentoml", "uvicorn.error", "circus"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
+    logging.getLogger().handlers = [log.handler]
+    logging.getLogger("drawwell").setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    return log
+
+
+def now() -> str:
+    """The time as it stands in a line."""
+    return _time(time.time())
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def _facts(record: logging.LogRecord) -> dict[str, object]:
+    worker = bentoml.server_context.worker_index
+    facts: dict[str, object] = {"time": _time(record.created), "level": record.levelname}
+    facts |= {} if worker is None else {"worker": worker}
+    facts |= {"message": record.getMessage().encode("utf-8", "backslashreplace").decode()}
+    exception = record.exc_info and _EXCEPTIONS.formatException(record.exc_info)
+    return facts | ({"exception": exception} if exception else {})
+
+
+_EXCEPTIONS = logging.Formatter()
+
+
+def _text(facts: Facts) -> bytes:
+    """``2026-01-31T12:00:00.000+00:00 WARNING worker=1 ...``: the message as it is, what else there is by name."""
+    rest = {name: value for name, value in facts.items() if name not in ("time", "level", "message", "exception")}
+    named = [f"{name}={_word(value)}" for name, value in rest.items()]
+    message = [_one_line(str(facts[name])) for name in ("message", "exception") if name in facts]
+    return " ".join([str(facts["time"]), str(facts.get("level", "INFO")), *named, *message]).encode()
+
+
+def _word(value: object) -> str:
+    """A value without spaces and quotes as it is, any other as in JSON."""
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    plain = text.isprintable() and text.isascii() and not set(text) & set(' "\\')
+    return text if plain and text else msgspec.json.encode(text).decode()
+
+
+def _one_line(text: str) -> str:
+    """What others sent may stand in a message: it must not look like a line of ours."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+_STYLES: dict[LogFormat, Callable[[Any], bytes]] = {"json": msgspec.json.encode, "text": _text}
