@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psutil
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from drawwell.engine import Engine
 
@@ -82,8 +84,6 @@ class Traffic:
 
 def exposition() -> bytes:
     """The series of all workers, as Prometheus reads them."""
-    from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
-
     if not process.is_worker():
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
@@ -98,13 +98,11 @@ class _Server:
         yield from shared_metrics.collect(process.metrics_slots())
         try:
             yield from _usage(psutil.Process(process.supervisor_of()))
-        except OSError as error:  # as where all descriptors are taken by connections
-            logger.warning("memory and processor time are not in /metrics now: %s", error.strerror)
+        except (OSError, psutil.Error) as error:  # connections have taken all descriptors, or a worker ends just now
+            logger.warning("memory and processor time are not in /metrics now: %s", error)
 
 
 def _usage(supervisor: psutil.Process) -> Iterator[Any]:
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-
     processes = [supervisor, *supervisor.children()]
     seconds = sum(sum(one.cpu_times()[:2]) for one in processes) + sum(supervisor.cpu_times()[2:4])
     memory = sum(one.memory_info().rss for one in processes)
@@ -120,9 +118,7 @@ USAGE = {
 
 @functools.cache
 def _series() -> dict[str, Any]:
-    # here and not above: a worker says before where its values are kept
-    from prometheus_client import Counter, Gauge, Histogram
-
+    """Made with the first value, when a worker has said where its values are kept."""
     live = functools.partial(Gauge, multiprocess_mode="livesum")
     with_status = (*_BENTOML, "http_response_code")
     return {

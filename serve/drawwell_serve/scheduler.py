@@ -61,7 +61,9 @@ class Scheduler:
         self._heap: list[_Piece] = []
         self._virtual, self._order = 0.0, itertools.count()
         self._changed, self._closed = threading.Condition(), False
-        self._threads = [threading.Thread(target=self._work, name=f"draw-{n}") for n in range(engine.threads)]
+        # daemons, so that a process whose main thread fails ends, and another takes its place
+        names = [f"draw-{number}" for number in range(engine.threads)]
+        self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
         for thread in self._threads:
             thread.start()
 

@@ -37,7 +37,7 @@ else:
     from . import supervisor  # not above: of all processes only this one needs it
 
     supervisor.install()
-    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+    os.environ["BENTOML_DO_NOT_TRACK"] = os.environ.get("BENTOML_DO_NOT_TRACK") or "True"
     usage_stats.do_not_track.cache_clear()  # BentoML has asked before
 
 
@@ -51,7 +51,6 @@ class GatedService(Service):  # type: ignore[misc]
 
 @bentoml.service(
     name="drawwell",
-    http={"host": _settings.host, "port": _settings.port},  # BentoML would listen to every network
     workers=_settings.workers,
     metrics={"enabled": False},  # ours has its series, by route
     service_class=GatedService,

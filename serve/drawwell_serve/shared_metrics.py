@@ -10,6 +10,9 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import multiprocess, values
+from prometheus_client.mmap_dict import MmapedDict, _read_all_values
+
 from .memory import SharedMemory
 
 _KINDS = ("counter", "histogram", "gauge_max", "gauge_livesum")
@@ -38,9 +41,6 @@ def count_in(descriptor: int, slots: int, slot: int) -> None:
 
     It must come before the first series is made.
     """
-    from prometheus_client import multiprocess, values
-    from prometheus_client.mmap_dict import MmapedDict, _read_all_values
-
     memory = mmap.mmap(descriptor, _size(slots))
 
     class Region(MmapedDict):
@@ -66,10 +66,8 @@ def count_in(descriptor: int, slots: int, slot: int) -> None:
 
 def collect(slots: int) -> Any:
     """The series of all workers, added up: prometheus_client's families."""
-    from prometheus_client.multiprocess import MultiProcessCollector
-
     names = [f"{kind}_{slot}.db" for slot in range(slots) for kind in _KINDS]
-    return MultiProcessCollector.merge(names)  # type: ignore[no-untyped-call]
+    return multiprocess.MultiProcessCollector.merge(names)  # type: ignore[no-untyped-call]
 
 
 def _size(slots: int) -> int:

@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Iterator
 
 import uvicorn
+
+
+logger = logging.getLogger("drawwell.serve")
 
 
 def install() -> None:
@@ -30,9 +34,13 @@ async def _shutdown(server: uvicorn.Server, sockets: list[socket.socket] | None 
 
 
 def _queued(listening: socket.socket) -> Iterator[socket.socket]:
-    with contextlib.suppress(BlockingIOError):
+    try:
         while True:
             yield listening.accept()[0]
+    except BlockingIOError:  # nobody is left
+        pass
+    except OSError as error:  # connections have taken all descriptors: those that are open are answered
+        logger.warning("connections that wait are closed unanswered: %s", error.strerror)
 
 
 def _protocol(server: uvicorn.Server) -> asyncio.Protocol:

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import TypeVar
 
+import deflate  # noqa: F401 - now: when a request comes, connections may have taken every descriptor that loading it needs
+
 from drawwell import wire
 from drawwell.engine import Engine
 from drawwell.errors import ProviderError
