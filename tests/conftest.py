@@ -68,7 +68,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
     for server in started:
         server.process.terminate()
     for server in started:
-        server.process.wait(30)
+        server.process.wait(START_SECONDS)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ from typing import Any
 import bentoml
 import msgspec
 
+from drawwell.errors import DrawwellError
+
 from .settings import LogFormat
 
 MOST_WAITING_BYTES = 2**20
@@ -131,7 +133,12 @@ class Log:
 
 
 def install(style: LogFormat, dropped: Callable[[], None] = lambda: None) -> Log:
-    """Have all that this process says in Python's log written as lines of ours, in place of BentoML's."""
+    """Have all that this process says in Python's log written as lines of ours, in place of BentoML's.
+
+    Raises ``DrawwellError`` where there is no standard output: its descriptor would become that of something else.
+    """
+    if sys.stdout is None:
+        raise DrawwellError("standard output is closed: send it to a file or to /dev/null")
     log = Log(style, dropped)
     for name in ("bentoml", "uvicorn.error", "circus"):
         logger = logging.getLogger(name)

@@ -34,6 +34,7 @@ def begin() -> None:
     supervisor, descriptor, slots, slot, _ = _numbers()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is the supervisor's, whoever sends it to all
     if os.getppid() != supervisor:  # it died before
         sys.exit("drawwell: the supervisor has ended")
     shared_metrics.count_in(descriptor, slots, slot)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import uvicorn
 
-
 logger = logging.getLogger("drawwell.serve")
 
 

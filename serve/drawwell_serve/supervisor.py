@@ -112,6 +112,8 @@ class Launch:
 
 def _serve(settings: Settings, host: str, port: int, backlog: int, launch: Launch) -> int:
     log.install(settings.log_format)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as process 1 of a container it would be ignored by default
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the files are read now
     for sentence in unknown_variables(os.environ):
         logger.warning("%s", sentence)
     address = listening.resolve(host, port)

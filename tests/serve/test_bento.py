@@ -59,6 +59,23 @@ def test_a_users_own_generator_goes_in_with_one_command(
     assert httpx.get(f"{server.url}/model").json()["digest"] == Engine(tiny_generator).digest
 
 
+def test_a_bento_for_cpus_in_a_path_with_a_space(tmp_path: Path) -> None:
+    """It asks for no CUDA libraries."""
+    clone = tmp_path / "a clone"
+    clone.mkdir()
+    for name in ("Makefile", "README.md", "bentofile.yaml", "drawwell", "serve"):
+        (clone / name).symlink_to(ROOT / name)
+    (clone / ".venv").symlink_to(sys.prefix)
+    generator = clone / "my generator.onnx"
+    shutil.copy(ROOT / "drawwell" / "models" / "fashion.onnx", generator)
+    make = ["make", "-C", str(clone), "-o", ".venv/serve", "bento", "PROVIDER=cpu", f"GENERATOR={generator.name}"]
+    bento = built(make, tmp_path / "home")
+    asked = (bento / "env" / "python" / "requirements.txt").read_text().split()
+    names = {package.partition("=")[0] for package in asked}
+    assert "onnxruntime" in names and not [name for name in names if "gpu" in name or "nvidia" in name]
+    assert (bento / "src" / "serve" / "drawwell_serve" / "generator.onnx").read_bytes() == generator.read_bytes()
+
+
 def test_the_bento_asks_for_the_gpu_build_and_for_what_the_wheel_asks() -> None:
     import tomllib
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -133,7 +134,7 @@ def test_a_home_that_cannot_be_made_is_a_sentence(tmp_path: Path, monkeypatch: p
 SITE = """
 import os, socket, sys
 
-if "_bentoml_impl.worker.service" in sys.orig_argv and "FAIL" in os.environ:
+if "_bentoml_impl.worker.service" in sys.orig_argv and os.path.exists(os.environ.get("FAIL", "")):
     with open(os.environ["FAIL"], "a") as starts:
         print(os.getpid(), file=starts)
     os._exit(3)
@@ -153,7 +154,7 @@ socket.getaddrinfo = look_up
 
 @pytest.fixture
 def site(tmp_path: Path) -> dict[str, str]:
-    """Variables by which every Python process notes the hosts that it looks up, and workers die at their start if FAIL is set."""
+    """Variables by which every Python process notes the hosts that it looks up, and workers die at their start if the file FAIL exists."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(SITE)
     path = f"{tmp_path / 'site'}:{os.environ.get('PYTHONPATH', '')}"
@@ -173,6 +174,7 @@ def test_no_host_is_looked_up_but_the_one_to_listen_to(tmp_path: Path, site: dic
 def test_workers_that_cannot_start_are_not_started_without_a_pause(tmp_path: Path, site: dict[str, str]) -> None:
     """Three times, with pauses of one and two seconds; then the start has failed."""
     begin = time.monotonic()
+    (tmp_path / "starts").touch()
     with started([*BENTOML_SERVE, "--port", "PORT"], tmp_path, FAIL=str(tmp_path / "starts"), **site) as server:
         assert server.process.wait(START_SECONDS) == 1
     assert len((tmp_path / "starts").read_text().split()) == 3
@@ -180,6 +182,32 @@ def test_workers_that_cannot_start_are_not_started_without_a_pause(tmp_path: Pat
     said = server.log.read_text()
     assert "ended with exit code 3; another takes its place" in said
     assert "worker 1 cannot get ready: it failed 3 times" in said
+
+
+def test_new_workers_that_do_not_get_ready_leave_the_old_ones_in_place(
+    start_server: StartServer, tmp_path: Path, site: dict[str, str]
+) -> None:
+    starts = tmp_path / "starts"
+    server = start_server("fashion", FAIL=str(starts), **site)
+    workers = psutil.Process(server.process.pid).children()
+    for process in (*workers, psutil.Process(server.process.pid)):  # as one who sends it to all
+        starts.touch()
+        process.send_signal(signal.SIGHUP)
+    assert wait_for(lambda: "SIGHUP: nothing is changed: the new workers did not get ready" in server.log.read_text())
+    assert len(starts.read_text().split()) == 3
+    assert httpx.post(f"{server.url}/generate", json={}).is_success
+    assert psutil.Process(server.process.pid).children() == workers
+
+
+def test_a_closed_standard_output_is_a_sentence(tmp_path: Path) -> None:
+    command = f"exec '{sys.executable}' -m bentoml serve --port {free_port()} >&-"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=ROOT, env=server_environment(tmp_path), stderr=subprocess.PIPE, timeout=START_SECONDS
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        b"drawwell: standard output is closed: send it to a file or to /dev/null\n",
+    )
 
 
 def test_a_key_file_that_changes_counts_from_sighup_on(start_server: StartServer, tmp_path: Path) -> None:
@@ -191,7 +219,7 @@ def test_a_key_file_that_changes_counts_from_sighup_on(start_server: StartServer
     worker.kill()
     assert wait_for(lambda: status(server, "first-key-of-this-server") == 200)
     assert status(server, "second-key-of-this-server") == 401
-    server.process.send_signal(1)
+    server.process.send_signal(signal.SIGHUP)
     assert wait_for(lambda: status(server, "second-key-of-this-server") == 200)
     assert wait_for(lambda: status(server, "first-key-of-this-server") == 401)
 
