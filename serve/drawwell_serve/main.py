@@ -38,6 +38,8 @@ class ServeConfig(Settings):
 
 def main(config: ServeConfig) -> None:
     """Become the server. Raises ``DrawwellError`` where it cannot start."""
+    if sys.platform == "win32":
+        raise DrawwellError("serving needs Linux or macOS; on Windows use WSL")
     if importlib.util.find_spec("bentoml") is None:
         raise DrawwellError("serving needs BentoML: pip install 'drawwell[serve,cpu]', or 'drawwell[serve,gpu]'")
     _check_home()
@@ -54,7 +56,7 @@ def main(config: ServeConfig) -> None:
 
 def _check_home() -> None:
     """BentoML keeps its bentos there, and makes the folders even where there are none."""
-    home = Path(os.environ.get("BENTOML_HOME") or "~/bentoml").expanduser()
+    home = Path(os.path.expandvars(os.environ.get("BENTOML_HOME") or "~/bentoml")).expanduser()
     try:
         for folder in ("bentos", "models", "envs", "tmp"):
             (home / folder).mkdir(parents=True, exist_ok=True)

@@ -60,7 +60,7 @@ def count_in(descriptor: int, slots: int, slot: int) -> None:
             content = _content(memory, _offset(name))
             return _read_all_values(content, len(content))  # type: ignore[no-untyped-call]
 
-    values.MmapedDict = multiprocess.MmapedDict = Region  # type: ignore[assignment, misc]
+    values.MmapedDict = multiprocess.MmapedDict = Region  # type: ignore[assignment, attr-defined]
     values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
 
 

@@ -59,8 +59,8 @@ def serve_http(
     **options: Any,
 ) -> None:
     """Serve until a signal ends it: what `bentoml serve` calls. Exits with 1 and a sentence where the server cannot start."""
-    settings = Settings()
     try:
+        settings = Settings()
         if reload:
             raise DrawwellError("--reload is not supported: send SIGHUP to read the generator again")
         if threaded or not isinstance(bento_identifier, str):
@@ -172,6 +172,9 @@ class Supervisor:
         except DrawwellError as error:
             logger.error("SIGHUP: nothing is changed: %s", error)
             return
+        except Exception:  # no reason to end a server that serves
+            logger.exception("SIGHUP: nothing is changed")
+            return
         crew = self._crew_of(handover)
         if await _first(crew.complete, crew.hopeless, self._stopped) is crew.complete:
             logger.info("SIGHUP: serving %s from now on", handover.in_words())
@@ -204,6 +207,8 @@ class Crew:
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._ready = set[int]()
         self._keepers = [asyncio.create_task(self._keep(place)) for place in range(1, settings.workers + 1)]
+        for keeper in self._keepers:
+            keeper.add_done_callback(self._give_up_if_failed)
 
     async def stop(self) -> None:
         """End the workers within ``drain_seconds``; one that hangs is killed."""
@@ -219,6 +224,11 @@ class Crew:
     def kill(self) -> None:
         """End the workers at once."""
         self._send(signal.SIGKILL)
+
+    def _give_up_if_failed(self, keeper: asyncio.Task[None]) -> None:
+        if not keeper.cancelled() and (error := keeper.exception()):
+            logger.error("a worker is not looked after any more", exc_info=error)
+            self.hopeless.set()
 
     def _send(self, number: int) -> None:
         for worker in self._processes.values():
@@ -247,7 +257,7 @@ class Crew:
             return False
         self._processes[place] = worker
         if self._stopping.is_set():
-            worker.terminate()
+            self._send(signal.SIGTERM)
         was_ready = await _byte(ready)
         if was_ready:
             self._ready.add(place)

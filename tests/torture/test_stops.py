@@ -94,4 +94,4 @@ def _stop(server: Server, seen: Seen) -> float:
 def _statuses(server: Server) -> set[int]:
     """Of every request for images that reached the application, in its own words."""
     lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
-    return {line["status"] for line in lines if line["path"] == "/generate"}
+    return {line["status"] for line in lines if line.get("path") == "/generate"}
