@@ -15,6 +15,7 @@ from drawwell.errors import DrawwellError
 from . import connection, metrics, process, stopping
 from .app import create_app
 from .gate import Gate
+from .hosts import listens_to, names_of
 from .settings import Settings
 from .well import Well
 
@@ -39,7 +40,8 @@ class GatedService(Service):  # type: ignore[misc]
     """With the gate in front, and nothing of BentoML's between it and our routes."""
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
-        return Gate(_app, super().to_asgi(is_main), _key, _settings.log_requests)
+        hosts = names_of(_settings, listens_to())
+        return Gate(_app, super().to_asgi(is_main), _key, _settings.log_requests, hosts, _settings.cors_origins)
 
 
 @bentoml.service(

@@ -212,7 +212,7 @@ def connected(server: Server) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=30)
 
 
-HEAD = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 def test_a_chunked_body_is_counted_too(server: Server) -> None:

@@ -1,0 +1,70 @@
+"""Requests that a client sends before it has read the replies (RFC 9112, section 9.3.2): read no further than they are answered."""
+
+import asyncio
+from collections.abc import Callable
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_PIECE_BYTES = 1024
+"""That the parser takes at once. The shortest requests have 25 bytes, so at most 40 of them wait for their turn in a connection."""
+
+
+class PipeliningProtocol(HttpToolsProtocol):
+    """uvicorn's connection. uvicorn parses all that comes, and reads on after every reply: the requests of a client that reads no
+    reply filled the memory. Here what follows a waiting request stays unparsed, and nothing is read until that is used up.
+    """
+
+    _unparsed = memoryview(b"")
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = _Reading(transport, self.has_waiting)
+
+    def has_waiting(self) -> bool:
+        """Whether anything that came from the client waits for its turn."""
+        return bool(self.pipeline or self._unparsed)
+
+    def data_received(self, data: bytes) -> None:
+        self._unparsed = memoryview(b"".join((self._unparsed, data)) if self._unparsed else data)
+        self._parse_on()
+
+    def parse(self, piece: memoryview) -> None:
+        """Take a piece of what came."""
+        super().data_received(piece)  # type: ignore[arg-type]
+
+    def forget_unparsed(self) -> None:
+        self._unparsed = memoryview(b"")
+
+    def parse_again(self, request: bytes) -> None:
+        """Put ``request`` before what is not parsed yet."""
+        self._unparsed = memoryview(b"".join((request, self._unparsed)))
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self.headers = []  # the request has the list of its header; what follows the body, a trailer, is no part of it
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._parse_on()
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+
+    def _parse_on(self) -> None:
+        while self._unparsed and not self.pipeline and not self.transport.is_closing():
+            piece, self._unparsed = self._unparsed[:_PIECE_BYTES], self._unparsed[_PIECE_BYTES:]
+            self.parse(piece)
+        if self.has_waiting() and not self.transport.is_closing():
+            self.flow.pause_reading()
+
+
+class _Reading(FlowControl):
+    """uvicorn's, that reads on only when nothing waits."""
+
+    def __init__(self, transport: asyncio.Transport, has_waiting: Callable[[], bool]) -> None:
+        super().__init__(transport)
+        self._has_waiting = has_waiting
+
+    def resume_reading(self) -> None:
+        if not self._has_waiting():
+            super().resume_reading()
