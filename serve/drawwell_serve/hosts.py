@@ -7,6 +7,7 @@ An IP address in a URL cannot be pointed elsewhere, and ``localhost`` is nobody'
 import functools
 import ipaddress
 import os
+import re
 import socket
 
 import click
@@ -14,6 +15,8 @@ from starlette.types import Scope
 
 from .errors import ApiError
 from .settings import Settings
+
+_HOST = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::\d*)?")
 
 
 def names_of(settings: Settings, listens_to: str) -> frozenset[str] | None:
@@ -61,9 +64,9 @@ class Hosts:
 
 
 def _name(host: str) -> str:
-    """Without the port, the brackets of IPv6 and the dot of the root."""
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return name.removesuffix(".")
+    """Without the port, the brackets of IPv6 and the dot of the root; nothing for what is no host."""
+    match = _HOST.fullmatch(host)
+    return (match[1] or match[2]).removesuffix(".") if match else ""
 
 
 def _is_address(name: str) -> bool:

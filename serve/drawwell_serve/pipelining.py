@@ -44,6 +44,11 @@ class PipeliningProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.headers = []  # the request has the list of its header; what follows the body, a trailer, is no part of it
 
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self.cycle is not None and not self.parser.should_keep_alive():
+            self.cycle.keep_alive = False  # a trailer too ends what the parser reads
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._parse_on()

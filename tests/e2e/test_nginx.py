@@ -22,7 +22,7 @@ from tests.e2e.nginx import NGINX, nginx_before
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="there is no nginx on the PATH")
 
-KEY, OTHER_KEY = "a-key", "another-key"
+KEY, OTHER_KEY = "a-key-of-tests", "another-key"
 CHECKED_BY_NGINX = {
     "    server {": f'map $http_authorization $stranger {{ default 1; "Bearer {KEY}" 0; }}\n    server {{',
     "proxy_cache_bypass $http_authorization;": "if ($stranger) { return 401; }",
