@@ -29,6 +29,9 @@ from .well import ClientGoneError, Well
 MAX_PICTURES = 256
 """In one JSON reply or on one sheet, which are made whole in memory, for people."""
 
+_UNREAD_BYTES = 64 * 1024
+"""Of a whole reply that may wait for a client without a place among the requests that are answered."""
+
 NPY_PLAIN_TYPE = f"{wire.NPY_TYPE};footer=no"
 """For readers that take all that follows the header for pixels, such as npyjs."""
 
@@ -89,7 +92,12 @@ class ImagesReply(Response):
             body = body[positions.start : positions.stop]
             digest = _content_digest(body)
         await self._start(send, len(body), {"content-digest": digest})
-        await send({"type": "http.response.body", "body": body})
+        if len(body) > _UNREAD_BYTES:  # else the last message does not wait for the client
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            with flow.reading(len(body)):
+                await send({"type": "http.response.body"})
+        else:
+            await send({"type": "http.response.body", "body": body})
 
     async def _whole(self, flow: Flow) -> tuple[bytes, str]:
         well, drawing = self._well, self._drawing

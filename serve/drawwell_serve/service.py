@@ -59,6 +59,8 @@ class Drawwell:
     def check() -> None:
         """End the start with one line where the generator cannot be served: BentoML would start its workers again for ever."""
         options = click.get_current_context().params
+        if BentoMLContainer.http.cors.enabled.get():
+            logger.warning("BentoML's settings of CORS have no effect here: name the origins in DRAWWELL_CORS_ORIGINS")
         try:
             _settings.check_exposure(options.get("host") or BentoMLContainer.http.host.get())
             Engine(_settings.file, _settings.provider, _settings.threads_of_worker).close()

@@ -17,7 +17,6 @@ from drawwell.backends import CpuBackend, Feeds
 from drawwell.engine import Engine
 from drawwell.errors import DeviceMemoryError, ProviderError
 from drawwell.pictures import Images
-from drawwell_serve import scheduler as scheduling
 from drawwell_serve.errors import ApiError
 from drawwell_serve.metrics import Metrics
 from drawwell_serve.scheduler import Flow, Scheduler
@@ -213,7 +212,7 @@ def test_where_all_places_are_taken_the_slowest_reader_gives_its_own(
 ) -> None:
     """Not one that waits for the engine, nor one that has been read for a moment only."""
     now, cut = [100.0], list[str]()
-    monkeypatch.setattr(scheduling.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("drawwell_serve.scheduler.time.monotonic", lambda: now[0])
     with ExitStack() as stack:
         flows = {
             name: stack.enter_context(well.admitted(lambda: False, cut=functools.partial(cut.append, name)))
