@@ -132,10 +132,7 @@ class Connection(PipeliningProtocol):
             self._end_when_answered()
         if self._is_idle():
             self._watch_reader()
-            if (
-                self.cycle.more_body and self._reading is None
-            ):  # answered before its body came; the next head is behind that
-                self._expect_head()
+            self._expect_rest()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -243,6 +240,11 @@ class Connection(PipeliningProtocol):
 
     def _expect_head(self) -> None:
         self._reading = self.loop.call_later(self._settings.read_seconds, self._give_up_reading)
+
+    def _expect_rest(self) -> None:
+        """Of a body that was refused before it came: the next head is behind it."""
+        if self.cycle.more_body and self._reading is None:
+            self._expect_head()
 
     def _give_up_reading(self) -> None:
         if self._head_bytes:

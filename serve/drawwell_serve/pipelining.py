@@ -46,8 +46,8 @@ class PipeliningProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        if self.cycle is not None and not self.parser.should_keep_alive():
-            self.cycle.keep_alive = False  # a trailer too ends what the parser reads
+        if not self.parser.should_upgrade() and not self.parser.should_keep_alive():
+            self.cycle.keep_alive = False  # a trailer may say so too, and the parser then reads no more
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -9,6 +9,7 @@ import numpy as np
 import psutil
 import pytest
 
+from drawwell_serve.settings import Settings
 from tests.conftest import Server, StartServer
 from tests.raw import Reply, connect, exchange, replies, request
 
@@ -66,17 +67,12 @@ def test_a_reader_that_stalls_is_cut_off_though_it_asks_for_more(start_server: S
         idle.sendall(MODEL)
         begin = time.monotonic()
         rest(idle)
-        assert 0.9 < time.monotonic() - begin < 8
+        assert 0.9 < time.monotonic() - begin < 4
 
 
-def test_an_idle_connection_is_kept_for_longer_than_a_load_balancer_keeps_it(server: Server) -> None:
-    """After seven seconds, where uvicorn closes after five: the default is more than a minute."""
-    with connect(server) as raw:
-        raw.sendall(MODEL)
-        first = raw.recv(65536)
-        time.sleep(7)
-        raw.sendall(request("GET", "/livez"))
-        assert [reply.status for reply in replies(first + rest(raw))] == [200, 200]
+def test_an_idle_connection_is_kept_for_longer_than_load_balancers_keep_it() -> None:
+    """Many have 60 seconds, and send a request into what they believe is open."""
+    assert Settings().keep_alive_seconds > 60
 
 
 @pytest.mark.parametrize(
