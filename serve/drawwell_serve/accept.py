@@ -11,7 +11,7 @@ from .errors import ApiError
 def choose(accept: str | None, offered: tuple[str, ...]) -> str:
     """The offered media type that the client likes best, the first of equals. Raises ``ApiError`` 406 where it likes none.
 
-    A parameter counts where it makes an offered type, and is ignored elsewhere.
+    A parameter counts if an offered type has it, and is ignored otherwise.
     """
     parts = [part for part in (accept or "*/*").split(",") if part.strip()]
     ranges = dict(reversed([_parse(part, offered) for part in parts])) or {"*/*": 1.0}

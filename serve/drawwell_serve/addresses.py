@@ -25,11 +25,11 @@ HOW = (
     "an image is /images/DIGEST/SEED/INDEX.png, a shard /shards/DIGEST/SEED/FIRST-LAST.tar: "
     "the digest as in /model, integers from 0 to 2^63 - 1 in plain digits"
 )
-"""For a path under these two that is neither."""
+"""The error for another path under these two."""
 
 
 def routes() -> list[Route]:
-    """Those of this module. Starlette's pattern for a part of a path would be tried at every place of a long one."""
+    """The routes of this module. Starlette's patterns take any text, and need quadratic time on a long path of dashes."""
     several = [
         Route("/images/{digest}/{seed}/{index}.png", image),
         Route("/shards/{digest}/{seed}/{first}-{last}.tar", shard),

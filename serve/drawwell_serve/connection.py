@@ -33,10 +33,10 @@ _LAST_CALL_SECONDS = 0.5
 """A client in the middle of its work sends the next request meanwhile, and hears in its reply that it is the last here."""
 
 _ASK_SECONDS, _ANSWER_SECONDS = 0.2, 0.05
-"""After a client has ended its side: until it is asked whether it still reads, and until its kernel has answered that."""
+"""The server probes a client this long after the client has ended its side, and then waits this long for a reset."""
 
 _TCP_CLOSE = 7
-"""The state of a connection that the other side has reset, as Linux numbers them (include/net/tcp_states.h)."""
+"""Linux's number for a connection that the peer has reset (include/net/tcp_states.h)."""
 
 
 def install(settings: Settings) -> None:
@@ -81,7 +81,7 @@ class Connection(PipeliningProtocol):
             super().data_received(data)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The client sends no more. It may still read, or it may have left: both look the same."""
+        """The client sends no more. It may still read, or it may have left: TCP shows no difference."""
         self._ended = True
         self._end_when_answered()
         if not self.transport.is_closing():
@@ -187,7 +187,7 @@ class Connection(PipeliningProtocol):
             self._close()
 
     def _end_when_answered(self) -> None:
-        """Close after the last reply, since there is no other request to come."""
+        """Close the connection after the last reply, since no other request can come."""
         if self.has_waiting():
             return
         if not self._is_idle() and not self.cycle.more_body:
@@ -200,8 +200,10 @@ class Connection(PipeliningProtocol):
             self._close()
 
     def _ask_whether_read(self) -> None:
-        """Nobody need draw for a client that has left. The kernel of one that has answers whatever is sent to it with a reset, and
-        until a reply begins this may be sent (RFC 9110, section 15.2); a reply under way asks by itself.
+        """Send ``100 Continue``, which a server may send at any time before the reply (RFC 9110, section 15.2).
+
+        The kernel of a client that has left answers with a reset, and then nothing needs to be drawn. A reply that has begun
+        finds out by itself.
         """
         waits = not self._is_idle() and not self.has_waiting() and not self.cycle.response_started
         if waits and self.cycle.scope["http_version"] == "1.1" and not self.transport.is_closing():
@@ -242,7 +244,7 @@ class Connection(PipeliningProtocol):
         self._reading = self.loop.call_later(self._settings.read_seconds, self._give_up_reading)
 
     def _expect_rest(self) -> None:
-        """Of a body that was refused before it came: the next head is behind it."""
+        """Bound the time for the rest of a body that was refused before it came: the next head follows it."""
         if self.cycle.more_body and self._reading is None:
             self._expect_head()
 

@@ -1,4 +1,4 @@
-"""Web pages of other origins (https://fetch.spec.whatwg.org/#http-cors-protocol): none may ask unless the settings name it."""
+"""CORS: web pages of other origins may send requests only if the settings name their origin."""
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -12,7 +12,7 @@ _DAY_SECONDS = 86_400
 
 
 def allowing(origins: str, app: ASGIApp) -> ASGIApp:
-    """``app`` for pages of ``origins`` too, with commas between them. What a browser asks beforehand has no key, and needs none."""
+    """``app``, open to pages of ``origins``, which are separated by commas. Preflight requests carry no key and need none."""
     return CORSMiddleware(
         app,
         allow_origins=[origin.strip() for origin in origins.split(",")],

@@ -24,7 +24,7 @@ SECURITY_HEADERS = [
 logger = logging.getLogger("drawwell.serve")
 
 _NAMED = 200
-"""Characters of a path that are repeated to a client."""
+"""Characters of a path that an error message repeats."""
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -41,7 +41,7 @@ class ApiError(Exception):
 def reply(
     status: int, code: str, message: str, field: str | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """An error as a reply, counted: a request is refused by this, or by its connection."""
+    """The reply to a refused request, which is counted here."""
     refused(code)
     error = {"code": code, "message": message} | ({"field": field} if field else {})
     return JSONResponse({"error": error}, status, headers)

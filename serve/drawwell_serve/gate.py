@@ -23,7 +23,7 @@ GONE = 499
 """In the log: the client left before the reply began (nginx's number for it)."""
 
 MAX_TARGET_BYTES = 8000
-"""Of path and query: what RFC 9112, section 3, asks for. The longest path here has 140."""
+"""Of path and query, as RFC 9112, section 3, recommends. The longest path here has 140."""
 
 _LOGGED_CHARACTERS = 500
 _LOGGED_HEADERS = {b"x-drawwell-seed": "seed", b"x-drawwell-start": "start", b"x-drawwell-count": "count"}
@@ -55,7 +55,7 @@ class Gate:
             assert scope["type"] == "lifespan", "a connection asks for nothing else"
             await self._bentoml(scope, receive, send)
             return
-        # as it was sent: no path of ours needs an escape, and %35.png would be a second name of 5.png
+        # the path as it was sent: none of ours needs an escape, and %35.png would be a second name of 5.png
         scope["path"] = scope["raw_path"].decode("ascii")
         exchange = _Exchange(scope, send, _traffic(self._route(scope["path"])))
         try:
@@ -77,7 +77,7 @@ class Gate:
             await self._ours(scope, receive, send)
 
     async def _check(self, scope: Scope) -> None:
-        """Raise ``ApiError`` for what no route need look at. What costs least comes first, and nothing else before the key."""
+        """Raise ``ApiError`` for a request that no route should see. Only the length is checked before the key."""
         if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:
             raise ApiError(414, "target_too_long", f"path and query are longer than {MAX_TARGET_BYTES:,} bytes")
         if scope["path"] in PROBES:
@@ -132,7 +132,7 @@ class _Exchange:
 
 
 def _is_page(scope: Scope) -> bool:
-    """Whether a person waits in a browser: a program does not ask for HTML."""
+    """Whether a browser asks for a page; programs do not accept HTML."""
     return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
 

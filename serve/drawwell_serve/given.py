@@ -1,7 +1,7 @@
-"""Latents that a request brings along, read row by row.
+"""Latents in the body of a request, decoded row by row.
 
-msgspec decodes some numbers, 1e-320 for one, three hundred times as slowly as others, so that 2 MB of them would take 10 s. It leaves
-the rows as they were sent; they are counted, and Python's own ``float`` reads the numbers: a microsecond for the slowest.
+msgspec takes 15 microseconds for some numbers, such as 1e-320, so a body of 2 MB could take 10 s. So msgspec leaves each row as bytes,
+the numbers are counted first, and Python's ``float`` decodes them in at most a microsecond each.
 """
 
 from collections.abc import Sequence

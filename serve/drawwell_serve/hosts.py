@@ -1,7 +1,7 @@
-"""The names that a server answers to.
+"""The host names that a server answers to.
 
-A web page may point its own name at 127.0.0.1 (DNS rebinding), and its reader's browser then asks a server there in that name.
-An IP address in a URL cannot be pointed elsewhere, and ``localhost`` is nobody's (RFC 6761, section 6.3).
+DNS rebinding: a web page lets its own name resolve to 127.0.0.1, and the browser then sends the page's requests to a server on the
+reader's machine. An IP address in a URL cannot be rebound, and nobody owns the name ``localhost`` (RFC 6761, section 6.3).
 """
 
 import functools
@@ -20,10 +20,10 @@ _HOST = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::\d*)?")
 
 
 def names_of(settings: Settings, listens_to: str) -> frozenset[str] | None:
-    """The names that a server answers to besides the loopback's own; None for any.
+    """The names that a server answers to besides ``localhost`` and IP addresses; None for any name.
 
-    By default any: a proxy passes on what its clients call it, and a public server has names that it does not know. A page
-    of others has no key; so it is only on the loopback and without one that they are known.
+    The default is any name, since a proxy passes on the name that its clients use, and a public server does not know its names.
+    Only a server on a loopback address without a key has no other names: a key keeps other people's pages out anyway.
     """
     if settings.hosts is not None:
         names = frozenset(name.strip().lower() for name in settings.hosts.split(","))
@@ -32,27 +32,27 @@ def names_of(settings: Settings, listens_to: str) -> frozenset[str] | None:
 
 
 def listens_to() -> str:
-    """The IP address that this worker listens to; BentoML hands it the socket by its number."""
+    """The IP address that this worker listens to. BentoML passes the socket as a file descriptor."""
     with socket.socket(fileno=os.dup(click.get_current_context().params["fd"])) as listening:
         return str(listening.getsockname()[0])
 
 
 class Hosts:
-    """Looks at the ``Host`` of a request."""
+    """Checks the ``Host`` header of requests."""
 
     def __init__(self, names: frozenset[str] | None) -> None:
         self._names = names
         self._is_known = functools.lru_cache(128)(self._is_known)  # type: ignore[method-assign]
 
     def check(self, scope: Scope) -> None:
-        """Raise ``ApiError`` 400 unless the request names one host (RFC 9112, section 3.2), and 421 where that is not this server."""
+        """Raise ``ApiError`` 400 unless the request has one ``Host`` (RFC 9112, section 3.2), and 421 if it names another server."""
         named = [value for name, value in scope["headers"] if name == b"host"]
         if len(named) > 1 or (not named and scope["http_version"] != "1.0"):
-            raise ApiError(400, "malformed_request", f"a request has one Host header, and this one has {len(named)}")
+            raise ApiError(400, "malformed_request", f"a request needs one Host header, and this one has {len(named)}")
         if named and not self._is_known(named[0]):
             name = named[0][:100].decode("ascii", "replace")
             message = (
-                f"this server is not known as {name}: add the name to DRAWWELL_HOSTS (--hosts) if it is one of its own"
+                f"this server does not answer to the name {name}: if it is right, add it to DRAWWELL_HOSTS (--hosts)"
             )
             raise ApiError(421, "unknown_host", message)
 
@@ -64,7 +64,7 @@ class Hosts:
 
 
 def _name(host: str) -> str:
-    """Without the port, the brackets of IPv6 and the dot of the root; nothing for what is no host."""
+    """The host without port, brackets and final dot; empty if it is malformed."""
     match = _HOST.fullmatch(host)
     return (match[1] or match[2]).removesuffix(".") if match else ""
 

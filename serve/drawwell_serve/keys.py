@@ -1,4 +1,4 @@
-"""The key of a server: who has it, and what is said to those who have not."""
+"""The key of a server."""
 
 import asyncio
 import base64
@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from .errors import ApiError
 
 GUESSES_A_SECOND = 10
-"""Wrong keys that a worker answers, of all clients together. The right key is never kept waiting."""
+"""Wrong keys that a worker answers, for all clients together. The right key never waits."""
 _MOST_SECONDS = 8.0
-"""That one wrong key waits, like a head that does not come: a connection must not be held for ever."""
+"""The longest wait for one wrong key, so that no connection is held for ever."""
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Lock:
-    """Lets in those who send the key, as ``Bearer KEY`` or, from a browser, as the password of ``Basic``."""
+    """Accepts the key as ``Bearer KEY``, or as the password of ``Basic``, which browsers ask their users for."""
 
     def __init__(self, key: bytes) -> None:
         self._authorization, self._next = b"Bearer " + key, 0.0
@@ -29,7 +29,7 @@ class Lock:
         return len(sent) == 1 and hmac.compare_digest(_bearer(sent[0], headers), self._authorization)
 
     async def refuse(self, headers: Headers, is_page: bool) -> None:
-        """Raise ``ApiError`` 401: at once where no key was sent, in its turn where it was a wrong one."""
+        """Raise ``ApiError`` 401: at once if no key was sent, in turn after other wrong keys if a wrong key was sent."""
         challenge = {"WWW-Authenticate": 'Basic realm="drawwell", charset="UTF-8"' if is_page else "Bearer"}
         if _sent(headers):
             await self._turn()
@@ -50,7 +50,7 @@ def _sent(headers: Headers) -> list[bytes]:
 
 
 def _bearer(sent: bytes, headers: Headers) -> bytes:
-    """The header as ``Bearer KEY``."""
+    """The value as ``Bearer KEY``; empty if it is no use."""
     if sent[:6].lower() != b"basic ":
         return sent[:7].title() + sent[7:]
     if _is_of_another_page(headers):
@@ -61,7 +61,7 @@ def _bearer(sent: bytes, headers: Headers) -> bytes:
 
 
 def _is_of_another_page(headers: Headers) -> bool:
-    """A browser sends ``Basic`` also with what the pages of others have it fetch; only a link to here is its reader's wish."""
+    """Whether another site's page made the browser fetch this: the browser adds ``Basic`` by itself. A followed link is fine."""
     told = dict(headers)
     site, mode = told.get(b"sec-fetch-site", b"none"), told.get(b"sec-fetch-mode")
     return site not in (b"none", b"same-origin") and mode != b"navigate"

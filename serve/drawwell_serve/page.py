@@ -19,7 +19,7 @@ _SEED, _COLUMNS, _IMAGES = 7, 12, 48
 
 
 async def render(well: Well, base_url: str, prefix: str = "") -> str:
-    """The page as HTML. ``base_url`` is the server's address as the reader knows it, ``prefix`` what a proxy has cut off its path."""
+    """The page as HTML. ``base_url`` is the server's address as the reader knows it, ``prefix`` the path prefix that a proxy removes."""
     engine, base = well.engine, base_url.rstrip("/")
     base += f"/{prefix.strip('/')}" if len(prefix) <= _PREFIX_CHARACTERS and _PREFIX.fullmatch(prefix) else ""
     sheet = await asyncio.to_thread(_sheet, well)

@@ -1,4 +1,4 @@
-"""Requests that a client sends before it has read the replies (RFC 9112, section 9.3.2): read no further than they are answered."""
+"""Pipelining: requests that a client sends before it has read earlier replies (RFC 9112, section 9.3.2)."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,12 +7,14 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _PIECE_BYTES = 1024
-"""That the parser takes at once. The shortest requests have 25 bytes, so at most 40 of them wait for their turn in a connection."""
+"""The parser takes this many at once. The shortest request has 25 bytes, so at most 40 parsed requests wait in one connection."""
 
 
 class PipeliningProtocol(HttpToolsProtocol):
-    """uvicorn's connection. uvicorn parses all that comes, and reads on after every reply: the requests of a client that reads no
-    reply filled the memory. Here what follows a waiting request stays unparsed, and nothing is read until that is used up.
+    """uvicorn's connection with a bounded pipeline.
+
+    uvicorn parses everything that arrives and reads on after each reply, so a client that never reads could fill the memory with
+    requests. Here parsing stops while a parsed request waits, and reading stops while unparsed bytes wait.
     """
 
     _unparsed = memoryview(b"")
@@ -22,7 +24,7 @@ class PipeliningProtocol(HttpToolsProtocol):
         self.flow = _Reading(transport, self.has_waiting)
 
     def has_waiting(self) -> bool:
-        """Whether anything that came from the client waits for its turn."""
+        """Whether a parsed request or unparsed bytes wait for their turn."""
         return bool(self.pipeline or self._unparsed)
 
     def data_received(self, data: bytes) -> None:
@@ -30,24 +32,24 @@ class PipeliningProtocol(HttpToolsProtocol):
         self._parse_on()
 
     def parse(self, piece: memoryview) -> None:
-        """Take a piece of what came."""
+        """Give one piece to the parser."""
         super().data_received(piece)  # type: ignore[arg-type]
 
     def forget_unparsed(self) -> None:
         self._unparsed = memoryview(b"")
 
     def parse_again(self, request: bytes) -> None:
-        """Put ``request`` before what is not parsed yet."""
+        """Put ``request`` in front of the unparsed bytes."""
         self._unparsed = memoryview(b"".join((request, self._unparsed)))
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        self.headers = []  # the request has the list of its header; what follows the body, a trailer, is no part of it
+        self.headers = []  # the request keeps its own list, so trailer fields after the body do not reach it
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         if not self.parser.should_upgrade() and not self.parser.should_keep_alive():
-            self.cycle.keep_alive = False  # a trailer may say so too, and the parser then reads no more
+            self.cycle.keep_alive = False  # a trailer may say so too; the parser then ignores what follows
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -64,7 +66,7 @@ class PipeliningProtocol(HttpToolsProtocol):
 
 
 class _Reading(FlowControl):
-    """uvicorn's, that reads on only when nothing waits."""
+    """uvicorn's flow control, which here resumes reading only while nothing waits."""
 
     def __init__(self, transport: asyncio.Transport, has_waiting: Callable[[], bool]) -> None:
         super().__init__(transport)

@@ -1,4 +1,4 @@
-"""A part of what a URL names (RFC 9110, section 14), so that a download that broke off is continued: ``curl -C -``."""
+"""Byte ranges (RFC 9110, section 14), with which ``curl -C -`` continues a download."""
 
 import re
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class ByteRange:
 
 
 def asked(request: Request, etag: str) -> ByteRange | None:
-    """The range of a ``GET``; None for the whole, which is the right answer too to several ranges and to those that make no sense."""
+    """The range that a ``GET`` asks for. None means the whole, also for several ranges and for malformed ones."""
     if request.method != "GET" or request.headers.get("if-range", etag) != etag:
         return None
     match = _ONE.fullmatch(request.headers.get("range", "").strip())

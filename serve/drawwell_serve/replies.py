@@ -30,10 +30,10 @@ MAX_PICTURES = 256
 """In one JSON reply or on one sheet, which are made whole in memory, for people."""
 
 _UNREAD_BYTES = 64 * 1024
-"""Of a whole reply that may wait for a client without a place among the requests that are answered."""
+"""A whole reply up to this length waits for its client without holding a place among the requests being answered."""
 
 NPY_PLAIN_TYPE = f"{wire.NPY_TYPE};footer=no"
-"""For readers that take all that follows the header for pixels, such as npyjs."""
+"""For readers that take everything after the header for pixels, such as npyjs."""
 
 Result = TypeVar("Result")
 Chunks = AsyncGenerator[bytes, None]
@@ -58,7 +58,7 @@ class Form:
 class ImagesReply(Response):
     """Draws while it is sent: admitted when it is about to begin, its place given back when it ends or breaks off.
 
-    ``part`` is the range of its bytes that was asked for. A stream is then drawn twice: once to learn how long it is.
+    ``part`` is the range of bytes that the client asked for. A stream is then drawn twice, the first time to learn its length.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ async def _length_of(chunks: Chunks) -> int:
 
 
 async def _part_of(chunks: Chunks, positions: range) -> Chunks:
-    """The bytes at ``positions`` of all that ``chunks`` are."""
+    """The bytes at ``positions`` of the whole stream."""
     begin = 0
     async with aclosing(chunks):
         async for chunk in chunks:

@@ -26,7 +26,7 @@ MAX_LATENTS = 512
 """Rows of latents, sent in or interpolated: the body holds them up to some 190 numbers each, in all their digits."""
 
 _SHORT_BYTES = 16 * 1024
-"""Of a body that is read in a millisecond at most; others are read beside the event loop, on which all requests wait."""
+"""A body up to this length is decoded in about a millisecond. Longer ones are decoded on another thread than the event loop's."""
 
 _SENTENCE = 200
 """Characters of one about a wrong field, which may name a field of any length."""
@@ -213,7 +213,7 @@ def _keys(asked: GenerateRequest) -> int:
 
 
 def _colons(asked: GenerateRequest) -> int:
-    """In rows that hold something else than numbers, which is refused later."""
+    """Colons inside rows, which hold something else than numbers and are refused later."""
     return 0 if asked.latents is UNSET else sum(bytes(row).count(b":") for row in asked.latents)
 
 

@@ -47,7 +47,7 @@ class Flow:
 
     @contextlib.contextmanager
     def reading(self, count: int) -> Iterator[None]:
-        """While ``count`` bytes wait for the client to take those before."""
+        """Count the time within as waiting for the client, which then has ``count`` more bytes to read."""
         self._reading_since = time.monotonic()
         try:
             yield
@@ -58,12 +58,12 @@ class Flow:
 
     @property
     def seconds_read(self) -> float:
-        """For which the reply has waited for its client."""
+        """Seconds that the reply has waited for its client."""
         return self._read_seconds + max(0.0, time.monotonic() - self._reading_since)
 
     @property
     def bytes_a_second(self) -> float:
-        """That the client takes while it is waited for."""
+        """The rate at which the client reads while the reply waits for it."""
         return self._sent_bytes / max(self.seconds_read, 1e-9)
 
 

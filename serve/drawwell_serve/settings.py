@@ -68,7 +68,7 @@ def _provider(_: str, value: str) -> Provider:
 def _long_enough(key: str) -> str:
     if len(key) < LEAST_KEY_CHARACTERS:
         raise DrawwellError(
-            f"the key has {len(key)} characters, and can be guessed: give {LEAST_KEY_CHARACTERS} or more"
+            f"the key has {len(key)} characters and can be guessed: give {LEAST_KEY_CHARACTERS} or more"
         )
     return key
 
@@ -83,10 +83,10 @@ class Settings:
     """A file with the key that clients must send as `Authorization: Bearer KEY`; everything but the probes then needs it.
     DRAWWELL_KEY_FILE; or DRAWWELL_KEY, the key itself."""
     hosts: str | None = _setting("HOSTS", _text, None)
-    """The names in a URL that the server answers to, with commas between; * for any. By default any, but on a loopback address
-    without a key: localhost and IP addresses alone, so that no web page can ask in the name of its reader. DRAWWELL_HOSTS"""
+    """Host names that the server answers to, separated by commas; * allows any. Default: any name; on a loopback address without
+    a key only localhost and IP addresses, which keeps out web pages that use DNS rebinding. DRAWWELL_HOSTS"""
     cors_origins: str | None = _setting("CORS_ORIGINS", _text, None)
-    """Web pages of other origins that may ask, such as https://example.org, with commas between; * for all. By default none.
+    """Origins whose web pages may send requests, such as https://example.org, separated by commas; * allows all. Default: none.
     DRAWWELL_CORS_ORIGINS"""
     insecure_bind: bool = _setting("INSECURE_BIND", _yes, False)
     """Listen to other machines even without a key. DRAWWELL_INSECURE_BIND=1"""
@@ -110,7 +110,8 @@ class Settings:
     stall_seconds: float = _setting("STALL_SECONDS", _seconds, 8.0)
     """That a client may leave a reply unread before it is cut off. DRAWWELL_STALL_SECONDS"""
     keep_alive_seconds: float = _setting("KEEP_ALIVE_SECONDS", _seconds, 75.0)
-    """Seconds that an idle connection is kept: more than a load balancer in front keeps it, often 60. DRAWWELL_KEEP_ALIVE_SECONDS"""
+    """Seconds that an idle connection stays open. Choose more than the idle timeout of a load balancer in front, often 60.
+    DRAWWELL_KEEP_ALIVE_SECONDS"""
     drain_seconds: float = _setting("DRAIN_SECONDS", _seconds, 30.0)
     """After SIGTERM, until replies still under way are cut off. DRAWWELL_DRAIN_SECONDS"""
     log_requests: bool = _setting("LOG_REQUESTS", _yes, True)

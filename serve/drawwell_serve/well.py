@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 MOST_RETRY_SECONDS = 60
 PATIENCE_SECONDS = 2.0
-"""For which a reply may wait for its client, all in all, before another request may take its place where all are taken."""
+"""When all places are taken, a reply that has waited longer than this for its client, in total, may lose its place."""
 
 logger = logging.getLogger("drawwell.serve")
 
@@ -164,12 +164,12 @@ class Well:
         return len(self._flows) >= self.settings.queue_requests
 
     def _slowest(self) -> Flow | None:
-        """The reply that its client takes the most slowly, of those that do not wait for the engine but for their clients."""
+        """The reply with the slowest reader, among those that have waited for their clients for some time."""
         slow = [flow for flow in self._flows if flow.seconds_read > PATIENCE_SECONDS]
         return min(slow, key=lambda flow: flow.bytes_a_second, default=None)
 
     def _end(self, flow: Flow) -> None:
-        """Break a reply off: its place goes to another, and its client asks for the rest when it likes."""
+        """Break a reply off and free its place. The client can ask for the rest later."""
         self._flows.discard(flow)
         refused("slow_reader")
         flow.cut()

@@ -191,7 +191,7 @@ def test_a_key_that_can_be_guessed_is_refused(key: str, tmp_path: Path, monkeypa
     file = tmp_path / "key"
     file.write_text(f"{key}\n")
     monkeypatch.setenv("DRAWWELL_KEY", key)
-    with pytest.raises(DrawwellError, match=f"the key has {len(key)} characters, and can be guessed: give 8 or more"):
+    with pytest.raises(DrawwellError, match=f"the key has {len(key)} characters and can be guessed: give 8 or more"):
         Settings().key()
     monkeypatch.delenv("DRAWWELL_KEY")
     with pytest.raises(DrawwellError, match="can be guessed"):

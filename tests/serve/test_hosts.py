@@ -36,7 +36,10 @@ def test_on_the_loopback_a_page_of_others_cannot_point_its_name_here(tiny_genera
 def test_the_refusal_names_the_setting_and_the_probes_need_no_name(server: Server) -> None:
     answer = httpx.get(f"{server.url}/model", headers={"Host": "example.org"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (421, "unknown_host")
-    assert "this server is not known as example.org: add the name to DRAWWELL_HOSTS" in answer.text
+    assert (
+        "this server does not answer to the name example.org: if it is right, add it to DRAWWELL_HOSTS (--hosts)"
+        in answer.text
+    )
     assert httpx.get(f"{server.url}/livez", headers={"Host": "example.org"}).is_success
 
 
@@ -59,7 +62,7 @@ def test_a_setting_says_which_names_there_are(tiny_generator: Path) -> None:
 @pytest.mark.parametrize("line", [b"", b"Host: localhost\r\nHost: localhost\r\n", b"Host: localhost\r\nhost: evil\r\n"])
 def test_no_host_and_two_are_no_request(server: Server, line: bytes) -> None:
     (reply,) = exchange(server, b"GET /model HTTP/1.1\r\n" + line + b"Connection: close\r\n\r\n")
-    assert reply.status == 400 and b"a request has one Host header, and this one has" in reply.body
+    assert reply.status == 400 and b"a request needs one Host header, and this one has" in reply.body
 
 
 def test_http_1_0_knows_no_host(server: Server) -> None:
