@@ -32,7 +32,7 @@ def connect(server: Server, receive_bytes: int | None = None, seconds: float = 3
 
 def request(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
     """The last request of a connection; ``Content_Type="..."`` is the header Content-Type."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: x", "Connection: close"]
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     if body:
         lines.append(f"Content-Length: {len(body)}")

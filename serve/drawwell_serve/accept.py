@@ -9,8 +9,12 @@ from .errors import ApiError
 
 @functools.lru_cache(128)
 def choose(accept: str | None, offered: tuple[str, ...]) -> str:
-    """The offered media type that the client likes best, the first of equals. Raises ``ApiError`` 406 where it likes none."""
-    ranges = dict(reversed([_parse(part) for part in (accept or "*/*").split(",") if part.strip()])) or {"*/*": 1.0}
+    """The offered media type that the client likes best, the first of equals. Raises ``ApiError`` 406 where it likes none.
+
+    A parameter counts if an offered type has it, and is ignored otherwise.
+    """
+    parts = [part for part in (accept or "*/*").split(",") if part.strip()]
+    ranges = dict(reversed([_parse(part, offered) for part in parts])) or {"*/*": 1.0}
     quality = {offer: _quality(offer, ranges) for offer in offered}
     best = max(offered, key=lambda offer: quality[offer])
     if not quality[best]:
@@ -20,12 +24,12 @@ def choose(accept: str | None, offered: tuple[str, ...]) -> str:
     return best
 
 
-def _parse(part: str) -> tuple[str, float]:
-    media, *parameters = (piece.strip() for piece in part.split(";"))
-    for name, _, value in (parameter.partition("=") for parameter in parameters):
-        if name.strip().lower() == "q":
-            return media.lower(), _number(value)
-    return media.lower(), 1.0
+def _parse(part: str, offered: tuple[str, ...]) -> tuple[str, float]:
+    media, *rest = (piece.strip().lower() for piece in part.split(";"))
+    parameters = {name.strip(): value.strip().strip('"') for name, _, value in (one.partition("=") for one in rest)}
+    quality = _number(parameters.pop("q")) if "q" in parameters else 1.0
+    exact = ";".join((media, *(f"{name}={value}" for name, value in parameters.items())))
+    return exact if exact in offered else media, quality
 
 
 def _number(value: str) -> float:
@@ -39,5 +43,5 @@ def _number(value: str) -> float:
 
 def _quality(offer: str, ranges: Mapping[str, float]) -> float:
     """The quality of the most specific range that fits."""
-    fitting = (offer, f"{offer.partition('/')[0]}/*", "*/*")
+    fitting = (offer, offer.partition(";")[0], f"{offer.partition('/')[0]}/*", "*/*")
     return next((ranges[media] for media in fitting if media in ranges), 0.0)

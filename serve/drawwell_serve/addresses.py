@@ -5,17 +5,41 @@ import re
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from drawwell.archives import Tar
 from drawwell.latents import INDEX_LIMIT
 
 from .drawing import Addressed
 from .errors import ApiError
+from .ranges import asked
 from .replies import FORMS, ImagesReply
 from .well import Well
 
-_NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
+_PARTS = {"digest": "[^/]{1,64}"}
+_NUMBER = "0|[1-9][0-9]{0,18}"
+"""In one spelling only, so that an image has one URL."""
 _YEAR_SECONDS = 365 * 24 * 3600
+
+HOW = (
+    "an image is /images/DIGEST/SEED/INDEX.png, a shard /shards/DIGEST/SEED/FIRST-LAST.tar: "
+    "the digest as in /model, integers from 0 to 2^63 - 1 in plain digits"
+)
+"""The error for another path under these two."""
+
+
+def routes() -> list[Route]:
+    """The routes of this module. Starlette's patterns take any text, and need quadratic time on a long path of dashes."""
+    several = [
+        Route("/images/{digest}/{seed}/{index}.png", image),
+        Route("/shards/{digest}/{seed}/{first}-{last}.tar", shard),
+    ]
+    for route in several:
+        part = re.sub(
+            r"\\{(\w+)\\}", lambda name: f"(?P<{name[1]}>{_PARTS.get(name[1], _NUMBER)})", re.escape(route.path)
+        )
+        route.path_regex = re.compile(part + r"\Z")
+    return several
 
 
 async def image(request: Request) -> Response:
@@ -30,26 +54,30 @@ async def shard(request: Request) -> Response:
     path, most = request.path_params, request.app.state.well.settings.max_count
     first, last = _number("first index", path["first"]), _number("last index", path["last"])
     if last < first:
-        raise _no_such(f"a shard is FIRST-LAST, and {last} comes before {first}")
+        raise no_such(f"a shard is FIRST-LAST, and {last} comes before {first}")
     if last - first >= most:
-        raise _no_such(f"a shard holds at most {most:,} images, not {last - first + 1:,}")
+        raise no_such(f"a shard holds at most {most:,} images, not {last - first + 1:,}")
     return _immutable(request, Addressed(_number("seed", path["seed"]), range(first, last + 1)), Tar.media_type)
 
 
 def _immutable(request: Request, drawing: Addressed, media_type: str) -> Response:
     well: Well = request.app.state.well
     if request.path_params["digest"] != well.engine.digest:
-        raise _no_such(f"this server draws from the generator {well.engine.digest} alone")
+        raise no_such(f"this server draws from the generator {well.engine.digest} alone")
     scope = "private" if well.has_key else "public"
     etag = _etag(well, drawing, media_type)
-    headers = {"ETag": etag, "Cache-Control": f"{scope}, max-age={_YEAR_SECONDS}, immutable"}
+    headers = {
+        "ETag": etag,
+        "Cache-Control": f"{scope}, max-age={_YEAR_SECONDS}, immutable",
+        "Accept-Ranges": "bytes",
+    }
     if _is_known(request, etag):
         return Response(status_code=304, headers=headers)
     if request.method == "HEAD":  # without a Content-Length, which only drawing would tell
         reply = Response(media_type=media_type, headers=well.headers(drawing) | headers)
         del reply.headers["content-length"]
         return reply
-    return ImagesReply(well, drawing, FORMS[media_type], headers)
+    return ImagesReply(well, drawing, FORMS[media_type], headers, asked(request, etag))
 
 
 def _etag(well: Well, drawing: Addressed, media_type: str) -> str:
@@ -66,11 +94,10 @@ def _is_known(request: Request, etag: str) -> bool:
 
 
 def _number(name: str, text: str) -> int:
-    """In one spelling only, so that an image has one URL."""
-    if not _NUMBER.fullmatch(text) or int(text) >= INDEX_LIMIT:
-        raise _no_such(f"the {name} in the path must be an integer from 0 to 2^63 - 1 in plain digits")
+    if int(text) >= INDEX_LIMIT:
+        raise no_such(f"the {name} in the path must be an integer from 0 to 2^63 - 1")
     return int(text)
 
 
-def _no_such(message: str) -> ApiError:
+def no_such(message: str) -> ApiError:
     return ApiError(404, "no_such_address", message)

@@ -13,9 +13,8 @@ from starlette.routing import Route
 from drawwell.card import card_to_json
 from drawwell.errors import DeviceMemoryError
 
-from . import metrics
+from . import addresses, metrics
 from .accept import choose
-from .addresses import image, shard
 from .errors import ApiError, on_api_error, on_failure, on_full_memory, on_http_exception
 from .openapi import document
 from .page import render
@@ -48,7 +47,8 @@ async def model(request: Request) -> Response:
 
 async def page(request: Request) -> Response:
     """``GET /``: what is served here, for people."""
-    html = await render(request.app.state.well, str(request.base_url))
+    prefix = request.headers.get("x-forwarded-prefix", "")
+    html = await render(request.app.state.well, str(request.base_url), prefix)
     return HTMLResponse(html, headers={"Cache-Control": "no-store"})  # it names the host as this client does
 
 
@@ -76,9 +76,12 @@ async def all_metrics(_: Request) -> Response:
 
 async def other(request: Request) -> Response:
     """Whatever no route takes, so that its 404 or 405 is JSON too."""
+    path: str = request.scope["path"]
     for route in request.app.routes[:-1]:
-        if route.path_regex.match(request.url.path):
+        if route.path_regex.fullmatch(path):
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(route.methods))})
+    if path.startswith(("/images/", "/shards/")):
+        raise addresses.no_such(addresses.HOW)
     raise HTTPException(404)
 
 
@@ -95,8 +98,7 @@ def create_app() -> Starlette:
     return Starlette(
         routes=[
             Route("/generate", generate, methods=["POST"]),
-            Route("/images/{digest}/{seed}/{index}.png", image),
-            Route("/shards/{digest}/{seed}/{first}-{last}.tar", shard),
+            *addresses.routes(),
             Route("/model", model),
             Route("/", page),
             Route("/docs.json", docs_json),

@@ -10,10 +10,11 @@ import httptools
 import msgspec
 import uvicorn.protocols.http.auto
 import uvicorn.protocols.websockets.auto
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from .errors import SECURITY_HEADERS
 from .metrics import refused
+from .pipelining import PipeliningProtocol
 from .settings import Settings
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -30,6 +31,12 @@ LEAST_BYTES_A_SECOND = 1024
 _LAST_CALL_SECONDS = 0.5
 """A client in the middle of its work sends the next request meanwhile, and hears in its reply that it is the last here."""
 
+_ASK_SECONDS, _ANSWER_SECONDS = 0.2, 0.05
+"""The server probes a client this long after the client has ended its side, and then waits this long for a reset."""
+
+_TCP_CLOSE = 7
+"""Linux's number for a connection that the peer has reset (include/net/tcp_states.h)."""
+
 
 def install(settings: Settings) -> None:
     """Make every connection of this process one of ours."""
@@ -37,16 +44,20 @@ def install(settings: Settings) -> None:
     uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol = None  # nobody here speaks it, and it knows no limits
 
 
-class Connection(HttpToolsProtocol):
+class Connection(PipeliningProtocol):
     """The head of a request must come within ``read_seconds`` and ``MAX_HEAD_BYTES``; a reply must be
     read on within ``stall_seconds``; when the server stops, idle connections get a last call and busy ones ``drain_seconds``.
+    A client that ends its own side (a half-close) still gets the replies to what it has sent.
 
-    An application asks ``scope["extensions"]["drawwell"]["gone"]()`` whether the client has left.
+    An application asks ``scope["extensions"]["drawwell"]["gone"]()`` whether the client has left, and ends the connection
+    by ``["cut"]()``.
     """
 
     def __init__(self, settings: Settings, **uvicorn_gives: Any) -> None:
         super().__init__(**uvicorn_gives)
-        self._settings, self._stopping, self._deaf, self._head_bytes, self._fed = settings, False, False, 0, b""
+        self.timeout_keep_alive = settings.keep_alive_seconds  # type: ignore[assignment] # seconds may be fractions
+        self._settings, self._stopping, self._deaf, self._ended = settings, False, False, False
+        self._head_bytes, self._piece = 0, memoryview(b"")
         self._reading: asyncio.TimerHandle | None = None
         self._stalling: asyncio.TimerHandle | None = None
 
@@ -64,12 +75,21 @@ class Connection(HttpToolsProtocol):
                 timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf:
-            return
-        self._head_bytes += len(data)
-        self._fed = data
-        super().data_received(data)
-        self._fed = b""
+        if not self._deaf:
+            super().data_received(data)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more. It may still read, or it may have left: TCP shows no difference."""
+        self._ended = True
+        self._end_when_answered()
+        if not self.transport.is_closing():
+            self.loop.call_later(_ASK_SECONDS, self._ask_whether_read)
+        return not self.transport.is_closing()
+
+    def parse(self, piece: memoryview) -> None:
+        self._head_bytes += len(piece)
+        self._piece = piece
+        super().parse(piece)
         if self.transport.is_closing():
             return
         if self._head_bytes > MAX_HEAD_BYTES:
@@ -79,14 +99,15 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {"drawwell": {"gone": self.transport.is_closing}}
+        self.scope["extensions"] = {"drawwell": {"gone": self.transport.is_closing, "cut": self.transport.abort}}
 
     def on_headers_complete(self) -> None:
         self._head_bytes = 0
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
-        self._watch_reader_no_more()  # another reply will be written meanwhile
+        if self._is_idle() and not self.flow.write_paused:
+            self._watch_reader_no_more()  # another reply will be written meanwhile
         super().on_headers_complete()
         if self._stopping and self.cycle is not None:
             self.cycle.keep_alive = False
@@ -105,8 +126,11 @@ class Connection(HttpToolsProtocol):
             self._close()
         elif self._stopping:  # its head went out before, and did not say that it is the last
             self._last_call()
+        if self._ended:
+            self._end_when_answered()
         if self._is_idle():
             self._watch_reader()
+            self._expect_rest()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -142,11 +166,10 @@ class Connection(HttpToolsProtocol):
         error = sys.exception()
         assert isinstance(error, httptools.HttpParserUpgrade), "uvicorn calls this where it caught it"
         start = b" ".join((self.parser.get_method(), self.url, b"HTTP/" + self.parser.get_http_version().encode()))
-        lines = [start, *(b": ".join(header) for header in self.headers if header[0] != b"upgrade")]
-        rest = self._fed[error.args[0] :]
+        lines = [start, *(b": ".join(header) for header in self.scope["headers"] if header[0] != b"upgrade")]
         self.parser = httptools.HttpRequestParser(self)  # after "Connection: close" the old one reads nothing more
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self.data_received(b"\r\n".join((*lines, b"", rest)))
+        self.parse_again(b"\r\n".join((*lines, b"", self._piece[error.args[0] :])))
 
     def _unsupported_upgrade_warning(self) -> None:
         """A CONNECT is refused by the application; the log need not hear of it."""
@@ -160,6 +183,37 @@ class Connection(HttpToolsProtocol):
     def _close_if_idle(self) -> None:
         if self._is_idle():
             self._close()
+
+    def _end_when_answered(self) -> None:
+        """Close the connection after the last reply, since no other request can come."""
+        if self.has_waiting():
+            return
+        if not self._is_idle() and not self.cycle.more_body:
+            self.cycle.keep_alive = False
+        elif not self._is_idle():
+            self._refuse(400, "body_cut_off", "the connection ended before the body did")
+        elif self._head_bytes:
+            self._refuse(400, "malformed_request", "the connection ended before the head of the request did")
+        else:
+            self._close()
+
+    def _ask_whether_read(self) -> None:
+        """Send ``100 Continue``, which a server may send at any time before the reply (RFC 9110, section 15.2).
+
+        The kernel of a client that has left answers with a reset, and then nothing needs to be drawn. A reply that has begun
+        finds out by itself.
+        """
+        waits = not self._is_idle() and not self.has_waiting() and not self.cycle.response_started
+        if waits and self.cycle.scope["http_version"] == "1.1" and not self.transport.is_closing():
+            self.transport.write(STATUS_LINE[100] + b"\r\n")
+            self.loop.call_later(_ANSWER_SECONDS, self._end_if_reset)
+
+    def _end_if_reset(self) -> None:
+        connected = self.transport.get_extra_info("socket")
+        if self.transport.is_closing() or connected.family == socket.AF_UNIX or not hasattr(socket, "TCP_INFO"):
+            return
+        if connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_CLOSE:
+            self.transport.abort()
 
     def _close(self) -> None:
         """Once what was written has been read."""
@@ -187,6 +241,11 @@ class Connection(HttpToolsProtocol):
     def _expect_head(self) -> None:
         self._reading = self.loop.call_later(self._settings.read_seconds, self._give_up_reading)
 
+    def _expect_rest(self) -> None:
+        """Bound the time for the rest of a body that was refused before it came: the next head follows it."""
+        if self.cycle.more_body and self._reading is None:
+            self._expect_head()
+
     def _give_up_reading(self) -> None:
         if self._head_bytes:
             self._refuse(
@@ -197,6 +256,7 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Answer before there is a request that the application could answer; not in the middle of another's reply."""
+        self.forget_unparsed()
         if not self._is_idle():
             self.cycle.keep_alive = False
             if self.pipeline or self.cycle.response_started or not self.cycle.more_body:

@@ -23,6 +23,8 @@ SECURITY_HEADERS = [
 
 logger = logging.getLogger("drawwell.serve")
 
+_NAMED = 200
+"""Characters of a path that an error message repeats."""
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -39,20 +41,27 @@ class ApiError(Exception):
 def reply(
     status: int, code: str, message: str, field: str | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
+    """The reply to a refused request, which is counted here."""
+    refused(code)
     error = {"code": code, "message": message} | ({"field": field} if field else {})
     return JSONResponse({"error": error}, status, headers)
 
 
+def error_reply(error: ApiError) -> Response:
+    return reply(error.status, error.code, error.message, error.field, error.headers)
+
+
 def on_api_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    refused(error.code)
-    return reply(error.status, error.code, error.message, error.field, error.headers)
+    return error_reply(error)
 
 
 def on_http_exception(request: Request, error: Exception) -> Response:
     """Starlette's own, a wrong method for one; Starlette's headers (``Allow``) stay."""
     assert isinstance(error, HTTPException)
-    message = f"{request.method} {request.url.path}: {error.detail.lower()}; GET /docs.json lists what there is"
+    asked = f"{request.method[:_NAMED]} {request.url.path[:_NAMED]}"
+    instead = f", ask with {allowed}" if (allowed := (error.headers or {}).get("Allow")) else ""
+    message = f"{asked}: {error.detail.lower()}{instead}; GET /docs.json lists what there is"
     return reply(error.status_code, _CODES.get(error.status_code, "error"), message, headers=error.headers)
 
 
@@ -60,7 +69,6 @@ def on_full_memory(request: Request, error: Exception) -> Response:
     """The device's memory was full: nothing is wrong with the request, and another may have ended meanwhile."""
     logger.warning("%s %s: %s", request.method, request.url.path, error)
     message = "the device that draws is out of memory now: try again"
-    refused("out_of_memory")
     return reply(503, "out_of_memory", message, headers={"Retry-After": str(RETRY_SECONDS)})
 
 

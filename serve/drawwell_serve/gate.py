@@ -1,7 +1,6 @@
-"""What every request passes, whoever answers it: the key, security headers, metrics, and one line in the log."""
+"""What every request passes, whoever answers it: its length, the key, the host, security headers, metrics, and one line in the log."""
 
 import functools
-import hmac
 import logging
 import time
 from collections.abc import Callable
@@ -12,13 +11,20 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .app import PROBES
-from .errors import SECURITY_HEADERS, reply
+from .cors import allowing
+from .errors import SECURITY_HEADERS, ApiError, error_reply
+from .hosts import Hosts
+from .keys import Lock
 from .log import Facts, now
 from .metrics import Traffic
 
 GONE = 499
 """In the log: the client left before the reply began (nginx's number for it)."""
 
+MAX_TARGET_BYTES = 8000
+"""Of path and query, as RFC 9112, section 3, recommends. The longest path here has 140."""
+
+_LOGGED_CHARACTERS = 500
 _LOGGED_NUMBERS = {b"x-drawwell-seed": "seed", b"x-drawwell-start": "start", b"x-drawwell-count": "count"}
 _LOGGED_WORDS = {b"x-drawwell-labels": "labels", b"x-drawwell-digest": "digest"}
 
@@ -29,12 +35,19 @@ class Gate:
     """ASGI in front of ours, and of BentoML's application, which keeps the lifespan: it makes and ends the service."""
 
     def __init__(
-        self, ours: Starlette, bentoml_app: ASGIApp, key: bytes | None, log: Callable[[Facts], None] | None
+        self,
+        ours: Starlette,
+        bentoml_app: ASGIApp,
+        key: bytes | None,
+        log: Callable[[Facts], None] | None,
+        hosts: frozenset[str] | None = None,
+        cors_origins: str | None = None,
     ) -> None:
         self._ours, self._bentoml = ours, bentoml_app
         routes = [route for route in ours.routes if isinstance(route, Route)]
         self._route = functools.lru_cache(128)(functools.partial(_route, routes))
-        self._authorization = None if key is None else b"Bearer " + key
+        self._lock, self._hosts = None if key is None else Lock(key), Hosts(hosts)
+        self._answer = allowing(cors_origins, self._checked) if cors_origins else self._checked
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,33 +55,40 @@ class Gate:
             assert scope["type"] == "lifespan", "a connection asks for nothing else"
             await self._bentoml(scope, receive, send)
             return
+        # the path as it was sent: none of ours needs an escape, and %35.png would be a second name of 5.png
+        scope["path"] = scope["raw_path"].decode("ascii")
         exchange = _Exchange(scope, send, _traffic(self._route(scope["path"])))
         try:
-            await self._answer(scope)(scope, receive, exchange.send)
+            await self._answer(scope, receive, exchange.send)
         except Exception:  # Starlette raises again what it has answered with a 500, and that is in the log
             if not exchange.is_whole:
-                logger.exception("%s %s broke off", scope["method"], scope["path"])
+                logger.exception("%s %s broke off", scope["method"], scope["path"][:_LOGGED_CHARACTERS])
         finally:
             exchange.end()
             if self._log is not None:
                 self._log(exchange.facts())
 
-    def _answer(self, scope: Scope) -> ASGIApp:
-        return self._ours if scope["path"] in PROBES or self._may_pass(scope) else _UNAUTHORIZED
+    async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._check(scope)
+        except ApiError as error:
+            await error_reply(error)(scope, receive, send)
+        else:
+            await self._ours(scope, receive, send)
+
+    async def _check(self, scope: Scope) -> None:
+        """Raise ``ApiError`` for a request that no route should see. Only the length is checked before the key."""
+        if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:
+            raise ApiError(414, "target_too_long", f"path and query are longer than {MAX_TARGET_BYTES:,} bytes")
+        if scope["path"] in PROBES:
+            return
+        if not self._may_pass(scope):
+            assert self._lock is not None
+            await self._lock.refuse(scope["headers"], _is_page(scope))
+        self._hosts.check(scope)
 
     def _may_pass(self, scope: Scope) -> bool:
-        if self._authorization is None:
-            return True
-        sent = [value for name, value in scope["headers"] if name == b"authorization"]
-        return len(sent) == 1 and hmac.compare_digest(sent[0][:7].title() + sent[0][7:], self._authorization)
-
-
-_UNAUTHORIZED = reply(
-    401,
-    "unauthorized",
-    "send the key of this server as Authorization: Bearer KEY (drawwell takes it from DRAWWELL_KEY)",
-    headers={"WWW-Authenticate": "Bearer"},
-)
+        return self._lock is None or self._lock.opens(scope["headers"])
 
 
 class _Exchange:
@@ -104,7 +124,7 @@ class _Exchange:
             "time": now(),
             "client": scope["client"] and scope["client"][0],
             "method": scope["method"],
-            "path": scope["path"],
+            "path": scope["path"][:_LOGGED_CHARACTERS],
             "status": self._status,
             "seconds": round(self._seconds, 6),
             "bytes": self._bytes,
@@ -113,12 +133,15 @@ class _Exchange:
         return facts | self._about
 
 
+def _is_page(scope: Scope) -> bool:
+    """Whether a browser asks for a page; programs do not accept HTML."""
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
 def _route(routes: list[Route], path: str) -> str:
     """By this and not by path are requests counted, since there is no end of paths."""
-    fitting = (
-        route.path for route in routes if route.path == path or ("{" in route.path and route.path_regex.match(path))
-    )
-    return next(fitting, routes[-1].path)  # no route takes * or a path with a line break
+    fitting = (route.path for route in routes[:-1] if route.path_regex.fullmatch(path))
+    return next(fitting, routes[-1].path)
 
 
 @functools.cache

@@ -21,7 +21,10 @@ _MEANINGS = {
     406: "The request accepts none of the forms.",
     408: "The body did not come in time.",
     413: "The body is too large.",
+    414: "Path and query are too long.",
     415: "The body is not application/json, or is encoded.",
+    416: "No byte of the range is there; Content-Range says how many bytes there are.",
+    421: "The server is not known by the name in Host.",
     422: "A field is unknown, of a wrong type, or out of range.",
     429: "Too many requests or images wait; Retry-After says when there will be room.",
     503: "No reply can begin in time, drawing fails, or the device is out of memory; Retry-After says when to come back.",
@@ -43,7 +46,9 @@ _HEADERS = {
 _IMMUTABLE = {
     "ETag": "Strong: of everything that the bytes depend on.",
     "Cache-Control": "What a URL names never changes.",
+    "Accept-Ranges": "bytes",
 }
+_CONTENT_DIGEST = {"Content-Digest": "RFC 9530, of a reply that is not streamed."}
 _RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
 _PROBES = {
     "/livez": "The process answers.",
@@ -78,7 +83,7 @@ def document() -> dict[str, Any]:
     }
     for methods in keyed.values():
         for operation in methods.values():
-            operation["responses"] |= _errors(401)
+            operation["responses"] |= _errors(401, 414, 421)
     probes = {path: _get(meaning, "text/plain", {"type": "string"}) for path, meaning in _PROBES.items()}
     for operation in probes["/readyz"].values():
         operation["responses"] |= _errors(503)
@@ -102,7 +107,7 @@ def document() -> dict[str, Any]:
 def _generate(request: dict[str, Any]) -> dict[str, Any]:
     images = {
         "description": "The images, in the form that Accept asks for.",
-        "headers": _headers(_HEADERS),
+        "headers": _headers(_HEADERS | _CONTENT_DIGEST),
         "content": {media_type: {"schema": _image_schema(media_type)} for media_type in FORMS},
     }
     body = {"required": True, "content": {"application/json": {"schema": request, "example": {"seed": 7, "count": 16}}}}
@@ -117,14 +122,20 @@ def _address(meaning: str, media_type: str, *numbers: str) -> dict[str, Any]:
         numbers, number
     )
     parameters = [{"name": name, "in": "path", "required": True, "schema": schema} for name, schema in schemas.items()]
-    known = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}
-    headers = _headers(_HEADERS | _IMMUTABLE)
+    known, part, still = (
+        {"name": name, "in": "header", "schema": {"type": "string"}} for name in ("If-None-Match", "Range", "If-Range")
+    )
+    headers = _headers(_HEADERS | _IMMUTABLE | _CONTENT_DIGEST)
     found = {"description": meaning, "headers": headers}
     responses = {"304": {"description": "The client has it."}, **_errors(404, *_DRAWING_ERRORS)}
-    drawn = {**found, "content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
+    bytes_of = {media_type: {"schema": {"type": "string", "format": "binary"}}}
+    drawn = {**found, "content": bytes_of}
+    which = _headers({"Content-Range": "Which bytes, and how many there are."})
+    in_part = {"description": "The bytes of the range.", "headers": headers | which, "content": bytes_of}
     common = {"summary": meaning, "parameters": [*parameters, known]}
+    get = {**common, "parameters": [*common["parameters"], part, still]}
     return {
-        "get": {**common, "responses": {"200": drawn, **responses}},
+        "get": {**get, "responses": {"200": drawn, "206": in_part, **responses, **_errors(416)}},
         "head": {**common, "responses": {"200": found, **responses}},
     }
 

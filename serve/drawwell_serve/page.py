@@ -4,6 +4,7 @@ import asyncio
 import base64
 import functools
 import html
+import re
 from pathlib import Path
 from string import Template
 
@@ -12,19 +13,22 @@ from drawwell.pictures import contact_sheet, to_png
 from .well import Well
 
 _TEMPLATE = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+_PREFIX = re.compile(r"/?[\w.~-]+(/[\w.~-]+)*/?", re.ASCII)
+_PREFIX_CHARACTERS = 200
 _SEED, _COLUMNS, _IMAGES = 7, 12, 48
 
 
-async def render(well: Well, base_url: str) -> str:
-    """The page as HTML. ``base_url`` is the server's address as the reader knows it."""
-    engine = well.engine
+async def render(well: Well, base_url: str, prefix: str = "") -> str:
+    """The page as HTML. ``base_url`` is the server's address as the reader knows it, ``prefix`` the path prefix that a proxy removes."""
+    engine, base = well.engine, base_url.rstrip("/")
+    base += f"/{prefix.strip('/')}" if len(prefix) <= _PREFIX_CHARACTERS and _PREFIX.fullmatch(prefix) else ""
     sheet = await asyncio.to_thread(_sheet, well)
     facts = "".join(
         f"<dt>{html.escape(name)}</dt><dd>{html.escape(fact)}</dd>" for name, fact in engine.card.in_words().items()
     )
     return _TEMPLATE.substitute(
         name=html.escape(engine.card.name),
-        base_url=html.escape(base_url.rstrip("/")),
+        base_url=html.escape(base),
         key=" -H 'Authorization: Bearer KEY'" if well.has_key else "",
         digest=engine.digest,
         fingerprint=html.escape(well.fingerprint),

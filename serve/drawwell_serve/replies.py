@@ -20,6 +20,7 @@ from drawwell.archives import Archive, Chunk, Tar, Zip
 from drawwell.naming import files_of
 from drawwell.pictures import Images, contact_sheet, to_png, to_pngs
 
+from . import ranges
 from .drawing import Addressed, Drawing
 from .errors import ApiError
 from .scheduler import Flow
@@ -27,6 +28,12 @@ from .well import ClientGoneError, Well
 
 MAX_PICTURES = 256
 """In one JSON reply or on one sheet, which are made whole in memory, for people."""
+
+_UNREAD_BYTES = 64 * 1024
+"""A whole reply up to this length waits for its client without holding a place among the requests being answered."""
+
+NPY_PLAIN_TYPE = f"{wire.NPY_TYPE};footer=no"
+"""For readers that take everything after the header for pixels, such as npyjs."""
 
 Result = TypeVar("Result")
 Chunks = AsyncGenerator[bytes, None]
@@ -49,40 +56,78 @@ class Form:
 
 
 class ImagesReply(Response):
-    """Draws while it is sent: admitted when it is about to begin, its place given back when it ends or breaks off."""
+    """Draws while it is sent: admitted when it is about to begin, its place given back when it ends or breaks off.
 
-    def __init__(self, well: Well, drawing: Drawing, form: Form, headers: Mapping[str, str] | None = None) -> None:
+    ``part`` is the range of bytes that the client asked for. A stream is then drawn twice, the first time to learn its length.
+    """
+
+    def __init__(
+        self,
+        well: Well,
+        drawing: Drawing,
+        form: Form,
+        headers: Mapping[str, str] | None = None,
+        part: ranges.ByteRange | None = None,
+    ) -> None:
         form.check(drawing)
-        self._well, self._drawing, self._form = well, drawing, form
+        self._well, self._drawing, self._form, self._part = well, drawing, form, part
         self._named = {"content-type": form.media_type} | well.headers(drawing) | dict(headers or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the body was read
-        gone = scope.get("extensions", {}).get("drawwell", {}).get("gone", lambda: False)
+        connection = {"gone": lambda: False, "cut": lambda: None} | scope.get("extensions", {}).get("drawwell", {})
         whole = self._form.stream is None or len(self._drawing) <= self._well.scheduler.piece_images
-        with self._well.admitted(gone, len(self._drawing), whole) as flow, suppress(ClientGoneError):
+        images = len(self._drawing) if whole or self._part is None else 2 * len(self._drawing)
+        with self._well.admitted(is_whole=whole, images=images, **connection) as flow, suppress(ClientGoneError):
             if whole:
-                body = await self._in_time(self._whole(flow))
-                self._well.let_go(flow)
-                await self._start(send, len(body))
-                await send({"type": "http.response.body", "body": body})
+                await self._send_whole(flow, send)
             else:
-                assert self._form.stream is not None
-                await self._stream(self._form.stream(self._well, self._drawing, flow), send)
+                await self._send_stream(flow, send)
 
-    async def _whole(self, flow: Flow) -> bytes:
-        well, drawing, whole = self._well, self._drawing, self._form.whole
+    async def _send_whole(self, flow: Flow, send: Send) -> None:
+        body, digest = await self._in_time(self._whole(flow))
+        self._well.let_go(flow)
+        if self._part is not None:
+            positions = self._part.of(len(body))
+            self._named |= ranges.headers(positions, len(body))
+            body = body[positions.start : positions.stop]
+            digest = _content_digest(body)
+        await self._start(send, len(body), {"content-digest": digest})
+        if len(body) > _UNREAD_BYTES:  # else the last message does not wait for the client
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            with flow.reading(len(body)):
+                await send({"type": "http.response.body"})
+        else:
+            await send({"type": "http.response.body", "body": body})
+
+    async def _whole(self, flow: Flow) -> tuple[bytes, str]:
+        well, drawing = self._well, self._drawing
+
+        def whole(images: Images) -> tuple[bytes, str]:
+            body = self._form.whole(well, drawing, images)
+            return body, _content_digest(body)
+
         if len(drawing) <= well.scheduler.piece_images:
-            return await well.draw(drawing, flow, lambda images: whole(well, drawing, images))
+            return await well.draw(drawing, flow, whole)
         async with aclosing(well.stream(drawing, flow, lambda images, _: images)) as pieces:
             images = np.concatenate([piece async for piece in pieces])
-        return await asyncio.to_thread(whole, well, drawing, images)
+        return await asyncio.to_thread(whole, images)
 
-    async def _stream(self, chunks: Chunks, send: Send) -> None:
+    async def _send_stream(self, flow: Flow, send: Send) -> None:
+        assert self._form.stream is not None
+        length = self._form.length(self._well, self._drawing)
+        chunks = self._form.stream(self._well, self._drawing, flow)
+        if self._part is not None:
+            whole = await self._in_time(_length_of(chunks))
+            positions = self._part.of(whole)
+            self._named |= ranges.headers(positions, whole)
+            length = len(positions)
+            chunks = _part_of(self._form.stream(self._well, self._drawing, flow), positions)
         async with aclosing(chunks):
             chunk: bytes | None = await self._in_time(anext(chunks))
-            await self._start(send, self._form.length(self._well, self._drawing))
+            await self._start(send, length)
             while chunk is not None:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                with flow.reading(len(chunk)):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 chunk = await anext(chunks, None)
             await send({"type": "http.response.body"})
 
@@ -96,10 +141,32 @@ class ImagesReply(Response):
             late = f"too many others are waiting: no reply began within {deadline:g} seconds"
             raise ApiError(503, "deadline", late, headers=self._well.retry_after()) from None
 
-    async def _start(self, send: Send, length: int | None) -> None:
-        headers = self._named if length is None else self._named | {"content-length": str(length)}
+    async def _start(self, send: Send, length: int | None, more: Mapping[str, str] | None = None) -> None:
+        headers = {**self._named, **(more or {})} | ({} if length is None else {"content-length": str(length)})
         raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": 200, "headers": raw})
+        await send({"type": "http.response.start", "status": 200 if self._part is None else 206, "headers": raw})
+
+
+def _content_digest(body: bytes) -> str:
+    """RFC 9530, section 2."""
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"
+
+
+async def _length_of(chunks: Chunks) -> int:
+    async with aclosing(chunks):
+        return sum([len(chunk) async for chunk in chunks])
+
+
+async def _part_of(chunks: Chunks, positions: range) -> Chunks:
+    """The bytes at ``positions`` of the whole stream."""
+    begin = 0
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            if part := chunk[max(0, positions.start - begin) : max(0, positions.stop - begin)]:
+                yield part
+            begin += len(chunk)
+            if begin >= positions.stop:
+                return
 
 
 def _json(well: Well, drawing: Drawing, images: Images) -> bytes:
@@ -121,26 +188,29 @@ def _png(_: Well, __: Drawing, images: Images) -> bytes:
     return to_png(images[0] if len(images) == 1 else contact_sheet(images))
 
 
-def _npy(_: Well, __: Drawing, images: Images) -> bytes:
-    """uint8 ``[N, H, W, C]`` and the checksum."""
-    pixels = images.tobytes()
-    return b"".join((wire.npy_header(images.shape), pixels, wire.footer(hashlib.sha256(pixels).digest())))
+def _npy(media_type: str, has_footer: bool) -> Form:
+    """uint8 ``[N, H, W, C]`` and the checksum, or without it."""
 
+    def whole(_: Well, __: Drawing, images: Images) -> bytes:
+        pixels = images.tobytes()
+        end = wire.footer(hashlib.sha256(pixels).digest()) if has_footer else b""
+        return b"".join((wire.npy_header(images.shape), pixels, end))
 
-async def _npy_stream(well: Well, drawing: Drawing, flow: Flow) -> Chunks:
-    """The same as it is drawn."""
-    pixels_sha256, header = hashlib.sha256(), wire.npy_header(_npy_shape(well, drawing))
-    async with aclosing(well.stream(drawing, flow, lambda images, _: images.tobytes())) as pieces:
-        async for pixels in pieces:
-            pixels_sha256.update(pixels)  # in order, so not where pieces are drawn side by side
-            yield header + pixels
-            header = b""
-    yield wire.footer(pixels_sha256.digest())
+    async def stream(well: Well, drawing: Drawing, flow: Flow) -> Chunks:
+        pixels_sha256, header = hashlib.sha256(), wire.npy_header(_npy_shape(well, drawing))
+        async with aclosing(well.stream(drawing, flow, lambda images, _: images.tobytes())) as pieces:
+            async for pixels in pieces:
+                pixels_sha256.update(pixels)  # in order, so not where pieces are drawn side by side
+                yield header + pixels
+                header = b""
+        if has_footer:
+            yield wire.footer(pixels_sha256.digest())
 
+    def length(well: Well, drawing: Drawing) -> int:
+        shape = _npy_shape(well, drawing)
+        return len(wire.npy_header(shape)) + math.prod(shape) + (wire.FOOTER_BYTES if has_footer else 0)
 
-def _npy_length(well: Well, drawing: Drawing) -> int:
-    shape = _npy_shape(well, drawing)
-    return len(wire.npy_header(shape)) + math.prod(shape) + wire.FOOTER_BYTES
+    return Form(media_type, whole, stream, length=length)
 
 
 def _npy_shape(well: Well, drawing: Drawing) -> tuple[int, ...]:
@@ -197,7 +267,8 @@ FORMS: dict[str, Form] = {
     for form in (
         Form("application/json", _json, check=_check_few),
         Form("image/png", _png, check=_check_few),
-        Form(wire.NPY_TYPE, _npy, _npy_stream, length=_npy_length),
+        _npy(wire.NPY_TYPE, has_footer=True),
+        _npy(NPY_PLAIN_TYPE, has_footer=False),
         _archive(Zip),
         _archive(Tar),
     )

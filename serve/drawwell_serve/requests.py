@@ -1,5 +1,6 @@
 """What a client may ask, read strictly: unknown fields, wrong types and numbers as strings are refused."""
 
+import asyncio
 import re
 from typing import Annotated
 
@@ -17,11 +18,15 @@ from drawwell.latents import interpolate, latents, random_seed
 from .body import read_json
 from .drawing import Addressed, Drawing, Given
 from .errors import ApiError
+from .given import given_latents
 from .well import Well
 
 MAX_INDICES = 65_536
 MAX_LATENTS = 512
 """Rows of latents, sent in or interpolated: the body holds them up to some 190 numbers each, in all their digits."""
+
+_SHORT_BYTES = 16 * 1024
+"""A body up to this length is decoded in about a millisecond. Longer ones are decoded on another thread than the event loop's."""
 
 _SENTENCE = 200
 """Characters of one about a wrong field, which may name a field of any length."""
@@ -77,7 +82,7 @@ class GenerateRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ) = UNSET
     latents: (
         Annotated[
-            list[list[float]],
+            list[Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "array", "items": {"type": "number"}})]],
             Meta(
                 min_length=1,
                 max_length=MAX_LATENTS,
@@ -98,7 +103,14 @@ class GenerateRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 async def read_drawing(request: Request, well: Well) -> Drawing:
     """Read the body as a ``GenerateRequest``. Raises ``ApiError`` 400, 408, 413, 415 or 422."""
-    asked = _decode(await read_json(request, well))
+    body = await read_json(request, well)
+    if len(body) <= _SHORT_BYTES:
+        return _drawing(body, well)
+    return await asyncio.to_thread(_drawing, body, well)
+
+
+def _drawing(body: bytes, well: Well) -> Drawing:
+    asked = _decode(body)
     truncation = 1.0 if asked.truncation is UNSET else asked.truncation
     if asked.member is not UNSET and asked.latents is UNSET:
         raise _wrong("member goes with latents: an address says itself which generator draws it", "member")
@@ -136,24 +148,13 @@ def _latents(asked: GenerateRequest, card: ModelCard) -> npt.NDArray[np.float32]
     if card.class_names and asked.labels is UNSET:
         raise _wrong("this generator has classes, and without an address there is no label: give labels too", "labels")
     if asked.interpolate is UNSET:
-        return _given_latents(asked.latents, card.latent_dim)
+        assert asked.latents is not UNSET
+        return given_latents(asked.latents, card.latent_dim)
     if asked.latents is not UNSET:
         raise _wrong("give latents or interpolate, not both", "interpolate")
     way = asked.interpolate
     ends = [latents(end.seed, [end.index], card.latent_dim, card.prior)[0] for end in (way.start, way.end)]
     return interpolate(ends[0], ends[1], way.steps, card.prior)
-
-
-def _given_latents(rows: list[list[float]] | UnsetType, dim: int) -> npt.NDArray[np.float32]:
-    assert rows is not UNSET
-    for place, row in enumerate(rows):
-        if len(row) != dim:
-            raise _wrong(f"row {place} has {len(row)} numbers, this generator takes {dim}", "latents")
-    with np.errstate(over="ignore"):
-        z = np.array(rows, np.float64).astype(np.float32)
-    if not np.isfinite(z).all():
-        raise _wrong("every number must be finite, also as float32", "latents")
-    return z
 
 
 def _member(asked: GenerateRequest, card: ModelCard) -> int | None:
@@ -201,7 +202,7 @@ def _decode(body: bytes) -> GenerateRequest:
         why = str(error).removeprefix("JSON is malformed: ")
         raise ApiError(400, "malformed_json", f"the body is no JSON: {why}") from None
     # no value here is a string, so that every colon follows a key; msgspec would take the last of two
-    if body.count(b":") != _keys(asked):
+    if body.count(b":") != _keys(asked) + _colons(asked):
         raise ApiError(400, "malformed_json", "a field is given twice")
     return asked
 
@@ -209,6 +210,11 @@ def _decode(body: bytes) -> GenerateRequest:
 def _keys(asked: GenerateRequest) -> int:
     given = sum(getattr(asked, name) is not UNSET for name in asked.__struct_fields__)
     return given if asked.interpolate is UNSET else given + _KEYS_OF_INTERPOLATION
+
+
+def _colons(asked: GenerateRequest) -> int:
+    """Colons inside rows, which hold something else than numbers and are refused later."""
+    return 0 if asked.latents is UNSET else sum(bytes(row).count(b":") for row in asked.latents)
 
 
 def _explain(message: str) -> tuple[str, str | None]:

@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import heapq
 import itertools
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,12 +31,40 @@ PIECE_SECONDS = 0.01
 
 
 class Flow:
-    """One request's claim on the engine: ``gone`` tells whether its client has left, ``left`` images are to be drawn,
-    ``held`` are in memory.
+    """One request's claim on the engine: ``gone`` tells whether its client has left, ``cut`` ends the connection, ``left`` images are
+    to be drawn, ``held`` are in memory.
     """
 
-    def __init__(self, gone: Callable[[], bool] = lambda: False, left: int = 0, held: int = 0) -> None:
-        self.gone, self.left, self.held, self.finish = gone, left, held, 0.0
+    def __init__(
+        self,
+        gone: Callable[[], bool] = lambda: False,
+        left: int = 0,
+        held: int = 0,
+        cut: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.gone, self.cut, self.left, self.held, self.finish = gone, cut, left, held, 0.0
+        self._sent_bytes, self._read_seconds, self._reading_since = 0, 0.0, math.inf
+
+    @contextlib.contextmanager
+    def reading(self, count: int) -> Iterator[None]:
+        """Count the time within as waiting for the client, which then has ``count`` more bytes to read."""
+        self._reading_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._read_seconds = self.seconds_read
+            self._reading_since = math.inf
+            self._sent_bytes += count
+
+    @property
+    def seconds_read(self) -> float:
+        """Seconds that the reply has waited for its client."""
+        return self._read_seconds + max(0.0, time.monotonic() - self._reading_since)
+
+    @property
+    def bytes_a_second(self) -> float:
+        """The rate at which the client reads while the reply waits for it."""
+        return self._sent_bytes / max(self.seconds_read, 1e-9)
 
 
 @dataclass(order=True)

@@ -14,6 +14,7 @@ from drawwell.errors import DrawwellError
 from . import connection, log, metrics, process, stopping
 from .app import create_app
 from .gate import Gate
+from .hosts import listens_to, names_of
 from .settings import Settings
 from .well import Well
 
@@ -46,7 +47,8 @@ class GatedService(Service):  # type: ignore[misc]
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         request_log = _log.request if _log is not None and _settings.log_requests else None
-        return Gate(_app, super().to_asgi(is_main), _key, request_log)
+        hosts = names_of(_settings, listens_to())
+        return Gate(_app, super().to_asgi(is_main), _key, request_log, hosts, _settings.cors_origins)
 
 
 @bentoml.service(

@@ -5,6 +5,7 @@ import difflib
 import ipaddress
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,11 @@ LogFormat = Literal["json", "text"]
 
 PACKED_GENERATOR = Path(__file__).with_name("generator.onnx")
 """Where `make bento GENERATOR=...` puts a user's own generator, so that the bento carries and serves it."""
+
+_ORIGIN = re.compile(r"\*|https?://[^\s/?#@,]+")
+
+LEAST_KEY_CHARACTERS = 8
+"""Of a key; `openssl rand -hex 32` makes 64."""
 
 
 def _setting(name: str, read: Callable[[str, str], Value], default: Value, *others: str) -> Value:
@@ -76,6 +82,14 @@ def _log_format(_: str, value: str) -> LogFormat:
     return cast(LogFormat, value)
 
 
+def _long_enough(key: str) -> str:
+    if len(key) < LEAST_KEY_CHARACTERS:
+        raise DrawwellError(
+            f"the key has {len(key)} characters and can be guessed: give {LEAST_KEY_CHARACTERS} or more"
+        )
+    return key
+
+
 @dataclass(frozen=True)
 class Settings:
     """The settings of one server, by default from the environment. Raises ``DrawwellError`` for what makes no sense."""
@@ -85,6 +99,12 @@ class Settings:
     key_file: str | None = _setting("KEY_FILE", _text, None)
     """A file with the key that clients must send as `Authorization: Bearer KEY`; everything but the probes then needs it.
     DRAWWELL_KEY_FILE; or DRAWWELL_KEY, the key itself."""
+    hosts: str | None = _setting("HOSTS", _text, None)
+    """Host names that the server answers to, separated by commas; * allows any. Default: any name; on a loopback address without
+    a key only localhost and IP addresses, which keeps out web pages that use DNS rebinding. DRAWWELL_HOSTS"""
+    cors_origins: str | None = _setting("CORS_ORIGINS", _text, None)
+    """Origins whose web pages may send requests, such as https://example.org, separated by commas; * allows all. Default: none.
+    DRAWWELL_CORS_ORIGINS"""
     insecure_bind: bool = _setting("INSECURE_BIND", _yes, False)
     """Listen to other machines even without a key. DRAWWELL_INSECURE_BIND=1"""
     provider: Provider = _setting("PROVIDER", _provider, "auto")  # noqa: RUF009 - it is a field
@@ -106,6 +126,9 @@ class Settings:
     """For the head of a request, and again for its body. DRAWWELL_READ_SECONDS"""
     stall_seconds: float = _setting("STALL_SECONDS", _seconds, 8.0)
     """That a client may leave a reply unread before it is cut off. DRAWWELL_STALL_SECONDS"""
+    keep_alive_seconds: float = _setting("KEEP_ALIVE_SECONDS", _seconds, 75.0)
+    """Seconds that an idle connection stays open. Choose more than the idle timeout of a load balancer in front, often 60.
+    DRAWWELL_KEEP_ALIVE_SECONDS"""
     drain_seconds: float = _setting("DRAIN_SECONDS", _seconds, 30.0)
     """After SIGTERM, until replies still under way are cut off. DRAWWELL_DRAIN_SECONDS"""
     log_requests: bool = _setting("LOG_REQUESTS", _yes, True)
@@ -129,6 +152,12 @@ class Settings:
         for name, variable, value in self._numbers():
             if not 0 < value < math.inf:
                 raise DrawwellError(f"{name} ({variable}) must be above 0, not {value}")
+
+        for origin in (self.cors_origins or "*").split(","):
+            if not _ORIGIN.fullmatch(origin.strip()):
+                raise DrawwellError(
+                    f"DRAWWELL_CORS_ORIGINS: {origin.strip()!r} is no origin; one is written https://example.org, without a path"
+                )
 
     def _numbers(self) -> Iterator[tuple[str, str, float]]:
         for field in dataclasses.fields(self):
@@ -157,7 +186,7 @@ class Settings:
             except (OSError, UnicodeDecodeError) as error:
                 raise DrawwellError(f"{self.key_file}: cannot be read as a key ({error})") from None
         try:
-            return None if key is None else check_key(key).encode()
+            return None if key is None else _long_enough(check_key(key)).encode()
         except ValueError as error:
             raise DrawwellError(str(error)) from None
 

@@ -116,6 +116,8 @@ def _serve(settings: Settings, host: str, port: int, backlog: int, launch: Launc
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the files are read now
     for sentence in unknown_variables(os.environ):
         logger.warning("%s", sentence)
+    if BentoMLContainer.http.cors.enabled.get():
+        logger.warning("BentoML's CORS settings have no effect here: name the origins in DRAWWELL_CORS_ORIGINS")
     address = listening.resolve(host, port)
     settings.check_exposure(address)
     handover = take(settings)

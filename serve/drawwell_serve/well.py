@@ -17,13 +17,15 @@ from drawwell.pictures import Images
 
 from .drawing import Drawing
 from .errors import RETRY_SECONDS, ApiError
-from .metrics import Metrics
+from .metrics import Metrics, refused
 from .scheduler import Flow, Scheduler
 from .settings import Settings
 
 Result = TypeVar("Result")
 
 MOST_RETRY_SECONDS = 60
+PATIENCE_SECONDS = 2.0
+"""When all places are taken, a reply that has waited longer than this for its client, in total, may lose its place."""
 
 logger = logging.getLogger("drawwell.serve")
 
@@ -48,26 +50,37 @@ class Well:
             wire.FINGERPRINT: self.fingerprint,
         }
         self.body_bytes = 0
-        self._requests, self._held_images, self._left_images = 0, 0, 0
+        self._flows, self._held_images, self._left_images = set[Flow](), 0, 0
         self._checking: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
-    def admitted(self, gone: Callable[[], bool], images: int = 0, is_whole: bool = False) -> Iterator[Flow]:
+    def admitted(
+        self,
+        gone: Callable[[], bool],
+        images: int = 0,
+        is_whole: bool = False,
+        cut: Callable[[], None] = lambda: None,
+    ) -> Iterator[Flow]:
         """A place among the requests that are answered, and room for the images of a reply that is made whole in memory.
 
-        Raises ``ApiError`` 429 or 503 where there is none in time.
+        ``gone`` tells whether the client has left, ``cut`` ends its connection. Raises ``ApiError`` 429 or 503 where there is none
+        in time.
         """
         self.check_room()
-        flow = Flow(gone, images, images if is_whole else 0)
-        self._count(1, flow.held, images)
+        if self._is_full() and (slowest := self._slowest()) is not None:
+            self._end(slowest)
+        flow = Flow(gone, images, images if is_whole else 0, cut)
+        self._flows.add(flow)
+        self._count(flow.held, images)
         try:
             yield flow
         finally:
-            self._count(-1, -flow.held, -flow.left)
+            self._flows.discard(flow)
+            self._count(-flow.held, -flow.left)
 
     def let_go(self, flow: Flow) -> None:
         """The images of a reply that is made whole are its body now, however slowly that is read."""
-        self._count(0, -flow.held, 0)
+        self._count(-flow.held, 0)
         flow.held = 0
 
     async def stream(
@@ -135,10 +148,9 @@ class Well:
     def check_room(self) -> None:
         """Raise ``ApiError`` 429 where there is no room for a request, and 503 where its reply would begin too late."""
         settings, seconds, retry = self.settings, self._seconds_of_queue(), self.retry_after()
-        if self._requests >= settings.queue_requests:
-            raise ApiError(
-                429, "too_many_requests", f"{self._requests} requests are being answered: come back", headers=retry
-            )
+        if self._is_full() and self._slowest() is None:
+            answered = f"{len(self._flows)} requests are being answered: come back"
+            raise ApiError(429, "too_many_requests", answered, headers=retry)
         images, most = max(self.scheduler.waiting_images, self._held_images), self.most_images
         if images >= most:
             waiting = f"{images:,} images wait to be drawn: come back"
@@ -150,11 +162,24 @@ class Well:
     def _seconds_of_queue(self) -> float:
         return self.scheduler.waiting_images / self.scheduler.images_a_second
 
-    def _count(self, requests: int, held_images: int, left_images: int) -> None:
-        self._requests += requests
+    def _is_full(self) -> bool:
+        return len(self._flows) >= self.settings.queue_requests
+
+    def _slowest(self) -> Flow | None:
+        """The reply with the slowest reader, among those that have waited for their clients for some time."""
+        slow = [flow for flow in self._flows if flow.seconds_read > PATIENCE_SECONDS]
+        return min(slow, key=lambda flow: flow.bytes_a_second, default=None)
+
+    def _end(self, flow: Flow) -> None:
+        """Break a reply off and free its place. The client can ask for the rest later."""
+        self._flows.discard(flow)
+        refused("slow_reader")
+        flow.cut()
+
+    def _count(self, held_images: int, left_images: int) -> None:
         self._held_images += held_images
         self._left_images += left_images
-        self.metrics.answering(self._requests)
+        self.metrics.answering(len(self._flows))
 
     async def _taken(self, future: "asyncio.Future[Result]", flow: Flow) -> Result:
         if flow.gone():

@@ -22,7 +22,7 @@ from tests.e2e.nginx import NGINX, nginx_before
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="there is no nginx on the PATH")
 
-KEY, OTHER_KEY = "a-key", "another-key"
+KEY, OTHER_KEY = "a-key-of-tests", "another-key"
 CHECKED_BY_NGINX = {
     "    server {": f'map $http_authorization $stranger {{ default 1; "Bearer {KEY}" 0; }}\n    server {{',
     "proxy_cache_bypass $http_authorization;": "if ($stranger) { return 401; }",
@@ -141,14 +141,14 @@ def test_the_client_the_page_and_the_probes_work_through_it(url: str, server: Se
 def test_half_a_head_is_closed_by_nginx(url: str, server: Server) -> None:
     before = server.log.read_text()
     with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20) as half:
-        half.sendall(b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Ty")
+        half.sendall(b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Ty")
         assert half.recv(1000) == b"", "nginx says nothing to half a head"
     assert server.log.read_text() == before
 
 
 def test_a_stalled_body_does_not_reach_the_server(url: str, server: Server) -> None:
     body = json.dumps({"seed": 4_815_162, "count": 1}).encode()
-    head = b"POST /generate HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    head = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"
     with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20) as slow:
         slow.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body[:-1])
         time.sleep(0.5)

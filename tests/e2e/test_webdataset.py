@@ -100,8 +100,8 @@ def test_a_shard_that_there_is_not_ends_the_reading(server: Server, digest: str)
 def test_a_key_is_sent_by_a_pipe(
     start_server: StartServer, tiny_generator: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = start_server(tiny_generator, DRAWWELL_KEY="a-key")
-    monkeypatch.setenv("DRAWWELL_KEY", "a-key")
+    server = start_server(tiny_generator, DRAWWELL_KEY="a-key-of-tests")
+    monkeypatch.setenv("DRAWWELL_KEY", "a-key-of-tests")
     digest = httpx.get(f"{server.url}/model", headers={"Authorization": "Bearer a-key"}).json()["digest"]
     fetch = 'pipe:curl -sf --retry 30 -H "Authorization: Bearer $DRAWWELL_KEY" '
     urls = [f"{fetch}{shards_of(server.url, digest)}/0-9.tar"]

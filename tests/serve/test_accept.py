@@ -5,7 +5,8 @@ import pytest
 from drawwell_serve.accept import choose
 from drawwell_serve.errors import ApiError
 
-OFFERED = ("application/json", "image/png", "application/x-npy")
+PLAIN = "application/x-npy;footer=no"
+OFFERED = ("application/json", "image/png", "application/x-npy", PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -23,13 +24,21 @@ OFFERED = ("application/json", "image/png", "application/x-npy")
         ("text/html, */*;q=0.1", "application/json"),
         ("*/*, application/json;q=0", "image/png"),
         ("text/html,application/xhtml+xml,image/webp,*/*;q=0.8", "application/json"),
+        (PLAIN, PLAIN),
+        ('Application/X-NPY ; Footer="no" ; q=0.5', PLAIN),
+        (f"application/x-npy;q=0.5, {PLAIN}", PLAIN),
+        (f"application/x-npy, {PLAIN};q=0.5", "application/x-npy"),
+        ("application/x-npy;footer=yes", "application/x-npy"),
+        ("application/x-npy;version=1.0;charset=binary", "application/x-npy"),
+        ("image/png;footer=no", "image/png"),
+        ("application/x-npy;q=0, application/x-npy;footer=no", PLAIN),
     ],
 )
 def test_the_best_liked_form_is_chosen(accept: str | None, chosen: str) -> None:
     assert choose(accept, OFFERED) == chosen
 
 
-@pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "image/webp, text/*"])
+@pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "image/webp, text/*", f"{PLAIN};q=0"])
 def test_nothing_acceptable_lists_what_there_is(accept: str) -> None:
     with pytest.raises(ApiError, match="application/json, image/png, application/x-npy") as error:
         choose(accept, OFFERED)

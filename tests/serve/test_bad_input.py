@@ -3,7 +3,9 @@
 import io
 import json
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -12,13 +14,15 @@ import pytest
 
 from drawwell.engine import Engine
 from drawwell.latents import latents
+from drawwell_serve.body import MAX_BODY_BYTES
 from tests.conftest import Server, StartServer
 from tests.raw import exchange, request
 
 MOST = 1000
 JSON = {"Content_Type": "application/json"}
+TYPE = {"Content-Type": "application/json"}
 NPY = {"Accept": "application/x-npy"}
-HEAD = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 PATHS_OF_OURS = re.compile(r"Traceback|\.py\b|site-packages|/(root|home|tmp|usr|work)/")
 
 
@@ -71,7 +75,16 @@ WRONG = [
     (b'{"indices": [5, -1]}', 422, "indices", "indices[1]: Expected `int` >= 0"),
     (b'{"' + b"long" * 100_000 + b'": 1}', 422, None, "Object contains unknown field `longlong"),
     (b'{"seed": ' + b"[" * 100_000, 422, "seed", "seed: Expected `int`, got `array`"),
-    (b'{"latents": ' + b"[" * 100_000, 422, "latents", "latents[0][0]: Expected `float`, got `array`"),
+    (b'{"latents": ' + b"[" * 100_000, 400, None, "the body is no JSON: maximum recursion depth exceeded"),
+    (row("1", "[" * 300 + "1" + "]" * 300), 422, "latents", "latents[0][1]: Expected `float`, got `array`"),
+    (row("1", '{"a": 1}'), 422, "latents", "latents[0][1]: Expected `float`, got `object`"),
+    (row("1", "true"), 422, "latents", "latents[0][1]: Expected `float`, got `bool`"),
+    (row("1", '"a, b"', of=99), 422, "latents", "latents[0][1]: Expected `float`, got `str`"),
+    (row("1", "01"), 400, None, "the body is no JSON: invalid number"),
+    (row("1", "NaN"), 400, None, "the body is no JSON: invalid character"),
+    (row("1", "9" * 5000), 422, "latents", "latents[0][1]: Number out of range"),
+    (b'{"latents": [1]}', 422, "latents", "latents[0]: Expected `array`, got `int`"),
+    (b'{"latents": ["1"]}', 422, "latents", "latents[0]: Expected `array`, got `str`"),
     (b'{"interpolate": ' + b'{"from": ' * 100_000, 422, "interpolate", "interpolate.from: Object contains unknown field `from`"),
     (b'{"truncation": 0}', 422, "truncation", "truncation: Expected `float` > 0.0"),
     (b'{"truncation": -0.5}', 422, "truncation", "truncation: Expected `float` > 0.0"),
@@ -105,6 +118,38 @@ def test_a_wrong_body_is_answered_with_what_is_wrong(
     assert (answer.status_code, error.get("field")) == (status, field)
     assert len(answer.content) < 500
     assert not PATHS_OF_OURS.search(answer.text)
+
+
+SLOW_NUMBERS = [
+    "1e-320",
+    "2.2250738585072011e-308",
+    "9007199254740993." + "0" * 300 + "1",
+    "0." + "1" * 700,
+    "9" * 4000,
+]
+"""Which a decoder may take long for."""
+
+
+@pytest.mark.parametrize("number", SLOW_NUMBERS, ids=lambda number: number[:9])
+def test_no_body_keeps_others_waiting(http: httpx.Client, server: Server, number: str) -> None:
+    """2 MB of such numbers, in rows that are too long or just right, or where integers belong: probes are answered meanwhile."""
+    one = ", ".join([number] * (MAX_BODY_BYTES // (len(number) + 2) - 100))
+    rows = ", ".join([f"[{', '.join([number] * 100)}]"] * min(512, MAX_BODY_BYTES // (102 * (len(number) + 2))))
+    bodies = [
+        f'{{"latents": [[{one}]]}}',
+        f'{{"latents": [{rows}]}}',
+        f'{{"indices": [{one}]}}',
+        f'{{"labels": [{one}]}}',
+    ]
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        sent = [pool.submit(http.post, "/generate", content=body, headers=TYPE) for body in bodies]
+        waited = []
+        while not all(one.done() for one in sent):
+            begin = time.perf_counter()
+            assert httpx.get(f"{server.url}/livez", timeout=60).is_success
+            waited.append(time.perf_counter() - begin)
+    assert {one.result().status_code for one in sent} <= {200, 400, 422}
+    assert max(waited, default=0) < 2
 
 
 NO_REQUEST, CUT = "this is no HTTP request", "the body is no JSON: Input data was truncated"

@@ -6,6 +6,8 @@ import re
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -15,9 +17,11 @@ import drawwell as library
 from drawwell.errors import DrawwellError, RequestError
 from drawwell_serve import gate
 from drawwell_serve.app import PROBES, create_app
+from drawwell_serve.keys import GUESSES_A_SECOND
 from drawwell_serve.process import take_one_device
 from drawwell_serve.settings import Settings
 from tests.conftest import ROOT, START_SECONDS, Server, StartServer, drawwell, free_port, server_environment
+from tests.raw import exchange
 
 KEY = "a-key_of.tests~"
 BEARER = {"Authorization": f"Bearer {KEY}"}
@@ -75,8 +79,70 @@ def test_nearly_the_key_is_not_the_key(locked: Server, sent: list[str]) -> None:
 def test_a_body_is_not_waited_for_without_the_key(locked: Server) -> None:
     port = int(locked.url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
-        raw.sendall(b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+        raw.sendall(b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n")
         assert raw.recv(100).startswith(b"HTTP/1.1 401 ")
+
+
+def test_a_wrong_key_is_told_from_a_missing_one(locked: Server) -> None:
+    wrong = httpx.get(f"{locked.url}/model", headers={"Authorization": "Bearer wrong"})
+    assert wrong.status_code == 401
+    assert wrong.json() == {"error": {"code": "wrong_key", "message": "this is not the key of this server"}}
+
+
+def test_a_person_with_a_browser_is_asked_for_the_key(locked: Server) -> None:
+    page = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
+    asked = httpx.get(locked.url, headers=page)
+    assert (asked.status_code, asked.headers["WWW-Authenticate"]) == (401, 'Basic realm="drawwell", charset="UTF-8"')
+    assert "give any name and the key as the password" in asked.text
+    assert httpx.get(locked.url, headers=page, auth=("anybody", KEY)).is_success
+    assert httpx.get(locked.url, headers=page, auth=(KEY, "")).status_code == 401
+    link = page | {"Sec-Fetch-Site": "cross-site"}
+    assert httpx.get(locked.url, headers=link, auth=("", KEY)).is_success, "a link on another page is its reader's wish"
+    fetched = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    assert httpx.get(f"{locked.url}/model", headers=fetched, auth=("", KEY)).status_code == 401
+    assert httpx.get(f"{locked.url}/model", headers=fetched | BEARER).is_success
+
+
+def test_the_key_is_not_in_a_trailer(locked: Server) -> None:
+    head = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    body = b"Transfer-Encoding: chunked\r\nTrailer: Authorization\r\n\r\n2\r\n{}\r\n0\r\n"
+    (reply,) = exchange(locked, head + body + f"Authorization: Bearer {KEY}\r\n\r\n".encode())
+    assert reply.status == 401
+
+
+def test_guesses_take_their_time_and_keep_nobody_waiting(locked: Server) -> None:
+    """Forty guesses on as many connections: ten a second are answered, and the right key at once."""
+    begin = time.perf_counter()
+    with ThreadPoolExecutor(40) as pool:
+        guesses = [
+            pool.submit(httpx.get, f"{locked.url}/model", headers={"Authorization": f"Bearer guess-{n}"}, timeout=60)
+            for n in range(40)
+        ]
+        time.sleep(0.5)
+        assert httpx.get(f"{locked.url}/model", headers=BEARER).is_success
+        assert httpx.get(f"{locked.url}/model").status_code == 401
+        under_way = sum(not one.done() for one in guesses)
+        assert {one.result().status_code for one in guesses} == {401}
+    assert time.perf_counter() - begin > 0.9 * 39 / GUESSES_A_SECOND
+    assert under_way > 0
+
+
+def test_what_is_refused_is_counted_by_its_code(locked: Server) -> None:
+    wanted = {"unauthorized", "wrong_key", "not_found", "method_not_allowed", "target_too_long", "no_such_address"}
+
+    def counted() -> dict[str, float]:
+        text = httpx.get(f"{locked.url}/metrics", headers=BEARER).text
+        return {
+            code: float(n)
+            for code, n in re.findall(r'^drawwell_refused_total{reason="(\w+)"} (\S+)$', text, re.MULTILINE)
+        }
+
+    before = counted()
+    httpx.get(f"{locked.url}/model")
+    httpx.get(f"{locked.url}/model", headers={"Authorization": "Bearer wrong-key"})
+    for path in ("nowhere", "generate", "images/x", "a" * 9000):
+        assert httpx.get(f"{locked.url}/{path}", headers=BEARER).is_client_error
+    assert {code for code, n in counted().items() if n > before.get(code, 0)} == wanted
 
 
 def test_the_keys_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,9 +180,21 @@ def test_a_key_comes_from_a_file_or_from_a_variable(tmp_path: Path, monkeypatch:
     monkeypatch.delenv("DRAWWELL_KEY", raising=False)
     assert Settings().key() is None
     assert Settings(key_file=str(file)).key() == KEY.encode()
-    monkeypatch.setenv("DRAWWELL_KEY", "other")
-    assert Settings().key() == b"other"
+    monkeypatch.setenv("DRAWWELL_KEY", "another-key")
+    assert Settings().key() == b"another-key"
     with pytest.raises(DrawwellError, match="both given"):
+        Settings(key_file=str(file)).key()
+
+
+@pytest.mark.parametrize("key", ["a", "secret", "1234567"])
+def test_a_key_that_can_be_guessed_is_refused(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{key}\n")
+    monkeypatch.setenv("DRAWWELL_KEY", key)
+    with pytest.raises(DrawwellError, match=f"the key has {len(key)} characters and can be guessed: give 8 or more"):
+        Settings().key()
+    monkeypatch.delenv("DRAWWELL_KEY")
+    with pytest.raises(DrawwellError, match="can be guessed"):
         Settings(key_file=str(file)).key()
 
 

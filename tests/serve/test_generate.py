@@ -20,6 +20,7 @@ from PIL import Image
 from drawwell import wire
 from drawwell.engine import Engine
 from drawwell.pictures import contact_sheet
+from drawwell_serve.replies import FORMS
 from tests.conftest import Server
 
 NPY = {"Accept": "application/x-npy"}
@@ -69,6 +70,25 @@ def test_npy_is_the_array_and_its_checksum(http: httpx.Client, engine: Engine) -
     assert answer.content[-32:] == hashlib.sha256(images.tobytes()).digest()
     assert answer.content[-40:-32] == wire.FOOTER_MAGIC
     assert int(answer.headers["content-length"]) == len(answer.content)
+
+
+@pytest.mark.parametrize("count", [3, 5000])
+def test_npy_without_a_footer_ends_with_the_last_pixel(http: httpx.Client, count: int) -> None:
+    body = {"seed": 7, "count": count}
+    plain = http.post("/generate", json=body, headers={"Accept": "application/x-npy;footer=no"})
+    assert plain.headers["content-type"] == "application/x-npy;footer=no"
+    assert int(plain.headers["content-length"]) == len(plain.content)
+    assert plain.content == http.post("/generate", json=body, headers=NPY).content[: -wire.FOOTER_BYTES]
+
+
+@pytest.mark.parametrize("accept", FORMS)
+def test_a_reply_that_is_not_streamed_has_a_digest(http: httpx.Client, accept: str) -> None:
+    answer = http.post("/generate", json={"seed": 7, "count": 3}, headers={"Accept": accept})
+    digest = base64.b64encode(hashlib.sha256(answer.content).digest()).decode()
+    assert answer.headers["content-digest"] == f"sha-256=:{digest}:"
+    if FORMS[accept].stream is not None:
+        long = http.post("/generate", json={"seed": 7, "count": 5000}, headers={"Accept": accept})
+        assert long.is_success and "content-digest" not in long.headers
 
 
 def test_every_form_names_what_it_is_of(http: httpx.Client, engine: Engine) -> None:
@@ -212,7 +232,7 @@ def connected(server: Server) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=30)
 
 
-HEAD = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 def test_a_chunked_body_is_counted_too(server: Server) -> None:

@@ -49,7 +49,7 @@ REPLIES: dict[str, Callable[[Server, str], httpx.Response]] = {
     "a probe": lambda server, _: httpx.get(f"{server.url}/readyz"),
     "no such address": lambda server, _: httpx.get(f"{server.url}/images/{'0' * 64}/7/5.png"),
     "no such route": lambda server, _: httpx.get(f"{server.url}/nowhere"),
-    "no path": lambda server, _: unread(server, b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+    "no path": lambda server, _: unread(server, b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
     "a path of two lines": lambda server, _: httpx.get(f"{server.url}/%0Ax"),
     "an upgrade": lambda server, _: httpx.get(f"{server.url}/model", headers=UPGRADE),
     "a wrong method": lambda server, _: httpx.get(f"{server.url}/generate"),

@@ -9,6 +9,7 @@ import psutil
 import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.types import Message
 
 from drawwell_serve.app import create_app
 from drawwell_serve.settings import Settings
@@ -95,6 +96,41 @@ def test_a_deadline_that_passes_is_counted(tiny_generator: Path) -> None:
     app.state.well.close()
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "deadline")
     assert late() == before + 1
+
+
+def test_a_whole_reply_has_its_place_until_it_is_read(tiny_generator: Path) -> None:
+    """Else a client that reads slowly would take the memory of as many as it asks for."""
+    app = create_app()
+    app.state.well = well = Well(Settings(str(tiny_generator), queue_requests=1))
+    may_end, answered = asyncio.Event(), list[int]()
+
+    async def unread() -> None:
+        messages = iter([{"type": "http.request", "body": b'{"count": 256}', "more_body": False}])
+
+        async def receive() -> Message:
+            return next(messages)
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                await may_end.wait()  # as uvicorn does while the client has not read what came before
+
+        headers = [(b"content-type", b"application/json")]
+        scope = {"type": "http", "method": "POST", "path": "/generate", "query_string": b"", "headers": headers}
+        await app(scope, receive, send)
+
+    async def all_of_it() -> None:
+        slow = asyncio.create_task(unread())
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
+            while not well._flows or well._held_images:
+                await asyncio.sleep(0.01)
+            answered.append((await http.post("/generate", json={})).status_code)
+            may_end.set()
+            await slow
+            answered.append((await http.post("/generate", json={})).status_code)
+
+    asyncio.run(all_of_it())
+    well.close()
+    assert answered == [429, 200]
 
 
 def test_ten_thousand_addresses_are_one_route(server: Server) -> None:

@@ -18,6 +18,7 @@ from drawwell_serve.settings import Settings
 from drawwell_serve.well import Well
 from tests import graphs
 from tests.conftest import Server
+from tests.serve.behind import asked
 
 
 def answers_of(file: Path, *paths: str) -> list[httpx.Response]:
@@ -81,9 +82,30 @@ def test_the_page_shows_images_the_card_and_three_commands(server: Server, tiny_
     assert "$" not in page.replace("$(", "")
 
 
-def test_the_host_in_the_page_cannot_carry_html(server: Server) -> None:
-    page = httpx.get(server.url, headers={"Host": 'x"><script>alert(1)</script>'}).text
-    assert "<script>" not in page
+def page(file: Path, **headers: str) -> str:
+    """The page of a public server, to a client or a proxy that sends these."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return str(asked(file, lambda http: http.get("/", headers=named), "0.0.0.0").text)
+
+
+def test_the_host_in_the_page_cannot_carry_html(tiny_generator: Path) -> None:
+    assert "<script>" not in page(tiny_generator, Host='x"><script>alert(1)</script>')
+
+
+def test_the_page_names_the_server_as_its_reader_does(tiny_generator: Path) -> None:
+    for prefix in ("/wells/clothes", "wells/clothes/"):
+        text = page(tiny_generator, Host="images.example.org", X_Forwarded_Prefix=prefix)
+        assert text.count("curl http://images.example.org/wells/clothes/generate") == 3
+    for wrong in ("//evil.org", "/a b", "/'; rm -rf", "/<script>", "/a//b", "/" + "a" * 300):
+        assert page(tiny_generator, Host="h", X_Forwarded_Prefix=wrong).count("curl http://h/generate") == 3
+
+
+def test_a_wrong_method_is_told_the_right_one(server: Server) -> None:
+    answer = httpx.get(f"{server.url}/generate")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert answer.json()["error"]["message"].startswith("GET /generate: method not allowed, ask with POST;")
+    wrong = httpx.post(f"{server.url}/model").json()["error"]["message"]
+    assert wrong.startswith("POST /model: method not allowed, ask with GET, HEAD;")
 
 
 def test_the_probes_and_metrics_are_where_bentomls_are(server: Server) -> None:

@@ -1,8 +1,10 @@
 """Who is drawn next, together with whom, and who not at all. The engine is real; where order matters it waits for the test."""
 
 import asyncio
+import functools
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from drawwell_serve.errors import ApiError
 from drawwell_serve.metrics import Metrics
 from drawwell_serve.scheduler import Flow, Scheduler
 from drawwell_serve.settings import Settings
-from drawwell_serve.well import Well
+from drawwell_serve.well import PATIENCE_SECONDS, Well
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +205,31 @@ def test_the_doors_close_when_too_many_are_being_answered(well: Well) -> None:
         enter(well)
     assert refused.value.status == 429
     assert int((refused.value.headers or {})["Retry-After"]) >= 1
+
+
+def test_where_all_places_are_taken_the_slowest_reader_gives_its_own(
+    well: Well, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one that waits for the engine, nor one that has been read for a moment only."""
+    now, cut = [100.0], list[str]()
+    monkeypatch.setattr("drawwell_serve.scheduler.time.monotonic", lambda: now[0])
+    with ExitStack() as stack:
+        flows = {
+            name: stack.enter_context(well.admitted(lambda: False, cut=functools.partial(cut.append, name)))
+            for name in ("waits to be drawn", "is read fast", "is read slowly")
+        }
+        for name, count in (("is read fast", 1_000_000), ("is read slowly", 10_000)):
+            with flows[name].reading(count):
+                now[0] += PATIENCE_SECONDS - 0.5
+        with pytest.raises(ApiError, match="3 requests are being answered"):
+            enter(well)
+        for name in ("is read fast", "is read slowly"):
+            stack.enter_context(flows[name].reading(1000))
+        now[0] += 1
+        with well.admitted(lambda: False):
+            assert cut == ["is read slowly"]
+        enter(well)
+        assert cut == ["is read slowly"], "its place is free now"
 
 
 def test_the_doors_close_when_too_many_images_wait(well: Well, monkeypatch: pytest.MonkeyPatch) -> None:

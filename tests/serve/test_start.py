@@ -153,7 +153,7 @@ def test_a_reader_that_does_not_read_does_not_hold_up_the_end(tiny_generator: Pa
     wait_until_ready(Server(f"http://127.0.0.1:{port}", process, log))
     with socket.create_connection(("127.0.0.1", port)) as lazy:
         body = b'{"count": 1000000}'
-        head = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: application/x-npy\r\n"
+        head = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: application/x-npy\r\n"
         lazy.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         lazy.recv(100)
         process.terminate()

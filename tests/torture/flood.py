@@ -88,7 +88,7 @@ class Flood:
     async def _exchange(self, outstanding: int) -> str:
         reader, writer = await self._connection()
         body = b'{"seed": %d, "count": %d}' % (next(self._seeds), self._images)
-        head = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: application/x-npy\r\n"
+        head = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: application/x-npy\r\n"
         writer.write(b"%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body))
         answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         content, share = await self._content(reader, int(_header(answer, "content-length")))

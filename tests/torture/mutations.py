@@ -159,7 +159,7 @@ def _of_another_start(chance: random.Random, request: bytes) -> bytes:
 
 
 def _chunked(chance: random.Random, request: bytes) -> bytes:
-    head = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     return head + chance.choice(_CHUNKS) + chance.choice((b"", request))
 
 

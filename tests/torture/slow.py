@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-_POST = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: application/x-npy\r\n"
+_POST = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: application/x-npy\r\n"
 _CLOSE = b"Connection: close\r\n"
 _SMALL_BUFFER = 4096
 
@@ -60,7 +60,7 @@ def _kinds(many: int, some: int, few: int) -> Iterator[tuple[str, int, bytes, Ca
     yield (
         "a refused body byte by byte",
         fewer,
-        b"POST /model HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
+        b"POST /model HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n",
         _send,
     )
 

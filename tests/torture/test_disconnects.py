@@ -88,7 +88,7 @@ def _asking(server: Server, media_type: str, count: int, seed: int) -> socket.so
     address = urlsplit(server.url)
     client = socket.create_connection((address.hostname, address.port), timeout=60)
     body = json.dumps({"seed": seed, "count": count}).encode()
-    head = f"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: {media_type}\r\n"
+    head = f"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: {media_type}\r\n"
     client.sendall(f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
     return client
 

@@ -27,7 +27,8 @@ OURS = re.compile(rb"Traceback \(most|site-packages|\.py\", line|root:x:0:|" + r
 
 @pytest.fixture(scope="module")
 def server(start_server: StartServer) -> Server:
-    return start_server(GENERATOR, DRAWWELL_READ_SECONDS="1", DRAWWELL_STALL_SECONDS="1", DRAWWELL_MAX_COUNT="64")
+    limits = dict.fromkeys(("DRAWWELL_READ_SECONDS", "DRAWWELL_STALL_SECONDS"), "1")
+    return start_server(GENERATOR, DRAWWELL_MAX_COUNT="64", DRAWWELL_KEEP_ALIVE_SECONDS="5", **limits)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,8 @@ def valid() -> list[bytes]:
         request("GET", f"/images/{digest}/7/5.png", If_None_Match='W/"x", "y"'),
         request("GET", f"/shards/{digest}/7/0-63.tar"),
         request("HEAD", f"/shards/{digest}/7/0-63.tar"),
+        request("GET", f"/shards/{digest}/7/0-63.tar", Range="bytes=100-"),
+        request("GET", f"/images/{digest}/7/5.png", Range="bytes=-9", If_Range='"x"'),
         *(request("GET", path) for path in ("/", "/model", "/docs.json", "/metrics", "/readyz", "/nothing")),
     ]
     return several + [one.replace(b"Connection: close\r\n", b"") for one in several]

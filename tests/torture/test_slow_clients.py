@@ -27,7 +27,7 @@ def test_slow_clients_are_closed_and_slow_down_nobody(start_server: StartServer,
     """Half-open heads, stalled bodies and readers of some bytes a second, by the hundreds and all at once: each is closed within
     10 s, and a request for one image takes at most twice as long at its 99th percentile.
     """
-    server = start_server(GENERATOR)
+    server = start_server(GENERATOR, DRAWWELL_KEEP_ALIVE_SECONDS="5")  # those that need not be read on are idle
     worker = psutil.Process(server.process.pid).children()[0]
     many, some, few = times(500, 20), times(100, 10), times(50, 5)
     _seconds_of_requests(server, times(5, 1))

@@ -1,0 +1,77 @@
+"""Pipelining: requests that a client sends before it has read earlier replies (RFC 9112, section 9.3.2)."""
+
+import asyncio
+from collections.abc import Callable
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_PIECE_BYTES = 1024
+"""The parser takes this many at once. The shortest request has 25 bytes, so at most 40 parsed requests wait in one connection."""
+
+
+class PipeliningProtocol(HttpToolsProtocol):
+    """uvicorn's connection with a bounded pipeline.
+
+    uvicorn parses everything that arrives and reads on after each reply, so a client that never reads could fill the memory with
+    requests. Here parsing stops while a parsed request waits, and reading stops while unparsed bytes wait.
+    """
+
+    _unparsed = memoryview(b"")
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = _Reading(transport, self.has_waiting)
+
+    def has_waiting(self) -> bool:
+        """Whether a parsed request or unparsed bytes wait for their turn."""
+        return bool(self.pipeline or self._unparsed)
+
+    def data_received(self, data: bytes) -> None:
+        self._unparsed = memoryview(b"".join((self._unparsed, data)) if self._unparsed else data)
+        self._parse_on()
+
+    def parse(self, piece: memoryview) -> None:
+        """Give one piece to the parser."""
+        super().data_received(piece)  # type: ignore[arg-type]
+
+    def forget_unparsed(self) -> None:
+        self._unparsed = memoryview(b"")
+
+    def parse_again(self, request: bytes) -> None:
+        """Put ``request`` in front of the unparsed bytes."""
+        self._unparsed = memoryview(b"".join((request, self._unparsed)))
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self.headers = []  # the request keeps its own list, so trailer fields after the body do not reach it
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if not self.parser.should_upgrade() and not self.parser.should_keep_alive():
+            self.cycle.keep_alive = False  # a trailer may say so too; the parser then ignores what follows
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._parse_on()
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+
+    def _parse_on(self) -> None:
+        while self._unparsed and not self.pipeline and not self.transport.is_closing():
+            piece, self._unparsed = self._unparsed[:_PIECE_BYTES], self._unparsed[_PIECE_BYTES:]
+            self.parse(piece)
+        if self.has_waiting() and not self.transport.is_closing():
+            self.flow.pause_reading()
+
+
+class _Reading(FlowControl):
+    """uvicorn's flow control, which here resumes reading only while nothing waits."""
+
+    def __init__(self, transport: asyncio.Transport, has_waiting: Callable[[], bool]) -> None:
+        super().__init__(transport)
+        self._has_waiting = has_waiting
+
+    def resume_reading(self) -> None:
+        if not self._has_waiting():
+            super().resume_reading()

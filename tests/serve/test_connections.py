@@ -1,0 +1,127 @@
+"""What a client may do with its connection: send several requests before it reads, end its side, keep it, and leave it unread."""
+
+import io
+import json
+import socket
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from drawwell_serve.settings import Settings
+from tests.conftest import Server, StartServer
+from tests.raw import Reply, connect, exchange, replies, request
+
+TYPE = {"Content_Type": "application/json"}
+MODEL = b"GET /model HTTP/1.1\r\nHost: localhost\r\n\r\n"
+SHORT_BODY = b'{"seed": 7, "count": 3}'
+
+
+def rest(raw: socket.socket) -> bytes:
+    """What comes until the server closes."""
+    received = b""
+    while came := raw.recv(65536):
+        received += came
+    return received
+
+
+def half_closed(server: Server, *sent: bytes) -> list[Reply]:
+    """The replies to a client that sends this and then ends its side."""
+    with connect(server) as raw:
+        for part in sent:
+            raw.sendall(part)
+        raw.shutdown(socket.SHUT_WR)
+        return replies(rest(raw))
+
+
+def kept(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
+    return request(method, path, body, **headers).replace(b"Connection: close\r\n", b"")
+
+
+def test_pipelined_requests_are_answered_in_their_order(server: Server) -> None:
+    """A thousand of them at once, bodies and all, on one connection, whose client reads as it sends."""
+    wanted = [kept("POST", "/generate", b'{"seed": %d}' % n, Accept="application/x-npy", **TYPE) for n in range(1000)]
+    several = exchange(server, b"".join(wanted) + request("GET", "/livez"), seconds=120)
+    assert [reply.status for reply in several] == [200] * 1001
+    assert [reply.headers["x-drawwell-seed"] for reply in several[:-1]] == [str(n) for n in range(1000)]
+    again = exchange(server, request("POST", "/generate", b'{"seed": 999}', Accept="application/x-npy", **TYPE))
+    assert several[-2].body == again[0].body
+
+
+def test_a_reader_that_stalls_is_cut_off_though_it_asks_for_more(start_server: StartServer) -> None:
+    bentomls = {"BENTOML_CONFIG_OPTIONS": "api_server.http.cors.enabled=true"}
+    server = start_server("fashion", DRAWWELL_STALL_SECONDS="1", DRAWWELL_KEEP_ALIVE_SECONDS="1", **bentomls)
+    assert "name the origins in DRAWWELL_CORS_ORIGINS" in server.log.read_text()
+    body = b'{"seed": 7, "count": 100000}'
+    with connect(server, receive_bytes=4096) as raw:
+        raw.sendall(kept("POST", "/generate", body, Accept="application/x-npy", **TYPE))
+        deadline = time.monotonic() + 30
+        worker = psutil.Process(server.process.pid).children()[0]
+        port = raw.getsockname()[1]
+        while port in {one.raddr.port for one in worker.net_connections("tcp") if one.raddr}:
+            assert time.monotonic() < deadline, "it is still connected"
+            raw.send(MODEL)
+            time.sleep(0.3)
+    with connect(server) as idle:  # the same server, whose idle connections are kept a second
+        idle.sendall(MODEL)
+        begin = time.monotonic()
+        rest(idle)
+        assert 0.9 < time.monotonic() - begin < 4
+
+
+def test_an_idle_connection_is_kept_for_longer_than_load_balancers_keep_it() -> None:
+    """Many have 60 seconds, and send a request into what they believe is open."""
+    assert Settings().keep_alive_seconds > 60
+
+
+@pytest.mark.parametrize(
+    ("accept", "count"), [("application/json", 3), ("application/x-npy", 5000), ("application/x-tar", 5000)]
+)
+def test_a_client_that_ends_its_side_gets_its_reply(server: Server, accept: str, count: int) -> None:
+    body = json.dumps({"seed": 7, "count": count}).encode()
+    for sent in (
+        request("POST", "/generate", body, Accept=accept, **TYPE),
+        kept("POST", "/generate", body, Accept=accept, **TYPE),
+    ):
+        (reply,) = half_closed(server, sent)
+        assert (reply.status, reply.headers["x-drawwell-count"]) == (200, str(count))
+        if accept == "application/x-npy":
+            assert len(np.load(io.BytesIO(reply.body))) == count
+
+
+def test_it_gets_all_of_several(server: Server) -> None:
+    several = half_closed(server, MODEL * 300, kept("POST", "/generate", SHORT_BODY, **TYPE) * 3)
+    assert [reply.status for reply in several] == [200] * 303
+    assert len({reply.body for reply in several[300:]}) == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (kept("POST", "/generate", SHORT_BODY, **TYPE)[:-5], "body_cut_off"),
+        (
+            b"POST /generate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+            "body_cut_off",
+        ),
+        (b"GET /model HTTP/1.1\r\nHost: loc", "malformed_request"),
+    ],
+)
+def test_half_a_request_is_answered_as_such(server: Server, sent: bytes, code: str) -> None:
+    (reply,) = half_closed(server, sent)
+    assert (reply.status, json.loads(reply.body)["error"]["code"]) == (400, code)
+
+
+def test_nothing_more_than_an_end_is_closed(server: Server) -> None:
+    assert half_closed(server, b"") == []
+    assert [reply.status for reply in half_closed(server, MODEL)] == [200]
+
+
+def test_trailers_are_no_part_of_the_header(server: Server) -> None:
+    head = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    trailer = b"Accept: image/png\r\nHost: other\r\nContent-Encoding: gzip\r\n"
+    for last in (b"", b"Connection: close\r\n"):
+        sent = head + b"2\r\n{}\r\n0\r\n" + trailer + last + b"\r\n" + request("GET", "/livez")
+        first, *second = exchange(server, sent, seconds=10)
+        assert (first.status, first.headers["content-type"]) == (200, "application/json")
+        assert [reply.status for reply in second] == ([] if last else [200])
