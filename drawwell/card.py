@@ -29,7 +29,8 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Side = Annotated[int, msgspec.Meta(ge=1, le=2**14)]
 Level = Annotated[int, msgspec.Meta(ge=0, le=255)]
-Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
+"""With its length, since a line break may stand before the end that ``$`` finds."""
 
 
 @dataclass(frozen=True)

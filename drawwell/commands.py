@@ -15,7 +15,8 @@ from drawwell.generator_file import read_generator
 from drawwell.latents import random_seed
 from drawwell.opening import find_file, is_url, open_generator
 from drawwell.session import Provider
-from drawwell.terminal import console, printable, table
+from drawwell.terminal import console, table
+from drawwell.text import printable
 from drawwell.verify import verify as verify_file
 
 
