@@ -41,7 +41,6 @@ _REQUEST_BYTES = 2**28
 """Asked for at once, if that is more than one image: 4,096 images of 128 px are less. A reply is held in memory."""
 _MODEL_BYTES = 2**24
 """More than any card; with 1,000 classes and all measures of each it has 1 MB."""
-_ERROR_BYTES = 2**16
 _PAGE_BYTES = 200
 """Shown of a page that another server answers with."""
 _MOST_SECONDS = 10**6
@@ -139,8 +138,7 @@ class Client:
         if labels is not None:
             which["labels"] = labels.tolist() if isinstance(labels, np.ndarray) else labels
         shape = (len(piece), *self._card.image_shape)
-        # one byte more than a whole reply shows one that goes on
-        most_bytes = max(wire.npy_bytes(shape) + 1, _ERROR_BYTES)
+        most_bytes = wire.npy_bytes(shape) + 1  # one more shows a reply that goes on
         body = msgspec.json.encode({"seed": seed, **which})
         answer = self._send("POST", "generate", ends, most_bytes, wire.NPY_TYPE, body)
         self._check_digest(answer)

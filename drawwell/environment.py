@@ -62,7 +62,10 @@ def proxy_of(url: httpx.URL) -> Proxy | None:
 
 
 def certificates() -> "ssl.SSLContext":
-    """The authorities to trust: those of SSL_CERT_FILE or SSL_CERT_DIR, else of certifi. Raises ``RequestError`` where they cannot be read."""
+    """The authorities to trust: those of SSL_CERT_FILE or SSL_CERT_DIR, else of certifi.
+
+    Raises ``RequestError`` where they cannot be read.
+    """
     folder = os.environ.get("SSL_CERT_DIR")
     try:
         if folder and not Path(folder).is_dir() and not os.environ.get("SSL_CERT_FILE"):

@@ -3,14 +3,17 @@
 import os
 import weakref
 from collections.abc import Callable
+from typing import Any, TypeVar
 
-_callbacks: "set[weakref.WeakMethod[Callable[[], None]]]" = set()
+One = TypeVar("One")
+
+_callbacks: "weakref.WeakKeyDictionary[Any, Callable[[Any], None]]" = weakref.WeakKeyDictionary()
 _inherited: list[object] = []
 
 
-def at_fork(forked: Callable[[], None]) -> None:
-    """Call the method ``forked`` in each process that is forked from this one, before anything else, as long as its object lives."""
-    _callbacks.add(weakref.WeakMethod(forked, _callbacks.discard))
+def at_fork(one: One, forked: Callable[[One], None]) -> None:
+    """Call ``forked(one)`` in each process that is forked from this one, before anything else, as long as ``one`` lives."""
+    _callbacks[one] = forked
 
 
 def keep(*things: object) -> None:
@@ -19,9 +22,8 @@ def keep(*things: object) -> None:
 
 
 def _call() -> None:
-    for callback in list(_callbacks):
-        if forked := callback():
-            forked()
+    for one, forked in list(_callbacks.items()):
+        forked(one)
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork

@@ -22,3 +22,8 @@ def printable(text: object, most: int = MOST_CHARACTERS) -> str:
 def without_password(url: str) -> str:
     """``url`` with ``***`` in the place of its user and password."""
     return _USER.sub("***@", url)
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, without the name of the file, which the sentence around it has."""
+    return printable((error.strerror if isinstance(error, OSError) else None) or error or type(error).__name__)

@@ -24,6 +24,7 @@ SLOWEST_BYTES_PER_SECOND = 2**16
 """A body may take longer than its deadline as long as it comes faster than this, so that a slow line is no failure."""
 
 _HOST = re.compile(r"(?=.{1,254}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?|[0-9a-f:.]*:.*", re.IGNORECASE)
+_ERROR_BYTES = 2**16
 _IDLE_SECONDS = 4.0
 """Servers close idle connections, many after 5 s: a request on such a connection would be lost."""
 _FAILURES = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.ProxyError)
@@ -37,12 +38,12 @@ class HopelessError(UnreachableError):
 
 @dataclass(frozen=True)
 class Answer:
-    """A reply; its body ends at the most bytes that were wanted."""
+    """A reply; its body ends at the most bytes that it may have."""
 
     status: int
     reason: str
     headers: httpx.Headers
-    body: bytes
+    body: bytearray
 
 
 class Transport:
@@ -60,12 +61,12 @@ class Transport:
         encrypted = "https" in (self._url.scheme, self._proxy and self._proxy.scheme)
         self._certificates = certificates() if encrypted else None
         self._pool = self._connections()
-        forking.at_fork(self._forked)
+        forking.at_fork(self, Transport._forked)
 
     def exchange(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, most_bytes: int, ends: float
     ) -> Answer:
-        """Send a request and read at most ``most_bytes`` of the body of its reply.
+        """Send a request and read at most ``most_bytes`` of the body of its reply, less of an error.
 
         At ``ends``, of ``time.monotonic``, it is given up, unless the body comes faster than ``SLOWEST_BYTES_PER_SECOND``.
         Raises ``UnreachableError``, or ``HopelessError`` where another attempt would end in the same way.
@@ -82,7 +83,8 @@ class Transport:
         try:
             response = self._pool.handle_request(request)
             try:
-                return _answer(response, self._read(response, most_bytes))
+                most = most_bytes if response.status == 200 else _ERROR_BYTES
+                return _answer(response, self._read(response, most))
             finally:
                 response.close()
         except _FAILURES as error:
@@ -109,14 +111,15 @@ class Transport:
         target = self._url.raw_path.rstrip(b"/") + b"/" + path.encode()
         return httpcore.URL(scheme=self._url.raw_scheme, host=self._url.raw_host, port=self._url.port, target=target)
 
-    def _read(self, response: httpcore.Response, most_bytes: int) -> bytes:
+    def _read(self, response: httpcore.Response, most_bytes: int) -> bytearray:
         body, ends = bytearray(), self._clock.ends
         for chunk in response.iter_stream():
             body += chunk
-            if len(body) >= most_bytes:
+            if len(body) > most_bytes:
+                del body[most_bytes:]
                 break
             self._clock.ends = ends + len(body) / SLOWEST_BYTES_PER_SECOND
-        return bytes(body[:most_bytes])
+        return body
 
     def _failure(self, error: Exception) -> UnreachableError:
         way = f"by way of {self._proxy.variable}: " if self._proxy else ""
@@ -148,7 +151,7 @@ def _user(url: httpx.URL) -> dict[str, str]:
     return {"Authorization": f"Basic {base64.b64encode(f'{url.username}:{url.password}'.encode()).decode()}"}
 
 
-def _answer(response: httpcore.Response, body: bytes) -> Answer:
+def _answer(response: httpcore.Response, body: bytearray) -> Answer:
     reason = response.extensions.get("reason_phrase", b"").decode("ascii", "replace")
     return Answer(response.status, reason, httpx.Headers(response.headers), body)
 

@@ -71,7 +71,7 @@ def npy_bytes(shape: tuple[int, ...]) -> int:
     return len(npy_header(shape)) + math.prod(shape) + FOOTER_BYTES
 
 
-def parse_npy(body: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+def parse_npy(body: bytes | bytearray, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     """The pixels of a whole reply, read-only. Raises ``ValueError`` unless it is a uint8 array of ``shape`` with the right checksum.
 
     The header is compared and not parsed: there is one for each shape, and a parser can be overwhelmed.
@@ -79,7 +79,7 @@ def parse_npy(body: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     header = npy_header(shape)
     if len(body) != npy_bytes(shape) or not body.startswith(header):
         raise ValueError(f"{len(body):,} bytes came that are no such array, asked for was uint8 {list(shape)}")
-    pixels = memoryview(body)[len(header) : -FOOTER_BYTES]
+    pixels = memoryview(body).toreadonly()[len(header) : -FOOTER_BYTES]
     if body[-FOOTER_BYTES:] != footer(hashlib.sha256(pixels).digest()):
         raise ValueError("the pixels do not have the checksum that was sent with them")
     return np.frombuffer(pixels, np.uint8).reshape(shape)
