@@ -221,12 +221,12 @@ class _Model(msgspec.Struct):
     max_count: Annotated[int, msgspec.Meta(ge=1)]
 
 
-class _Error(msgspec.Struct):
+class _Refusal(msgspec.Struct):
     message: str
 
 
-class _ErrorReply(msgspec.Struct):
-    error: _Error
+class _RefusalReply(msgspec.Struct):
+    error: _Refusal
 
 
 class _DamagedError(ResponseError):
@@ -234,8 +234,8 @@ class _DamagedError(ResponseError):
 
 
 class _BusyError(UnavailableError):
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)  # alone, since what is unpickled is first made of the arguments that are given here
+    def __init__(self, message: str, retry_after: float | None) -> None:
+        super().__init__(message)
         self.retry_after = retry_after
 
 
@@ -270,7 +270,7 @@ def _changed(name: str, digest: str, expected: str) -> ResponseError:
 def _message(answer: Answer) -> str:
     """The sentence in an error reply of ours, or the beginning of whatever another server in between said."""
     try:
-        said = msgspec.json.decode(answer.body, type=_ErrorReply).error.message
+        said = msgspec.json.decode(answer.body, type=_RefusalReply).error.message
     except UNREADABLE:
         said = answer.body[:_PAGE_BYTES].decode(errors="replace")
     return printable(said or answer.reason)

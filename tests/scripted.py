@@ -62,6 +62,11 @@ class Scripted(ThreadingHTTPServer):
         self.model: Callable[[Handler], None] = lambda handler: handler.reply(200, model_of(self.card))
         self.asked: list[tuple[float, dict[str, Any]]] = []
         self.paths: list[str] = []
+        self.connections = 0
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections += 1
+        super().process_request(request, client_address)
 
     @property
     def url(self) -> str:

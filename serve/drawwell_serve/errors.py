@@ -7,6 +7,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from drawwell.errors import DrawwellError
+
 from .metrics import refused
 
 RETRY_SECONDS = 5
@@ -26,7 +28,7 @@ logger = logging.getLogger("drawwell.serve")
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-class ApiError(Exception):
+class ApiError(DrawwellError):
     """A reply with an error status: each where it is meant."""
 
     def __init__(
