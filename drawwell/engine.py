@@ -30,6 +30,7 @@ from drawwell.generator_file import GeneratorFile, read_generator
 from drawwell.latents import CheckedIndices, Indices, check_indices, latents
 from drawwell.pictures import Images
 from drawwell.session import Provider
+from drawwell.text import printable
 
 
 class Engine:
@@ -151,14 +152,14 @@ class Engine:
         singly = np.concatenate([self._run(self.feeds(known.seed, piece), True) for piece in single])
         if not np.array_equal(together, singly):
             raise ProviderError(
-                f"{self._path}: drawn on {self._provider}, an image depends on what it is drawn together with, so no "
+                f"{printable(self._path)}: drawn on {self._provider}, an image depends on what it is drawn together with, so no "
                 "address would hold: with threads=1 or on another provider it may not"
             )
         distances = known.distances(together)
         off = np.count_nonzero(distances > known.tolerance_levels)
         if off > known.may_differ:
             raise ProviderError(
-                f"{self._path}: drawn on {self._provider}, {off} of its {len(distances)} known answers are off by more than "
+                f"{printable(self._path)}: drawn on {self._provider}, {off} of its {len(distances)} known answers are off by more than "
                 f"{known.tolerance_levels} of 255 levels (by up to {distances.max()}), {known.may_differ or 'none'} may be: "
                 f"{_CURES.get(self._card.target, _CURE)}"
             )
@@ -189,7 +190,7 @@ class Engine:
     def _load_again(self) -> None:
         file = read_generator(self._path)
         if file.digest != self._digest:
-            raise GeneratorFileError(f"{self._path}: has changed since it was opened")
+            raise GeneratorFileError(f"{printable(self._path)}: has changed since it was opened")
         try:
             self._load(file, threads=1)
         except BaseException:
@@ -262,5 +263,5 @@ _CURES = {
 def _reopen(path: Path, provider: Provider, digest: str) -> Engine:
     engine = Engine(path, provider, threads=1)
     if engine.digest != digest:
-        raise GeneratorFileError(f"{path}: has changed since it was opened")
+        raise GeneratorFileError(f"{printable(path)}: has changed since it was opened")
     return engine

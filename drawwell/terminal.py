@@ -13,7 +13,7 @@ _MOST_CHARACTERS = 20_000
 
 class _Console(Console):
     def print(self, *objects: Any, **options: Any) -> None:
-        super().print(*(lines(one) if isinstance(one, str) else one for one in objects), **options)
+        super().print(*(printable_lines(one) if isinstance(one, str) else one for one in objects), **options)
 
 
 def console() -> Console:
@@ -27,9 +27,6 @@ def table(rows: Mapping[str, str]) -> list[str]:
     return [printable(f"{name:{width}}  {fact}", _MOST_CHARACTERS) for name, fact in rows.items()]
 
 
-def lines(text: str) -> str:
-    """Each line of ``text``; those after the first are indented, so that none of them passes for a message of its own."""
-    first, *more = text.split("\n")
-    return "\n".join(
-        [printable(first, _MOST_CHARACTERS), *(f"  {printable(line, _MOST_CHARACTERS).strip()}" for line in more)]
-    )
+def printable_lines(text: str) -> str:
+    """The same of a text of ours that has several lines."""
+    return "\n".join(printable(line, _MOST_CHARACTERS) for line in text.split("\n"))

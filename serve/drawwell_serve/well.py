@@ -12,6 +12,7 @@ from drawwell import wire
 from drawwell.engine import Engine
 from drawwell.errors import ProviderError
 from drawwell.pictures import Images
+from drawwell.text import printable
 
 from .drawing import Drawing
 from .errors import RETRY_SECONDS, ApiError
@@ -111,7 +112,7 @@ class Well:
     def in_words(self) -> str:
         """What is served, for the log of a start."""
         engine, who = self.engine, "whoever has the key" if self.has_key else "whoever reaches it"
-        return f"draws {engine.card.name} ({engine.digest[:12]}) on {engine.provider} with {engine.threads} threads for {who}"
+        return f"draws {printable(engine.card.name)} ({engine.digest[:12]}) on {engine.provider} with {engine.threads} threads for {who}"
 
     def close(self) -> None:
         self.scheduler.close()
