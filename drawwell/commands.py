@@ -79,7 +79,7 @@ def generate(config: GenerateConfig) -> None:
             raise  # nobody reads the output any more, which is no failure
         except OSError as error:
             raise DrawwellError(f"{printable(config.out)}: cannot be written ({reason(error)})") from error
-    where = "on standard output" if is_output(config.out) else f"in {config.out}"
+    where = "on standard output" if is_output(config.out) else f"in {printable(config.out)}"
     console().print(f"{len(indices):,} images of seed {seed} {where}")
 
 

@@ -37,7 +37,7 @@ def open_generator(
 
 def is_url(target: str | os.PathLike[str]) -> bool:
     """Whether this names a server and no file: one that is called so cannot be meant."""
-    return re.match(r"[a-z][a-z0-9+.-]*://", str(target), re.IGNORECASE) is not None
+    return re.match(r"[a-z][a-z0-9+.-]+://", str(target), re.IGNORECASE) is not None
 
 
 def find_file(target: str | os.PathLike[str]) -> Path:
