@@ -12,6 +12,7 @@ import httpx
 
 from drawwell.errors import RequestError
 from drawwell.text import printable
+from drawwell.urls import parse_url
 
 if TYPE_CHECKING:
     import ssl
@@ -47,13 +48,9 @@ def proxy_of(url: httpx.URL) -> Proxy | None:
         return None
     variable = _variable(f"{url.scheme}_proxy", "all_proxy")
     try:
-        proxy = Proxy(variable, httpx.URL(value if "://" in value else f"http://{value}"))
-    except httpx.InvalidURL:
-        raise RequestError(f"{variable}: {printable(value)} is no URL of a proxy") from None
-    if proxy.scheme not in _SCHEMES or not proxy.url.host:
-        raise RequestError(
-            f"{variable}: {printable(value)} is no URL of a proxy, which begins with one of {', '.join(_SCHEMES)}"
-        )
+        proxy = Proxy(variable, parse_url(value if "://" in value else f"http://{value}", _SCHEMES))
+    except ValueError as error:
+        raise RequestError(f"{variable}: {printable(value)}, which should be a proxy, {error}") from None
     if proxy.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
         raise RequestError(
             f"{variable}: {printable(value)} is a SOCKS proxy, for which httpx needs socksio: pip install socksio"

@@ -5,7 +5,6 @@ bytes of a reply, decompresses what it receives, and reads the environment with 
 """
 
 import base64
-import re
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -19,11 +18,11 @@ from drawwell import forking
 from drawwell.environment import certificates, proxy_of
 from drawwell.errors import RequestError, UnreachableError
 from drawwell.text import printable
+from drawwell.urls import parse_url
 
 SLOWEST_BYTES_PER_SECOND = 2**16
 """A body may take longer than its deadline as long as it comes faster than this, so that a slow line is no failure."""
 
-_HOST = re.compile(r"(?=.{1,254}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?|[0-9a-f:.]*:.*", re.IGNORECASE)
 _ERROR_BYTES = 2**16
 _IDLE_SECONDS = 4.0
 """Servers close idle connections, many after 5 s: a request on such a connection would be lost."""
@@ -127,22 +126,14 @@ class Transport:
         return kind(f"{self._name}: {way}{printable(error) or type(error).__name__}")
 
 
-def _parse(url: str) -> httpx.URL:
-    name = printable(url)
+def _parse(text: str) -> httpx.URL:
     try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        # what httpx says of a URL may be a part of its password
-        raise RequestError(f"{name}: is no URL" + ("" if "@" in url else f" ({printable(error)})")) from None
-    if parsed.scheme not in ("http", "https"):
-        raise RequestError(f"{name}: the URL of a server begins with http:// or https://")
-    if not _HOST.fullmatch(parsed.raw_host.decode("ascii")):
-        raise RequestError(f"{name}: {printable(parsed.host)!r} is no name of a host")
-    if parsed.port is not None and not 1 <= parsed.port <= 65535:
-        raise RequestError(f"{name}: a port is from 1 to 65535, not {parsed.port}")
-    if parsed.query or parsed.fragment:
-        raise RequestError(f"{name}: the URL of a server has no query and no fragment")
-    return parsed
+        url = parse_url(text, ("http", "https"))
+    except ValueError as error:
+        raise RequestError(f"{printable(text)}: {error}") from None
+    if url.query or url.fragment:
+        raise RequestError(f"{printable(text)}: the URL of a server has no query and no fragment")
+    return url
 
 
 def _user(url: httpx.URL) -> dict[str, str]:
