@@ -14,6 +14,7 @@ from drawwell.errors import DeviceMemoryError, ProviderError, RequestError
 from drawwell.generator_file import GeneratorFile
 from drawwell.pictures import Images
 from drawwell.session import Provider, open_cpu, open_cuda
+from drawwell.text import printable
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -193,7 +194,7 @@ def _by_member(member: npt.NDArray[np.int64], most: int) -> Iterator[npt.NDArray
 
 
 def _failure(provider: str, error: Exception) -> ProviderError:
-    reason = (str(error) or type(error).__name__).splitlines()[0]
+    reason = printable((str(error) or type(error).__name__).splitlines()[0])  # it may quote the file
     if any(words in str(error).lower() for words in _OUT_OF_MEMORY):
         return DeviceMemoryError(f"the memory of {provider} is full: the same request may do later ({reason})")
     return ProviderError(f"drawing failed on {provider} ({reason})")

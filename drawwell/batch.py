@@ -12,6 +12,7 @@ from drawwell import latents
 from drawwell.card import ModelCard
 from drawwell.errors import RequestError
 from drawwell.latents import CheckedIndices, Indices
+from drawwell.text import printable
 
 Labels = int | Sequence[int] | npt.NDArray[np.integer]
 """Which class to draw: one for all images, or one for each."""
@@ -19,6 +20,8 @@ CheckedLabels = int | npt.NDArray[np.int64]
 
 _MOST_NAMED = 12
 """Classes named in a sentence."""
+_MOST_LETTERS = 80
+"""Of the name of each."""
 _NO_LABEL = "this generator takes no label"
 
 
@@ -79,7 +82,7 @@ def address(seed: int, count: int | None, start: int, indices: Indices | None) -
                 raise RequestError("say how many images: count, or the indices themselves")
             latents.check_indices([start])
             if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-                raise RequestError(f"count must be an integer of at least 1, not {count!r}")
+                raise RequestError(f"count must be an integer of at least 1, not {printable(repr(count))}")
             indices = range(int(start), int(start) + int(count))
         elif count is not None or start != 0:
             raise RequestError("give count and start, or indices, not both")
@@ -132,7 +135,7 @@ def label_named(card: ModelCard, text: str) -> int:
     for names in (card.class_names, tuple(map(str, range(len(card.class_names))))):
         if text in names:
             return names.index(text)
-    raise RequestError(f"there is no class {text!r}: {_classes(card)}")
+    raise RequestError(f"there is no class {printable(text, _MOST_LETTERS)!r}: {_classes(card)}")
 
 
 def labels_at(labels: CheckedLabels | None, first: int, last: int) -> CheckedLabels | None:
@@ -168,6 +171,6 @@ def _check_label(card: ModelCard, label: int) -> int:
 
 def _classes(card: ModelCard) -> str:
     """The first classes, quoted, since a card may come from anywhere."""
-    named = ", ".join(map(repr, card.class_names[:_MOST_NAMED]))
+    named = ", ".join(repr(printable(name, _MOST_LETTERS)) for name in card.class_names[:_MOST_NAMED])
     more = len(card.class_names) - _MOST_NAMED
     return f"the classes are {named}" + (f" and {more:,} more" if more > 0 else "")

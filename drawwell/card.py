@@ -15,6 +15,7 @@ import numpy.typing as npt
 from drawwell.errors import GeneratorFileError
 from drawwell.latents import Prior
 from drawwell.quality import Quality, without_absent
+from drawwell.text import printable
 
 PLAIN_FORMAT, MIXTURE_FORMAT = 3, 4
 """A mixture has a number of its own, so that a drawwell that knows none says so. Plain files stay readable to it."""
@@ -29,7 +30,8 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Side = Annotated[int, msgspec.Meta(ge=1, le=2**14)]
 Level = Annotated[int, msgspec.Meta(ge=0, le=255)]
-Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
+"""With its length, since a line break may stand before the end that ``$`` finds."""
 
 
 @dataclass(frozen=True)
@@ -218,9 +220,9 @@ def card_from_json(text: str | bytes) -> ModelCard:
         raise GeneratorFileError("has no card")
     try:
         raw = msgspec.json.decode(text)
-        if isinstance(raw, dict) and raw.get("format_version") not in (PLAIN_FORMAT, MIXTURE_FORMAT):
+        if isinstance(raw, dict) and (version := raw.get("format_version")) not in (PLAIN_FORMAT, MIXTURE_FORMAT):
             raise GeneratorFileError(
-                f"is written in format {raw.get('format_version')}, this drawwell reads {PLAIN_FORMAT} and {MIXTURE_FORMAT}: "
+                f"is written in format {printable(version, 40)}, this drawwell reads {PLAIN_FORMAT} and {MIXTURE_FORMAT}: "
                 "use the drawwell that wrote it, or export the run again"
             )
         card = msgspec.convert(raw, ModelCard, str_keys=True)
@@ -228,4 +230,4 @@ def card_from_json(text: str | bytes) -> ModelCard:
             raise GeneratorFileError("its card is not valid (a mixture of one generator is a plain file)")
         return card
     except UNREADABLE as error:
-        raise GeneratorFileError(f"its card is not valid ({error})") from error
+        raise GeneratorFileError(f"its card is not valid ({printable(error, 300)})") from error

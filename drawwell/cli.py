@@ -1,5 +1,7 @@
 """The command line. Each command's stage is imported only when it is called."""
 
+import contextlib
+import io
 import os
 import signal
 import sys
@@ -8,6 +10,7 @@ from importlib import import_module
 
 from drawwell import __version__
 from drawwell.errors import DrawwellError, StoppedError
+from drawwell.text import printable, reason
 
 _COMMANDS = {
     "train": ("drawwell_train.main", "TrainConfig", "main", "images -> a run folder with checkpoints", "train"),
@@ -46,11 +49,15 @@ _COMMANDS = {
 """Name: its module, its options, its function, one line of help, and the extras it needs."""
 
 _FAILED, _INTERRUPTED, _NOBODY_READS = 1, 130, 141
+_MOST_CHARACTERS = 4000
 
 
 def main() -> None:
     """The entry point of `drawwell`. Exit codes: 0 done, 1 could not be done, 2 wrong usage, 130 interrupted, 141 output not read."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that half-written files are removed
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name, or the ± of a measure, may be more than its encoding has
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -63,21 +70,44 @@ def run(arguments: Sequence[str]) -> int:
         print(f"drawwell {__version__}")
         return 0
     if arguments[0] not in _COMMANDS:
-        print(f"drawwell: there is no command {arguments[0]!r}\n\n{_overview()}", file=sys.stderr)
+        print(f"drawwell: there is no command {printable(arguments[0])!r}\n\n{_overview()}", file=sys.stderr)
         return 2
     try:
         _call(arguments[0], arguments[1:])
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it may be closed
+            sys.stdout.flush()
     except DrawwellError as error:
-        print(f"drawwell {arguments[0]}: {error}", file=sys.stderr)
+        _complain(arguments[0], str(error))
         return _INTERRUPTED if isinstance(error, StoppedError) else _FAILED
     except KeyboardInterrupt:
-        print(f"drawwell {arguments[0]}: interrupted", file=sys.stderr)
+        _complain(arguments[0], "interrupted")
         return _INTERRUPTED
-    except BrokenPipeError:  # as in `drawwell info | head -1`; Python would complain once more when it flushes
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # as in `drawwell info | head -1`
+        _drop_output()
         return _NOBODY_READS
+    except OSError as error:  # of a file that an option names, or a full disk below the output
+        _drop_output()
+        _complain(arguments[0], f"{printable(error.filename or 'reading or writing failed')}: {reason(error)}")
+        return _FAILED
     return 0
+
+
+def _complain(command: str, sentences: str) -> None:
+    """Lines after the first are indented: a name with a line break in it shall not make one that looks like a message."""
+    first, *more = sentences.split("\n")
+    shown = "\n  ".join(
+        [f"drawwell {command}: {printable(first, _MOST_CHARACTERS)}", *(printable(line) for line in more)]
+    )
+    print(shown, file=sys.stderr)
+
+
+def _drop_output() -> None:
+    """What cannot be written Python would try to write once more at the end, and complain."""
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            return
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _call(command: str, arguments: Sequence[str]) -> None:

@@ -3,19 +3,21 @@
 import email.utils
 import functools
 import logging
+import math
+import numbers
 import random
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
-import httpx
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+import drawwell
 from drawwell import wire
 from drawwell.batch import Batch, CheckedLabels, Labels, address, allocate, check_labels, labels_at, labels_of
-from drawwell.card import UNREADABLE, ModelCard, card_from_json
+from drawwell.card import UNREADABLE, ModelCard, Sha256, card_from_json
 from drawwell.errors import (
     GeneratorFileError,
     RequestError,
@@ -24,6 +26,8 @@ from drawwell.errors import (
     UnreachableError,
 )
 from drawwell.latents import CheckedIndices, Indices
+from drawwell.text import printable
+from drawwell.transport import Answer, HopelessError, Transport
 
 if TYPE_CHECKING:
     import tenacity
@@ -33,6 +37,14 @@ logger = logging.getLogger("drawwell.client")
 REQUEST_IMAGES = 4096
 """Images asked for at once: a connection that breaks costs at most these, and a request is under 65,536 indices."""
 
+_REQUEST_BYTES = 2**28
+"""Asked for at once, if that is more than one image: 4,096 images of 128 px are less. A reply is held in memory."""
+_MODEL_BYTES = 2**24
+"""More than any card; with 1,000 classes and all measures of each it has 1 MB."""
+_PAGE_BYTES = 200
+"""Shown of a page that another server answers with."""
+_MOST_SECONDS = 10**6
+"""Eleven days; sockets take no timeout that is much longer."""
 _BUSY = (429, 502, 503, 504)
 
 Result = TypeVar("Result")
@@ -42,20 +54,26 @@ class Client:
     """A remote generator. Whatever is retried gives the same bytes, since a request is a pure function.
 
     ``timeout`` is in seconds, for each connect, read and write; ``retry_for`` is the time in seconds after which a
-    failing call is given up. Calls from several threads are safe. Pickled, it travels as its URL. A key comes from DRAWWELL_KEY.
+    failing call is given up. A request for up to 4,096 images ends after ``retry_for`` and ``timeout`` together, whatever
+    the server does, unless its reply comes, at 64 KiB a second or more. Calls from several threads are safe. A forked process
+    makes its own connections. Pickled, the client travels as its URL. A key comes from DRAWWELL_KEY.
     """
 
     def __init__(self, url: str, timeout: float = 30.0, retry_for: float = 60.0) -> None:
-        """Ask the server for its card. Raises ``UnreachableError``, ``UnavailableError`` or ``ResponseError``."""
+        """Ask the server for its card.
+
+        Raises ``UnreachableError``, ``UnavailableError`` or ``ResponseError``, and ``RequestError`` for a URL that names no
+        server, for seconds that are none, and for variables of the environment (proxy, certificates, key) that are wrong.
+        """
+        _check_seconds("timeout", timeout)
+        _check_seconds("retry_for", retry_for, or_none=True)
         self._url, self._timeout, self._retry_for = url, timeout, retry_for
-        try:
-            self._http = httpx.Client(base_url=url, timeout=timeout, headers=wire.authorization())
-        except httpx.InvalidURL as error:
-            raise RequestError(f"{url}: {error}") from None
+        self._name, self._closed = printable(url), False
+        self._transport = Transport(url, timeout, _HEADERS | wire.authorization())
         try:
             self._digest, self._card, self._max_count = self._retried(self._model)
         except BaseException:
-            self._http.close()
+            self._transport.close()
             raise
 
     @property
@@ -87,7 +105,7 @@ class Client:
         seed, chosen = address(seed, count, start, indices)
         given = check_labels(self._card, labels, len(chosen))
         images = allocate(len(chosen), self._card)
-        size = min(REQUEST_IMAGES, self._max_count)
+        size = min(REQUEST_IMAGES, self._max_count, max(1, _REQUEST_BYTES // math.prod(self._card.image_shape)))
         for first in range(0, len(chosen), size):
             last = first + size
             draw = functools.partial(self._draw, seed, chosen[first:last], labels_at(given, first, last))
@@ -96,59 +114,79 @@ class Client:
 
     def close(self) -> None:
         """Close the connections. The client draws no more."""
-        self._http.close()
+        self._closed = True
+        self._transport.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self._url, self._timeout, self._retry_for, self._digest)
 
-    def _model(self) -> tuple[str, ModelCard, int]:
-        answer = self._send("GET", "model")
+    def _model(self, ends: float) -> tuple[str, ModelCard, int]:
+        answer = self._send("GET", "model", ends, _MODEL_BYTES, "application/json")
         try:
-            model = msgspec.json.decode(answer.content, type=_Model)
+            model = msgspec.json.decode(answer.body, type=_Model)
             return model.digest, card_from_json(model.card), model.max_count
         except (*UNREADABLE, GeneratorFileError) as error:
-            raise ResponseError(f"{self._url}: is no drawwell server, or one of another version ({error})") from error
+            sentence = f"is no drawwell server, or one of another version ({printable(error)})"
+            raise ResponseError(f"{self._name}: {sentence}") from error
 
-    def _draw(self, seed: int, piece: CheckedIndices, labels: CheckedLabels | None) -> npt.NDArray[np.uint8]:
-        what: dict[str, Any] = (
+    def _draw(
+        self, seed: int, piece: CheckedIndices, labels: CheckedLabels | None, ends: float
+    ) -> npt.NDArray[np.uint8]:
+        which: dict[str, Any] = (
             {"start": piece.start, "count": len(piece)} if isinstance(piece, range) else {"indices": piece.tolist()}
         )
         if labels is not None:
-            what["labels"] = labels.tolist() if isinstance(labels, np.ndarray) else labels
-        answer = self._send("POST", "generate", json={"seed": seed, **what}, headers={"Accept": wire.NPY_TYPE})
+            which["labels"] = labels.tolist() if isinstance(labels, np.ndarray) else labels
+        shape = (len(piece), *self._card.image_shape)
+        most_bytes = wire.npy_bytes(shape) + 1  # one more shows a reply that goes on
+        body = msgspec.json.encode({"seed": seed, **which})
+        answer = self._send("POST", "generate", ends, most_bytes, wire.NPY_TYPE, body)
         self._check_digest(answer)
         came = {name: answer.headers[name] for name in wire.ABOUT if name in answer.headers}
         if came != wire.about(seed, piece, labels):
-            raise _DamagedError(f"{self._url}: answered for other images than those asked for ({came})")
+            raise self._damaged(f"answered for other images than those asked for ({printable(came)})")
         try:
-            return wire.parse_npy(answer.content, (len(piece), *self._card.image_shape))
+            return wire.parse_npy(answer.body, shape)
         except ValueError as error:
-            raise _DamagedError(f"{self._url}: {error}") from error
+            raise self._damaged(str(error)) from error
 
-    def _check_digest(self, answer: httpx.Response) -> None:
+    def _check_digest(self, answer: Answer) -> None:
         digest = answer.headers.get(wire.DIGEST)
         if digest is None:
-            raise _DamagedError(f"{self._url}: answered without naming a generator: does something stand in between?")
+            raise self._damaged("answered without naming a generator: does something stand in between?")
         if digest != self._digest:
-            raise ResponseError(f"{self._url}: now serves the generator {digest}, not {self._digest}: open it again")
+            raise _changed(self._name, digest, self._digest)
 
-    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        try:
-            answer = self._http.request(method, path, **request)
-        except httpx.RequestError as error:
-            raise UnreachableError(f"{self._url}: {error or type(error).__name__}") from error
-        if answer.status_code in _BUSY:
-            raise _BusyError(f"{self._url}: answered {answer.status_code}: {_message(answer)}", _retry_after(answer))
-        if answer.is_client_error:
-            raise RequestError(f"{self._url}: {_message(answer)}")
-        if not answer.is_success:
-            raise ResponseError(f"{self._url}: answered {answer.status_code}: {_message(answer)}")
+    def _send(self, method: str, path: str, ends: float, most_bytes: int, accept: str, body: bytes = b"") -> Answer:
+        if self._closed:
+            raise RequestError("this generator is closed")
+        content_type = {"Content-Type": "application/json"} if body else {}
+        # an attempt has at least the time that one read has
+        ends = max(ends, time.monotonic() + self._timeout)
+        answer = self._transport.exchange(method, path, {"Accept": accept} | content_type, body, most_bytes, ends)
+        if answer.status != 200:
+            self._refuse(answer)
+        if (encoding := answer.headers.get("Content-Encoding", "identity")) != "identity":
+            raise self._damaged(f"answered in the encoding {printable(encoding)!r}, which was not asked for")
         return answer
 
-    def _retried(self, call: Callable[[], Result]) -> Result:
+    def _refuse(self, answer: Answer) -> NoReturn:
+        sentence = f"{self._name}: answered {answer.status}: {_message(answer)}"
+        if answer.status in _BUSY:
+            raise _BusyError(sentence, _retry_after(answer.headers))
+        if 400 <= answer.status < 500:
+            raise RequestError(f"{self._name}: {_message(answer)}")
+        if 300 <= answer.status < 400 and (location := answer.headers.get("Location")):
+            raise ResponseError(f"{sentence}; it sends to {printable(location)}: open that server itself")
+        raise ResponseError(sentence)
+
+    def _damaged(self, sentence: str) -> "_DamagedError":
+        return _DamagedError(f"{self._name}: {sentence}")
+
+    def _retried(self, call: Callable[[float], Result]) -> Result:
         """Call until it works, waiting up to 0.2 s, 0.4 s, ... 5 s, chosen at random so that clients do not come back together.
 
-        A ``Retry-After`` is waited for whole, and up to a second more.
+        A ``Retry-After`` is waited for whole, and up to a second more. ``call`` is told when its time ends.
         """
         import tenacity  # so that `import drawwell` stays light
 
@@ -160,12 +198,12 @@ class Client:
             return backoff(state) if asked is None else asked + random.uniform(0, 1)
 
         return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((UnreachableError, UnavailableError, _DamagedError)),
+            retry=tenacity.retry_if_exception(_may_pass),
             wait=wait,
             stop=tenacity.stop_before_delay(self._retry_for),
             before_sleep=self._say_once,
             reraise=True,
-        )(call)
+        )(call, time.monotonic() + self._retry_for)
 
     def _say_once(self, state: "tenacity.RetryCallState") -> None:
         """A pipeline that waits should say for what, and not say it a hundred times."""
@@ -174,10 +212,21 @@ class Client:
         logger.log(level, "%s; trying again for up to %g s", error, self._retry_for)
 
 
+_HEADERS = {"User-Agent": f"drawwell/{drawwell.__version__}", "Accept-Encoding": "identity"}
+
+
 class _Model(msgspec.Struct):
-    digest: str
+    digest: Sha256
     card: msgspec.Raw
     max_count: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Refusal(msgspec.Struct):
+    message: str
+
+
+class _RefusalReply(msgspec.Struct):
+    error: _Refusal
 
 
 class _DamagedError(ResponseError):
@@ -190,28 +239,49 @@ class _BusyError(UnavailableError):
         self.retry_after = retry_after
 
 
+def _may_pass(error: BaseException) -> bool:
+    """Whether the next attempt may work."""
+    return isinstance(error, (UnreachableError, UnavailableError, _DamagedError)) and not isinstance(
+        error, HopelessError
+    )
+
+
+def _check_seconds(name: str, seconds: float, or_none: bool = False) -> None:
+    is_number = isinstance(seconds, numbers.Real) and not isinstance(seconds, bool)
+    if not is_number or not 0 <= seconds <= _MOST_SECONDS or (seconds == 0 and not or_none):
+        least = "0 or more" if or_none else "more than 0"
+        raise RequestError(
+            f"{name} must be in seconds, {least} and at most {_MOST_SECONDS:,}, not {printable(repr(seconds))}"
+        )
+
+
 def _reopen(url: str, timeout: float, retry_for: float, digest: str) -> Client:
     client = Client(url, timeout, retry_for)
     if client.digest != digest:
         client.close()
-        raise ResponseError(f"{url}: now serves the generator {client.digest}, not {digest}: open it again")
+        raise _changed(printable(url), client.digest, digest)
     return client
 
 
-def _message(answer: httpx.Response) -> str:
+def _changed(name: str, digest: str, expected: str) -> ResponseError:
+    return ResponseError(f"{name}: now serves the generator {printable(digest, 64)}, not {expected}: open it again")
+
+
+def _message(answer: Answer) -> str:
     """The sentence in an error reply of ours, or the beginning of whatever another server in between said."""
     try:
-        return str(answer.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return answer.text[:200] or answer.reason_phrase
+        said = msgspec.json.decode(answer.body, type=_RefusalReply).error.message
+    except UNREADABLE:
+        said = answer.body[:_PAGE_BYTES].decode(errors="replace")
+    return printable(said or answer.reason)
 
 
-def _retry_after(answer: httpx.Response) -> float | None:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, from either form of ``Retry-After`` (RFC 9110, section 10.2.3); None where there is none that makes sense."""
-    value = answer.headers.get("Retry-After", "")
+    value = headers.get("Retry-After", "")
     if value.isdecimal():
         return float(value)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None

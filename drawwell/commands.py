@@ -10,12 +10,13 @@ import tyro
 from drawwell.batch import address, label_named
 from drawwell.card import ModelCard
 from drawwell.errors import DrawwellError, RequestError
-from drawwell.forms import Order, write
+from drawwell.forms import Order, is_output, write
 from drawwell.generator_file import read_generator
 from drawwell.latents import random_seed
 from drawwell.opening import find_file, is_url, open_generator
 from drawwell.session import Provider
-from drawwell.terminal import console, printable, table
+from drawwell.terminal import console, table
+from drawwell.text import printable, reason
 from drawwell.verify import verify as verify_file
 
 
@@ -42,7 +43,7 @@ class GenerateConfig:
     out: Path = Path("drawn")
     """A file that ends in .npy (uint8 [N, H, W, C]), .tar (a WebDataset shard), .zip or .png (a contact sheet), or else a
     folder. Folder and archives hold SEED-INDEX.png and, of a generator with classes, SEED-INDEX.cls, the label; with --label
-    both are named SEED-INDEX-LABEL."""
+    both are named SEED-INDEX-LABEL. With - a .tar goes to standard output."""
     provider: Provider = "auto"
     """Of a local generator: auto draws on CUDA where it can be had; cuda and cpu insist."""
 
@@ -74,9 +75,12 @@ def generate(config: GenerateConfig) -> None:
             console().print(f"seed {seed}")  # before, since a long drawing may be interrupted
         try:
             write(config.out, Order(well, seed, indices, label))
+        except BrokenPipeError:
+            raise  # nobody reads the output any more, which is no failure
         except OSError as error:
-            raise DrawwellError(f"{config.out}: cannot be written ({error.strerror})") from error
-    console().print(f"{len(indices):,} images of seed {seed} in {config.out}")
+            raise DrawwellError(f"{printable(config.out)}: cannot be written ({reason(error)})") from error
+    where = "on standard output" if is_output(config.out) else f"in {printable(config.out)}"
+    console().print(f"{len(indices):,} images of seed {seed} {where}")
 
 
 def info(config: InfoConfig) -> None:
@@ -102,8 +106,8 @@ def _print_if_whole(file: Path) -> str:
     try:
         report = verify_file(file)
     except OSError as error:
-        return f"{file}: cannot be read ({error.strerror or error})"
-    line = f"{file}: {report.sentence}"
+        return f"{printable(file)}: cannot be read ({reason(error)})"
+    line = f"{printable(file)}: {report.sentence}"
     if report.state != "whole":
         return line
     print(line, flush=True)

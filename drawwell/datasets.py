@@ -1,7 +1,5 @@
 """Generated images as a torch dataset."""
 
-import copy
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +21,7 @@ class TorchDataset:
     An item is ``(image, label)``: a ``torch.uint8`` tensor ``[C, H, W]``, or what ``transform`` makes of it, and an
     integer that is -1 where the generator has no classes. ``labels``, one for all items or one for each, are the classes
     to draw, in place of those that belong to the addresses. A ``DataLoader`` draws each of its batches, shuffled or not,
-    with one call. In a worker process the generator is opened anew; a local one then uses one thread.
+    with one call. In a worker process a local generator is loaded anew and uses one thread, a remote one connects anew.
     """
 
     def __init__(
@@ -40,7 +38,7 @@ class TorchDataset:
         # a wrong seed or range is found here and not in a worker
         generator.generate(seed, indices=[start, start + size - 1])
         self._generator, self._seed, self._size, self._start, self._transform = generator, seed, size, start, transform
-        self._labels, self._process = check_labels(generator.card, labels, size), os.getpid()
+        self._labels = check_labels(generator.card, labels, size)
 
     def __len__(self) -> int:
         return self._size
@@ -53,7 +51,7 @@ class TorchDataset:
 
         items = np.array([self._checked(int(position)) for position in positions])
         labels = self._labels[items] if isinstance(self._labels, np.ndarray) else self._labels
-        batch = self._here().generate(self._seed, indices=self._start + items, labels=labels)
+        batch = self._generator.generate(self._seed, indices=self._start + items, labels=labels)
         images = torch.from_numpy(np.ascontiguousarray(batch.images.transpose(0, 3, 1, 2)))  # [N, C, H, W]
         drawn = batch.labels.tolist() if batch.labels is not None else [-1] * len(batch)
         return [
@@ -61,21 +59,7 @@ class TorchDataset:
             for image, label in zip(images, drawn, strict=True)
         ]
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _process=os.getpid())
-
     def _checked(self, position: int) -> int:
         if not -self._size <= position < self._size:
             raise IndexError(f"item {position} of {self._size}")
         return position % self._size
-
-    def _here(self) -> Generator:
-        """The generator, opened anew after a fork: neither the threads of a session nor a connection survive one."""
-        if self._process != os.getpid():
-            _inherited.append(self._generator)
-            self._generator, self._process = copy.copy(self._generator), os.getpid()
-        return self._generator
-
-
-_inherited: list[Generator] = []
-"""What a forked process got from its parent and must not free: a session waits for its threads, which are not there."""

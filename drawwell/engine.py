@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from drawwell import forking
 from drawwell.backends import Backend, Feeds, feeds_of, open_backend
 from drawwell.batch import (
     Batch,
@@ -25,17 +26,19 @@ from drawwell.batch import (
 from drawwell.card import ModelCard
 from drawwell.errors import GeneratorFileError, ProviderError, RequestError
 from drawwell.fingerprint import fingerprint
-from drawwell.generator_file import read_generator
+from drawwell.generator_file import GeneratorFile, read_generator
 from drawwell.latents import CheckedIndices, Indices, check_indices, latents
 from drawwell.pictures import Images
 from drawwell.session import Provider
+from drawwell.text import printable
 
 
 class Engine:
     """A local generator. Every image depends on ``(digest, seed, index)`` alone, not on what it is drawn together with.
 
     ``threads`` is the most that draw at once on a processor, by default one a core, whatever the number of callers; a
-    device has its own. Pickled, the engine travels as its path, and draws with one thread where it arrives.
+    device has its own. Pickled, the engine travels as its path, and draws with one thread where it arrives. A forked process
+    loads the file anew, and draws with one thread too.
     ``cuda_graph`` records the kernels of a run on CUDA once and replays them, which spares their launches.
     """
 
@@ -48,14 +51,12 @@ class Engine:
         cannot be had or draws other pixels than the card's known answers. Raises ``RequestError`` for a wrong argument.
         """
         file = read_generator(Path(path))
-        self._path, self._asked, self._card, self._digest = Path(path).resolve(), provider, file.card, file.digest
-        self._backend: Backend | None = open_backend(file, provider, threads, cuda_graph)
-        self._provider, self._threads = self._backend.provider, self._backend.threads
-        self._piece_images = self._backend.piece_images
-        self._pool = ThreadPoolExecutor(self._threads, "draw")
-        self._drawing = threading.Semaphore(self._threads)
+        self._path, self._card, self._digest = Path(path).resolve(), file.card, file.digest
+        self._asked, self._cuda_graph = provider, cuda_graph
         self._calls, self._closed, self._counting = 0, False, threading.Condition()
-        self.check()
+        self._backend: Backend | None = None
+        self._load(file, threads)
+        forking.at_fork(self, Engine._forked)
 
     @property
     def card(self) -> ModelCard:
@@ -136,7 +137,14 @@ class Engine:
             self._end()
 
     def check(self) -> None:
-        """Draw the card's known answers. Raises ``ProviderError`` unless the pixels are right."""
+        """Draw the card's known answers. Raises ``ProviderError`` unless the pixels are right, ``RequestError`` once closed."""
+        self._begin()
+        try:
+            self._check()
+        finally:
+            self._end()
+
+    def _check(self) -> None:
         known = self._card.known_answers
         several = pieces(check_indices(known.indices), self._piece_images)
         together = np.concatenate([self._run(self.feeds(known.seed, piece), False) for piece in several])
@@ -144,14 +152,14 @@ class Engine:
         singly = np.concatenate([self._run(self.feeds(known.seed, piece), True) for piece in single])
         if not np.array_equal(together, singly):
             raise ProviderError(
-                f"{self._path}: drawn on {self._provider}, an image depends on what it is drawn together with, so no "
+                f"{printable(self._path)}: drawn on {self._provider}, an image depends on what it is drawn together with, so no "
                 "address would hold: with threads=1 or on another provider it may not"
             )
         distances = known.distances(together)
         off = np.count_nonzero(distances > known.tolerance_levels)
         if off > known.may_differ:
             raise ProviderError(
-                f"{self._path}: drawn on {self._provider}, {off} of its {len(distances)} known answers are off by more than "
+                f"{printable(self._path)}: drawn on {self._provider}, {off} of its {len(distances)} known answers are off by more than "
                 f"{known.tolerance_levels} of 255 levels (by up to {distances.max()}), {known.may_differ or 'none'} may be: "
                 f"{_CURES.get(self._card.target, _CURE)}"
             )
@@ -166,6 +174,28 @@ class Engine:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self._path, self._asked, self._digest)
+
+    def _load(self, file: GeneratorFile, threads: int | None) -> None:
+        backend = open_backend(file, self._asked, threads, self._cuda_graph)
+        self._backend, self._provider = backend, backend.provider
+        self._threads, self._piece_images = backend.threads, backend.piece_images
+        self._pool = ThreadPoolExecutor(self._threads, "draw")
+        self._drawing = threading.Semaphore(self._threads)
+        self._check()
+
+    def _forked(self) -> None:
+        forking.keep(self._backend, self._pool)
+        self._backend, self._calls, self._counting = None, 0, threading.Condition()
+
+    def _load_again(self) -> None:
+        file = read_generator(self._path)
+        if file.digest != self._digest:
+            raise GeneratorFileError(f"{printable(self._path)}: has changed since it was opened")
+        try:
+            self._load(file, threads=1)
+        except BaseException:
+            self._backend = None  # the next call shall not draw with what is wrong
+            raise
 
     def _draw_into(self, images: Images, seed: int, indices: CheckedIndices, labels: CheckedLabels | None) -> None:
         """Draw in pieces. The calling thread is one of those that draw: who waits, wakes late."""
@@ -209,6 +239,8 @@ class Engine:
         with self._counting:
             if self._closed:
                 raise RequestError("this generator is closed")
+            if self._backend is None:
+                self._load_again()
             self._calls += 1
             return self._calls == 1
 
@@ -231,5 +263,5 @@ _CURES = {
 def _reopen(path: Path, provider: Provider, digest: str) -> Engine:
     engine = Engine(path, provider, threads=1)
     if engine.digest != digest:
-        raise GeneratorFileError(f"{path}: has changed since it was opened")
+        raise GeneratorFileError(f"{printable(path)}: has changed since it was opened")
     return engine

@@ -14,9 +14,15 @@
         +-- ResponseError       what came is not what was asked for
 """
 
+from typing import Any
+
 
 class DrawwellError(Exception):
     """Anything that drawwell raises on purpose; its text is a sentence for a user."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as it is: Python would call the class with the text alone, and a pool whose worker raised waits for ever."""
+        return _unpickled, (type(self), self.args, self.__dict__)
 
 
 class GeneratorFileError(DrawwellError):
@@ -53,3 +59,9 @@ class UnavailableError(ServerError):
 
 class ResponseError(ServerError):
     """What came is not what was asked for: its shape, dtype, count, digest or checksum is wrong, after all retries."""
+
+
+def _unpickled(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from drawwell.card import ModelCard, card_from_json, card_to_json
 from drawwell.errors import DrawwellError, GeneratorFileError
+from drawwell.text import printable, reason
 
 if TYPE_CHECKING:
     import onnx
@@ -48,7 +49,7 @@ def read_generator(path: Path) -> GeneratorFile:
         _check_graph(model)
         card = card_from_json(next((entry.value for entry in model.metadata_props if entry.key == _CARD_KEY), ""))
     except GeneratorFileError as error:
-        raise GeneratorFileError(f"{path}: {error}") from error.__cause__
+        raise GeneratorFileError(f"{printable(path)}: {printable(error)}") from error.__cause__
     return GeneratorFile(content, hashlib.sha256(content).hexdigest(), card)
 
 
@@ -66,17 +67,18 @@ def seal(model: "onnx.ModelProto", card: ModelCard) -> bytes:
 
 
 def _read(path: Path) -> bytes:
+    name = printable(path)
     try:
         if not path.is_file():
-            raise GeneratorFileError(f"{path}: no such file" if not path.exists() else f"{path}: is not a file")
+            raise GeneratorFileError(f"{name}: no such file" if not path.exists() else f"{name}: is not a file")
         size = path.stat().st_size
         if size > FILE_LIMIT_BYTES:
             raise GeneratorFileError(
-                f"{path}: has {size / 2**30:,.1f} GiB, more than the {FILE_LIMIT_BYTES / 2**30:.0f} GiB that a generator may have"
+                f"{name}: has {size / 2**30:,.1f} GiB, more than the {FILE_LIMIT_BYTES / 2**30:.0f} GiB that a generator may have"
             )
         return path.read_bytes()
-    except OSError as error:
-        raise GeneratorFileError(f"{path}: cannot be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # as a name with a zero in it
+        raise GeneratorFileError(f"{name}: cannot be read ({reason(error)})") from error
 
 
 def _check_seal(content: bytes) -> None:

@@ -34,7 +34,7 @@ CheckedIndices = range | npt.NDArray[np.int64]
 SEED_LIMIT = 2**63
 INDEX_LIMIT = 2**63
 
-_WORDS_PER_BLOCK = 4
+_WORDS_PER_BLOCK, _WORDS_AT_ONCE = 4, 2**20
 _COUNTER_LIMIT, _WORD = 2**256, 2**64 - 1
 _HALF, _LOW_HALF = np.uint64(32), np.uint64(2**32 - 1)
 
@@ -51,7 +51,7 @@ def latents(seed: int, indices: Indices, dim: int, prior: Prior = "normal") -> n
 
 def labels(seed: int, indices: Indices, classes: int, dim: int, prior: Prior = "normal") -> npt.NDArray[np.int64]:
     """Return int64 ``[len(indices)]`` in [0, classes), from word 0 of each index's run: ``((w >> 32) * classes) >> 32``."""
-    word = _words(seed, indices, dim, prior)[:, 0]
+    word = _first_words(seed, indices, dim, prior)
     return ((word >> _HALF) * np.uint64(classes) >> _HALF).astype(np.int64)
 
 
@@ -61,7 +61,7 @@ def members(seed: int, indices: Indices, count: int, dim: int, prior: Prior = "n
     From the low half of word 0 of each index's run, ``((w mod 2**32) * count) >> 32``: labels come from the high half, so
     that each member draws every class as often as the others.
     """
-    low = _words(seed, indices, dim, prior)[:, 0] & _LOW_HALF
+    low = _first_words(seed, indices, dim, prior) & _LOW_HALF
     return (low * np.uint64(count) >> _HALF).astype(np.int64)
 
 
@@ -129,10 +129,23 @@ def _latent_words(dim: int, prior: Prior) -> int:
     return (dim + 1) // 2 if prior == "normal" else dim
 
 
+def _first_words(seed: int, indices: Indices, dim: int, prior: Prior) -> npt.NDArray[np.uint64]:
+    """Return word 0 of the run of each index, uint64 ``[n]``. Some runs at a time: those of a million images take 400 MB."""
+    checked = check_indices(indices)
+    size = max(1, _WORDS_AT_ONCE // (_blocks(dim, prior) * _WORDS_PER_BLOCK))
+    words = np.empty(len(checked), np.uint64)
+    for first in range(0, len(checked), size):
+        words[first : first + size] = _words(seed, checked[first : first + size], dim, prior)[:, 0]
+    return words
+
+
+def _blocks(dim: int, prior: Prior) -> int:
+    return -(-(1 + _latent_words(dim, prior)) // _WORDS_PER_BLOCK)
+
+
 def _words(seed: int, indices: Indices, dim: int, prior: Prior) -> npt.NDArray[np.uint64]:
     """Return the runs of the indices, uint64 ``[n, 4 B]``."""
-    blocks = -(-(1 + _latent_words(dim, prior)) // _WORDS_PER_BLOCK)
-    key = check_seed(seed)
+    blocks, key = _blocks(dim, prior), check_seed(seed)
     stretches = [
         _philox.read(key, first * blocks, count * blocks * _WORDS_PER_BLOCK)
         for first, count in _contiguous(check_indices(indices))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drawwell.errors import GeneratorFileError, RequestError
+from drawwell.text import printable, reason
 
 if TYPE_CHECKING:
     from drawwell.batch import Generator
@@ -35,21 +36,27 @@ def open_generator(
 
 
 def is_url(target: str | os.PathLike[str]) -> bool:
-    return str(target).startswith(("http://", "https://"))
+    """Whether this names a server and no file: one that is called so cannot be meant."""
+    return re.match(r"[a-z][a-z0-9+.-]+://", str(target), re.IGNORECASE) is not None
 
 
 def find_file(target: str | os.PathLike[str]) -> Path:
     """The path of a bundled generator by its name, else ``target`` itself. Raises ``GeneratorFileError`` where there is neither."""
-    path = Path(target).expanduser()
-    if path.is_file():
-        return path
-    names = bundled()
-    if str(target) in names:
-        return _MODELS / f"{target}.onnx"
-    if path.is_dir():
-        raise GeneratorFileError(f"{target}: is a folder; name the file in it, for a run what drawwell export wrote")
-    hint = f"; for a server write http://{target}" if re.fullmatch(r"[\w.-]+:\d+(/.*)?", str(target)) else ""
-    raise GeneratorFileError(f"{target}: no such file; bundled generators: {', '.join(names)}{hint}")
+    names, name = bundled(), printable(target)
+    try:
+        path = Path(target).expanduser()
+        if path.is_file():
+            return path
+        if str(target) in names:
+            return _MODELS / f"{target}.onnx"
+        if path.is_dir():
+            raise GeneratorFileError(f"{name}: is a folder; name the file in it, for a run what drawwell export wrote")
+        if path.exists():
+            raise GeneratorFileError(f"{name}: is a pipe or a device, not a file")
+    except (OSError, RuntimeError, ValueError) as error:  # too long, not allowed; ~ of nobody; a zero in it
+        raise GeneratorFileError(f"{name}: cannot be opened ({reason(error)})") from error
+    hint = f"; for a server write http://{name}" if re.fullmatch(r"[\w.-]+:\d+(/.*)?", str(target)) else ""
+    raise GeneratorFileError(f"{name}: no such file; bundled generators: {', '.join(names)}{hint}")
 
 
 def bundled() -> list[str]:

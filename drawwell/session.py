@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from drawwell.card import ModelCard
 from drawwell.errors import DrawwellError, GeneratorFileError, ProviderError, RequestError
 from drawwell.generator_file import GeneratorFile
+from drawwell.text import printable
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -98,7 +99,7 @@ def _load(
         session = _onnxruntime().InferenceSession(file.content, options, providers=providers)
     except Exception as error:  # onnxruntime's exceptions have no common base but this one
         raise GeneratorFileError(
-            f"ONNX Runtime cannot load {file.card.name!r} ({str(error).splitlines()[0]})"
+            f"ONNX Runtime cannot load {printable(file.card.name)!r} ({printable(error, 300)})"
         ) from error
     _check_interface(session, file.card)
     return session
@@ -120,5 +121,6 @@ def _check_interface(session: "onnxruntime.InferenceSession", card: ModelCard) -
     found = described(session.get_inputs()), described(session.get_outputs())
     if found != (inputs, outputs):
         raise GeneratorFileError(
-            f"{card.name!r}: its inputs {found[0]} and outputs {found[1]} are not those that its card describes"
+            f"{printable(card.name)!r}: its inputs {printable(found[0])} and outputs {printable(found[1])} "
+            "are not those that its card describes"
         )

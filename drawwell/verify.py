@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,9 @@ class Report:
 
 def verify(file: Path) -> Report:
     """Read the whole file and say what it is, by its content and not by its name. Raises ``OSError`` where it cannot be read."""
+    kind = file.stat().st_mode
+    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # a pipe would be waited for, and cannot be read twice
+        return Report("foreign", "is a pipe or a device, not a file")
     with file.open("rb", buffering=_PIECE_BYTES) as stream:
         beginning = stream.read(_BEGINNING_BYTES)
         stream.seek(0)

@@ -38,7 +38,7 @@ ABOUT = (SEED, START, INDICES, COUNT, LABELS, TRUNCATION, LATENTS, MEMBER)
 
 
 def authorization() -> dict[str, str]:
-    """The header with the key in DRAWWELL_KEY, if any. httpx puts a URL's ``user:password@`` over it. Raises ``RequestError``."""
+    """The header with the key in DRAWWELL_KEY, if any. A URL's ``user:password@`` goes before it. Raises ``RequestError``."""
     key = os.environ.get("DRAWWELL_KEY")
     try:
         return {} if key is None else {"Authorization": f"Bearer {check_key(key)}"}
@@ -66,17 +66,20 @@ def footer(pixels_sha256: bytes) -> bytes:
     return FOOTER_MAGIC + pixels_sha256
 
 
-def parse_npy(body: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """The pixels of a whole reply, read-only. Raises ``ValueError`` unless it is a uint8 array of ``shape`` with the right checksum."""
-    stream = io.BytesIO(body)
-    if np.lib.format.read_magic(stream) != (1, 0):
-        raise ValueError("what came is no npy array of version 1.0")
-    came, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-    pixels = memoryview(body)[stream.tell() : -FOOTER_BYTES]
-    if (came, fortran, dtype) != (shape, False, np.dtype(np.uint8)) or len(pixels) != math.prod(shape):
-        raise ValueError(
-            f"what came is {dtype} {list(came)} in {len(pixels):,} bytes, asked for was uint8 {list(shape)}"
-        )
+def npy_bytes(shape: tuple[int, ...]) -> int:
+    """The length of a whole reply."""
+    return len(npy_header(shape)) + math.prod(shape) + FOOTER_BYTES
+
+
+def parse_npy(body: bytes | bytearray, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """The pixels of a whole reply, read-only. Raises ``ValueError`` unless it is a uint8 array of ``shape`` with the right checksum.
+
+    The header is compared and not parsed: there is one for each shape, and a parser can be overwhelmed.
+    """
+    header = npy_header(shape)
+    if len(body) != npy_bytes(shape) or not body.startswith(header):
+        raise ValueError(f"{len(body):,} bytes came that are no such array, asked for was uint8 {list(shape)}")
+    pixels = memoryview(body).toreadonly()[len(header) : -FOOTER_BYTES]
     if body[-FOOTER_BYTES:] != footer(hashlib.sha256(pixels).digest()):
         raise ValueError("the pixels do not have the checksum that was sent with them")
     return np.frombuffer(pixels, np.uint8).reshape(shape)

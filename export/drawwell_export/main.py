@@ -15,6 +15,7 @@ from drawwell.engine import Engine
 from drawwell.errors import DrawwellError, RequestError
 from drawwell.generator_file import seal
 from drawwell.quality import Quality
+from drawwell.writing import replacing
 from drawwell_export import parity
 from drawwell_export.mixture import join
 from drawwell_export.parts import Part, brightest_of, build, recipe_of_all
@@ -165,16 +166,12 @@ def _before_rounding(quality: Quality | None) -> Quality | None:
 def _write(content: bytes, out: Path) -> Engine:
     if out.is_dir():
         raise DrawwellError(f"{out}: is a folder, name the file to write")
-    temporary = out.with_name(f".{out.name}.writing")
     try:
-        with temporary.open("wb") as file:
+        with replacing(out) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Engine(temporary, provider="cpu").close()  # reads it as a server will, known answers included
-        temporary.replace(out)
+            Engine(file.name, provider="cpu").close()  # reads it as a server will, known answers included
     except OSError as error:
         raise DrawwellError(f"{out}: cannot be written ({error.strerror})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return Engine(out, provider="cpu")

@@ -7,6 +7,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from drawwell.errors import DrawwellError
+from drawwell.text import printable
+
 from .metrics import refused
 
 RETRY_SECONDS = 5
@@ -28,7 +31,7 @@ _NAMED = 200
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-class ApiError(Exception):
+class ApiError(DrawwellError):
     """A reply with an error status: each where it is meant."""
 
     def __init__(
@@ -67,12 +70,12 @@ def on_http_exception(request: Request, error: Exception) -> Response:
 
 def on_full_memory(request: Request, error: Exception) -> Response:
     """The device's memory was full: nothing is wrong with the request, and another may have ended meanwhile."""
-    logger.warning("%s %s: %s", request.method, request.url.path, error)
+    logger.warning("%s %s: %s", request.method, printable(request.url.path), error)
     message = "the device that draws is out of memory now: try again"
     return reply(503, "out_of_memory", message, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 def on_failure(request: Request, error: Exception) -> Response:
     """A fault of ours: the whole of it goes to the log, none of it to the client."""
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    logger.error("%s %s failed", request.method, printable(request.url.path), exc_info=error)
     return reply(500, "internal", "the server failed at this request; its log says why")

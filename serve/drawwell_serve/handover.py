@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from drawwell.engine import Engine
 from drawwell.errors import DrawwellError
+from drawwell.text import printable
 
 from .memory import SharedMemory
 from .settings import Settings
@@ -28,7 +29,7 @@ class Handover:
     def in_words(self) -> str:
         """What is served, for the log."""
         access = "no key required" if self.key is None else "with a key"
-        return f"{self.name} ({self.digest[:12]}) on {self.provider}, {access}"
+        return f"{printable(self.name)} ({self.digest[:12]}) on {self.provider}, {access}"
 
 
 def take(settings: Settings) -> Handover:

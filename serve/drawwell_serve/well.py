@@ -14,6 +14,7 @@ from drawwell import wire
 from drawwell.engine import Engine
 from drawwell.errors import ProviderError
 from drawwell.pictures import Images
+from drawwell.text import printable
 
 from .drawing import Drawing
 from .errors import RETRY_SECONDS, ApiError
@@ -126,7 +127,7 @@ class Well:
     def in_words(self) -> str:
         """What is served, for the log of a start."""
         engine = self.engine
-        return f"{engine.card.name} ({engine.digest[:12]}) on {engine.provider} with {engine.threads} threads"
+        return f"{printable(engine.card.name)} ({engine.digest[:12]}) on {engine.provider} with {engine.threads} threads"
 
     def close(self) -> None:
         self.scheduler.close()

@@ -14,6 +14,9 @@ import pytest
 from PIL import Image
 
 import drawwell as library
+from drawwell.cli import run
+from drawwell.verify import verify
+from tests import graphs
 from tests.conftest import Server, drawwell
 
 
@@ -85,7 +88,7 @@ def test_an_interrupted_drawing_leaves_no_half_file(tmp_path: Path, tiny_generat
     ]
     for number in (signal.SIGINT, signal.SIGTERM):
         process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
-        while not (tmp_path / ".x.npy.writing").exists():
+        while not list(tmp_path.glob(".*.writing")):
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(number)
@@ -189,3 +192,163 @@ def test_info_tells_the_card_of_a_file_and_of_a_server(tiny_generator: Path, ser
     assert "28 x 28 pixels, grey" in of_file
     assert "480 images seen in 30 steps" in of_file
     assert library.open(tiny_generator).digest in of_file
+
+
+LONG = "n" * 300
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    """What a command prints, in this process, which has imported everything already."""
+    assert run(arguments) == code
+    return "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["info", LONG],
+        ["info", f"http://{LONG}"],
+        ["info", "~nobody-of-this-name/generator.onnx"],
+        ["verify", LONG],
+        ["generate", LONG],
+        ["generate", "--count", "1", "--out", LONG],
+        ["generate", "--count", "1", "--out", f"{LONG}.npy"],
+        ["generate", "--count", "1", "--out", f"{LONG}/x.png"],
+        ["serve", LONG],
+        ["export", LONG],
+        ["evaluate", LONG, "--data", "digits"],
+        ["curves", LONG],
+        ["train", LONG],
+    ],
+)
+def test_a_name_of_300_letters_is_one_sentence(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, *arguments, code=1).splitlines()[-1].startswith(f"drawwell {arguments[0]}: ")
+
+
+def test_a_name_of_250_letters_is_written_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file that it is written in first has a name of its own, which must not be longer."""
+    out = tmp_path / f"{'n' * 246}.npy"
+    said(capsys, "generate", "--count", "1", "--out", str(out))
+    assert verify(out).state == "whole"
+
+
+@pytest.mark.parametrize(
+    "name", ["\x1b[2J\x1b]0;title\x07", "a\ndrawwell verify: b", "\udcff\udcfe", "\u202e", "x" * 200 + "\r"]
+)
+def test_a_name_with_control_characters_does_not_reach_the_terminal(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, damaged = tmp_path / f"{name}.npy", tmp_path / f"{name}.damaged"
+    damaged.write_bytes(b"damaged")
+    for arguments, code in (
+        (["info", name], 1),
+        (["verify", name], 1),
+        (["verify", str(damaged)], 1),
+        (["generate", name], 1),
+        (["generate", "--seed", "7", "--out", f"{name}/x.jpg"], 1),
+        (["generate", "--count", "1", "--seed", "7", "--out", str(file)], 0),
+        (["verify", str(file)], 0),
+    ):
+        lines = said(capsys, *arguments, code=code).splitlines()
+        assert len(lines) == 1
+        assert lines[0].isprintable()
+
+
+def test_a_card_with_control_characters_does_not_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("\x1b[2J", "cat\nDigest  forged", "x" * 100_000)
+    file = str(graphs.write_labelled(tmp_path / "labelled.onnx", *names))
+    lines = said(capsys, "info", file).splitlines()
+    assert all(line.isprintable() for line in lines)
+    assert sum(line.strip().startswith("Digest") for line in lines) == 1
+    assert sum(map(len, lines)) < 50_000
+    error = said(capsys, "generate", file, "--label", "dog", code=1)
+    assert error.strip().isprintable()
+    assert len(error) < 2000
+
+
+@pytest.mark.parametrize("arguments", [["info"], ["generate", "--help"], ["info", "h\u00e4\u2603"]])
+def test_a_terminal_of_few_letters_gets_what_it_can_show(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii:strict")
+    done = drawwell(*arguments, code=1 if len(arguments[-1]) == 3 else 0)
+    assert (done.stdout + done.stderr).isascii()
+
+
+@pytest.mark.parametrize(
+    ("redirected", "code"), [(">&-", 0), (">/dev/full", 1), (">&- 2>&-", 0), ("2>&-", 0), ("2>/dev/full", 0)]
+)
+def test_output_that_cannot_be_written_is_no_traceback(redirected: str, code: int, tmp_path: Path) -> None:
+    shell = f"exec {sys.executable} -m drawwell.cli info {redirected}"
+    done = subprocess.run(shell, shell=True, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == code
+    assert done.stderr == ("drawwell info: reading or writing failed: No space left on device\n" if code else "")
+
+
+def test_two_that_write_one_file_leave_one_of_the_two(tmp_path: Path) -> None:
+    """Both write at the same time; the last to end stands there, whole."""
+    out = tmp_path / "x.npy"
+    command = [sys.executable, "-m", "drawwell.cli", "generate", "--out", str(out), "--count", "4000", "--seed"]
+    both = [subprocess.Popen([*command, str(seed)], stderr=subprocess.PIPE) for seed in (7, 8)]
+    assert [process.communicate() and process.returncode for process in both] == [0, 0]
+    assert verify(out).state == "whole"
+    first = np.load(out)[:1]
+    assert any(np.array_equal(first, library.open("fashion").generate(seed, 1).images) for seed in (7, 8))
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_planted_link_is_not_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (tmp_path / "out").mkdir()
+    for name in (".x.npy.writing", "x.npy", "out/7-0.png", "out/7-0.cls"):
+        (tmp_path / name).symlink_to(precious)
+    for out in ("x.npy", "out"):
+        said(capsys, "generate", "--seed", "7", "--count", "1", "--out", str(tmp_path / out))
+    assert precious.read_text() == "mine"
+    assert not (tmp_path / "x.npy").is_symlink()
+    assert (tmp_path / "out" / "7-0.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_that_is_interrupted_holds_whole_files_only(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "drawwell.cli", "generate", "--count", "100000", "--seed", "7", "--out", "out"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, preexec_fn=heard) as process:
+        while len(list((tmp_path / "out").glob("*.png"))) < 50:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.terminate()
+        process.communicate()
+    assert process.returncode == 130
+    for file in (tmp_path / "out").iterdir():
+        assert file.suffix in (".png", ".cls")
+        assert file.stat().st_size > 0
+
+
+def test_a_dash_is_standard_output(tmp_path: Path, tiny_generator: Path) -> None:
+    options = ["generate", str(tiny_generator), "--seed", "7", "--count", "5", "--out"]
+    drawwell(*options, str(tmp_path / "x.tar"))
+    command = [sys.executable, "-m", "drawwell.cli", *options, "-"]
+    done = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path)
+    assert done.stdout == (tmp_path / "x.tar").read_bytes()
+    assert done.stderr == b"5 images of seed 7 on standard output\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["x.tar"]
+    shell = f"set -o pipefail; {' '.join(command)} --count 100000 | head -c 1000"
+    cut = subprocess.run(["bash", "-c", shell], capture_output=True, check=False)
+    assert (cut.returncode, cut.stderr) == (141, b"")
+
+
+def test_a_terminal_gets_no_images() -> None:
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "drawwell.cli", "generate", "--count", "1", "--out", "-"]
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, text=True) as process:
+        assert "send it to a file or into a pipe" in process.communicate()[1]
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for name in (str(pipe), "/dev/zero", "/dev/null"):
+        for command in ("verify", "info"):
+            assert "is a pipe or a device, not a file" in said(capsys, command, name, code=1)

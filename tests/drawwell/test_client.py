@@ -1,18 +1,15 @@
 """The client against servers that misbehave in every way it must survive or report."""
 
-import hashlib
 import io
 import json
 import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -22,67 +19,9 @@ from drawwell.client import REQUEST_IMAGES, Client
 from drawwell.errors import RequestError, ResponseError, UnavailableError, UnreachableError
 from tests import graphs
 from tests.conftest import free_port
+from tests.scripted import CARD, DIGEST, Handler, Reply, Scripted, body_of, headers_of, pixels, right, serving
 
-DIGEST = "ab" * 32
-CARD = graphs.card()
-Reply = Callable[["Handler", dict[str, Any]], None]
 Connect = Callable[..., Client]
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers ``/model`` right, and ``/generate`` with the replies of a script, the last one again and again."""
-
-    protocol_version = "HTTP/1.1"
-    server: "Scripted"
-
-    def do_GET(self) -> None:
-        self.reply(200, msgspec.json.encode({"digest": DIGEST, "card": self.server.card, "max_count": 1_000_000}))
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append((time.monotonic(), asked))
-        script = self.server.script
-        (script.pop(0) if len(script) > 1 else script[0])(self, asked)
-
-    def reply(
-        self, status: int, body: bytes, headers: Mapping[str, str] | None = None, length: int | None = None
-    ) -> None:
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-class Scripted(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, port: int) -> None:
-        super().__init__(("127.0.0.1", port), Handler)
-        self.script: list[Reply] = [right]
-        self.card = CARD
-        self.asked: list[tuple[float, dict[str, Any]]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-@contextmanager
-def serving(port: int = 0) -> Iterator[Scripted]:
-    scripted = Scripted(port)
-    thread = threading.Thread(target=scripted.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield scripted
-    finally:
-        scripted.shutdown()
-        scripted.server_close()
-        thread.join()
 
 
 @pytest.fixture
@@ -98,31 +37,9 @@ def connect(server: Scripted) -> Iterator[Connect]:
         yield lambda **options: stack.enter_context(closing(Client(server.url, **options)))
 
 
-def pixels(asked: dict[str, Any]) -> np.ndarray:
-    """Every image holds the low byte of its index."""
-    indices = asked.get("indices") or range(asked["start"], asked["start"] + asked["count"])
-    return np.stack([np.full(graphs.SHAPE, index % 256, np.uint8) for index in indices])
-
-
-def body_of(images: np.ndarray) -> bytes:
-    return wire.npy_header(images.shape) + images.tobytes() + wire.footer(hashlib.sha256(images.tobytes()).digest())
-
-
-def headers_of(asked: dict[str, Any], digest: str = DIGEST) -> dict[str, str]:
-    indices = (
-        np.array(asked["indices"]) if "indices" in asked else range(asked["start"], asked["start"] + asked["count"])
-    )
-    labels = np.array(asked["labels"]) if isinstance(asked.get("labels"), list) else asked.get("labels")
-    return {wire.DIGEST: digest} | wire.about(asked["seed"], indices, labels)
-
-
 def of_another(**changes: int) -> Reply:
     """A whole and right reply to another request."""
     return lambda handler, asked: right(handler, asked | changes)
-
-
-def right(handler: Handler, asked: dict[str, Any]) -> None:
-    handler.reply(200, body_of(pixels(asked)), headers_of(asked))
 
 
 def status(code: int, headers: Mapping[str, str] | None = None) -> Reply:

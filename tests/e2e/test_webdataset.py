@@ -4,6 +4,7 @@ import io
 import itertools
 import re
 import shutil
+import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -112,3 +113,9 @@ def test_the_page_of_the_documentation_shows_this() -> None:
     text = (ROOT / "docs" / "http.md").read_text()
     for words in ("webdataset.DataPipeline", "webdataset.tarfile_to_samples()", "pipe:curl", "{0-999,1000-1999}"):
         assert words in text
+
+
+def test_a_shard_is_drawn_without_a_server() -> None:
+    """``--out -`` is the pipe that webdataset reads."""
+    command = f"{sys.executable} -m drawwell.cli generate fashion --seed {SEED} --start 5 --count 20 --out -"
+    check(list(webdataset.WebDataset(f"pipe:{command}", shardshuffle=False)), "fashion", list(range(5, 25)))

@@ -17,6 +17,7 @@ from rich.table import Column
 from drawwell import terminal
 from drawwell.cores import cores
 from drawwell.errors import DrawwellError, StoppedError
+from drawwell.text import printable
 from drawwell_train import best, curves, data, processes, state
 from drawwell_train.batches import held_out_of
 from drawwell_train.config import TrainConfig, complete, images_per_step, recipe_of
@@ -37,7 +38,7 @@ def main(config: TrainConfig) -> None:
     _check_apart(config)
     _check_shares(config, all_of_us)
     for sentence in images.skipped:
-        console.print(f"skipped {sentence}")
+        console.print(f"skipped {printable(sentence)}")
     if images.skipped:
         console.print(f"skipped {len(images.skipped):,} bad files of {len(images.skipped) + len(images.images):,}")
     with _memory_errors():
@@ -163,7 +164,7 @@ def describe(config: TrainConfig, images: ImageData, process_count: int = 1) -> 
     if images.labels is not None and images.class_names:
         counts = np.bincount(images.labels, minlength=len(images.class_names))
         classes = ", ".join(
-            f"{name} {number:,}" for name, number in list(zip(images.class_names, counts, strict=True))[:12]
+            f"{printable(name)} {number:,}" for name, number in list(zip(images.class_names, counts, strict=True))[:12]
         )
         learned = "learned" if config.conditional else "not learned: --conditional does that"
         lines.insert(1, f"classes   {len(counts)} ({learned}): {classes}{', ...' if len(counts) > 12 else ''}")

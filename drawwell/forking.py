@@ -1,0 +1,30 @@
+"""What a forked process must not use: the threads of its parent are not there, and a socket would be read by both."""
+
+import os
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+One = TypeVar("One")
+
+_callbacks: "weakref.WeakKeyDictionary[Any, Callable[[Any], None]]" = weakref.WeakKeyDictionary()
+_inherited: list[object] = []
+
+
+def at_fork(one: One, forked: Callable[[One], None]) -> None:
+    """Call ``forked(one)`` in each process that is forked from this one, before anything else, as long as ``one`` lives."""
+    _callbacks[one] = forked
+
+
+def keep(*things: object) -> None:
+    """Never free what belongs to the parent: a session, for one, waits for its threads, which are not here."""
+    _inherited.extend(things)
+
+
+def _call() -> None:
+    for one, forked in list(_callbacks.items()):
+        forked(one)
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_call)

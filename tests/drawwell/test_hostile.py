@@ -1,0 +1,390 @@
+"""The client against servers, URLs and an environment that mean harm, or nothing: bounded, and in sentences of our own."""
+
+import dataclasses
+import functools
+import gzip
+import itertools
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
+
+import drawwell
+from drawwell import wire
+from drawwell.client import Client
+from drawwell.errors import DrawwellError, RequestError, ResponseError, ServerError, UnreachableError
+from tests.scripted import DIGEST, Handler, Reply, Scripted, body_of, headers_of, pixels, serving
+
+MOST_SECONDS = 25
+"""Of calls that are to take 2: far below the time without a bound, which has no end."""
+MOST_BYTES = 16 * 2**20
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with serving() as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def client(server: Scripted) -> Iterator[Client]:
+    with closing(Client(server.url, timeout=1, retry_for=1)) as client:
+        yield client
+
+
+def raw(head: bytes, pieces: Callable[[dict[str, Any]], Iterator[bytes]]) -> Reply:
+    """A reply byte for byte, until the client hangs up."""
+
+    def reply(handler: Handler, asked: dict[str, Any]) -> None:
+        handler.close_connection = True
+        try:
+            handler.wfile.write(head)
+            for piece in pieces(asked):
+                handler.wfile.write(piece)
+        except OSError:
+            pass  # it did well
+
+    return reply
+
+
+def slowly(text: bytes) -> Iterator[bytes]:
+    """Byte by byte, each well within the timeout, and again from the beginning."""
+    for byte in itertools.cycle(text):
+        time.sleep(0.1)
+        yield bytes([byte])
+
+
+def head_of(asked: dict[str, Any], **more: str) -> bytes:
+    headers = headers_of(asked) | {name.replace("_", "-"): value for name, value in more.items()}
+    return b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items()) + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        raw(b"", lambda _: slowly(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 1000)),
+        raw(b"", lambda _: slowly(b"HTTP/1.1 100 Continue\r\n\r\n")),
+        raw(b"HTTP/1.1 200 OK\r\n", lambda asked: itertools.chain([head_of(asked, Content_Length="9999")], slowly(b"x"))),
+        raw(b"HTTP/1.1 503 No\r\nContent-Length: 9999\r\n\r\n", lambda _: slowly(b"x")),
+        raw(b"HTTP/1.1 200 OK\r\n", lambda asked: itertools.chain([head_of(asked, Transfer_Encoding="chunked")], slowly(b"1\r\nx\r\n"))),
+    ],
+    ids=["a head", "continue", "a body", "an error", "chunks"],
+)  # fmt: skip
+def test_a_byte_now_and_then_does_not_hold_the_client(server: Scripted, client: Client, reply: Reply) -> None:
+    server.script = [reply]
+    begin = time.monotonic()
+    with pytest.raises(ServerError):
+        client.generate(7, 3)
+    assert time.monotonic() - begin < MOST_SECONDS
+
+
+def test_a_slow_line_is_no_stall(server: Scripted, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole reply that takes longer than ``timeout`` and ``retry_for``, on a line that is fast enough."""
+    monkeypatch.setattr("drawwell.transport.SLOWEST_BYTES_PER_SECOND", 64)
+
+    def reply(handler: Handler, asked: dict[str, Any]) -> None:
+        body = body_of(pixels(asked))
+        handler.reply(200, b"", headers_of(asked), len(body))
+        for first in range(0, len(body), 40):
+            time.sleep(0.2)
+            handler.wfile.write(body[first : first + 40])
+
+    server.script = [reply]
+    begin = time.monotonic()
+    assert client.generate(7, 40).images[:, 0, 0, 0].tolist() == list(range(40))
+    assert time.monotonic() - begin > 2
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("path", ["model", "generate"])
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_endless_body_is_not_read(server: Scripted, client: Client, path: str, status: int) -> None:
+    sent = 0
+
+    def endless(_: dict[str, Any]) -> Iterator[bytes]:
+        nonlocal sent
+        while sent < 20 * MOST_BYTES:
+            yield b"10000\r\n" + b"x" * 2**16 + b"\r\n"
+            sent += 2**16
+
+    def reply(handler: Handler, asked: dict[str, Any]) -> None:
+        head = head_of(asked, Transfer_Encoding="chunked") if asked else b"Transfer-Encoding: chunked\r\n\r\n"
+        raw(b"HTTP/1.1 %d OK\r\n" % status + head, endless)(handler, asked)
+
+    server.script = [reply]
+    if path == "model":
+        server.model = lambda handler: reply(handler, {})
+    call = functools.partial(Client, server.url, 1, 0) if path == "model" else functools.partial(client.generate, 7, 3)
+    with pytest.raises(ServerError), measured():
+        call()
+    assert sent < 10 * MOST_BYTES, "it was read on and on"
+
+
+def test_nothing_is_unpacked(server: Scripted, client: Client) -> None:
+    bomb = gzip.compress(gzip.compress(bytes(2**26)))
+    server.script = [
+        lambda handler, asked: handler.reply(200, bomb, headers_of(asked) | {"Content-Encoding": "gzip, gzip"})
+    ]
+    with pytest.raises(ResponseError, match="in the encoding 'gzip, gzip', which was not asked for"), measured():
+        client.generate(7, 3)
+    server.script = [lambda handler, _: handler.reply(404, bomb, {"Content-Encoding": "gzip, gzip"})]
+    with pytest.raises(RequestError), measured():
+        client.generate(7, 3)
+
+
+def test_a_card_of_huge_images_does_not_make_a_huge_request(server: Scripted) -> None:
+    """4,096 images of 8,192 px are 800 GB, which the client would read."""
+    server.card = dataclasses.replace(server.card, height=8192, width=8192, channels=3)
+    with closing(Client(server.url, retry_for=0)) as client:
+        server.script = [lambda handler, _: handler.reply(500, b"enough")]
+        with pytest.raises(ResponseError, match="enough"):
+            client.generate(7, 4)
+    assert server.asked[0][1]["count"] == 1
+
+
+def header_of_brackets(handler: Handler, asked: dict[str, Any]) -> None:
+    body = b"\x93NUMPY\x01\x00\x00\x24" + b"[" * 9000 + b"\n" * 216
+    handler.reply(200, body.ljust(wire.npy_bytes((3, 2, 3, 1)), b"\0"), headers_of(asked))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        header_of_brackets,
+        lambda handler, _: handler.reply(400, b"[" * 200_000),
+        lambda handler, _: handler.reply(500, b'{"error": ' * 50_000),
+        lambda handler, _: handler.reply(500, b'{"error": {"message": ' + b"9" * 9000 + b"}}"),
+        lambda handler, _: handler.reply(400, b"x\x9c\x03", {"Content-Type": "text/html; charset=zlib"}),
+        lambda handler, _: handler.reply(400, b"\xff\xfe", {"Content-Type": "text/html; charset=undefined"}),
+        lambda handler, _: handler.reply(503, b"", {"Retry-After": "9" * 5000}),
+        lambda handler, _: handler.reply(503, b"", {"Retry-After": "Mon, 01 Jan 0001 00:00:00 +2359"}),
+        lambda handler, _: handler.reply(301, b"", {"Location": "http://[::1"}),
+        raw(b"HTTP/1.1 999 \xff\r\n\r\n", lambda _: iter(())),
+        raw(b"HTTP/9.9 abc\r\n\r\n", lambda _: iter(())),
+        raw(b"\x16\x03\x01" + bytes(500), lambda _: iter(())),
+        raw(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 50_000, lambda _: iter(())),
+        raw(b"HTTP/1.1 101 Switching Protocols\r\n\r\n", lambda _: iter(())),
+        raw(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", lambda _: iter(())),
+        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n", lambda _: iter(())),
+    ],
+)  # fmt: skip
+def test_whatever_comes_is_an_error_of_ours(server: Scripted, client: Client, reply: Reply) -> None:
+    server.script = [reply]
+    with pytest.raises(DrawwellError):
+        client.generate(7, 3)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        b'{"digest": "%s\\n", "card": {}, "max_count": 1}' % DIGEST.encode(),
+        b'{"digest": "\\u001b[2J", "card": {}, "max_count": 1}',
+        b'{"digest": "%s", "card": {"format_version": "\\u001b[2J\\n%s"}, "max_count": 1}' % (DIGEST.encode(), b"x" * 9999),
+        b'{"digest": "%s", "card": %s, "max_count": 1}' % (DIGEST.encode(), b"9" * 9999),
+        b'{"digest": "%s", "card": {"format_version": 3, "prior": "\\u001b[2J%s"}, "max_count": 1}' % (DIGEST.encode(), b"x" * 9999),
+    ],
+)  # fmt: skip
+def test_a_card_that_is_none_is_told_in_a_line(server: Scripted, model: bytes) -> None:
+    server.model = lambda handler: handler.reply(200, model)
+    with pytest.raises(ResponseError, match="is no drawwell server") as raised:
+        Client(server.url, retry_for=0)
+    assert_is_a_line(str(raised.value))
+
+
+def test_what_a_server_says_is_one_line_of_bounded_length(server: Scripted, client: Client) -> None:
+    bad = "\x1b[2J\x9b\nERROR: pay here\u202e" + "x" * 50_000
+    said = b'{"error": {"message": "' + bad.encode().replace(b"\n", b"\\n").replace(b"\x1b", b"\\u001b") + b'"}}'
+    several: list[Reply] = [
+        lambda handler, _: handler.reply(400, said),
+        lambda handler, _: handler.reply(503, bad.encode()),
+        lambda handler, asked: handler.reply(200, b"", headers_of(asked, "\x9b2J" + "x" * 9000)),
+        lambda handler, asked: handler.reply(200, b"", headers_of(asked) | {wire.SEED: "\x9b2J" + "x" * 9000}),
+        lambda handler, asked: handler.reply(200, b"", headers_of(asked) | {"Content-Encoding": "\x9b2J" * 9000}),
+        lambda handler, _: handler.reply(302, b"", {"Location": "\x9b2J" * 9000}),
+        raw(b"HTTP/1.1 500 \x9b2J" + b"x" * 9000 + b"\r\nContent-Length: 0\r\n\r\n", lambda _: iter(())),
+    ]
+    for reply in several:
+        server.script = [reply]
+        with pytest.raises(DrawwellError) as raised:
+            client.generate(7, 3)
+        assert_is_a_line(str(raised.value))
+
+
+def test_a_redirect_names_where_it_leads(server: Scripted, client: Client) -> None:
+    server.script = [lambda handler, _: handler.reply(308, b"", {"Location": "https://user:hush@elsewhere/generate"})]
+    with pytest.raises(ResponseError, match=r"answered 308.*https://\*\*\*@elsewhere/generate"):
+        client.generate(7, 3)
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("http://", "has no host"),
+        ("http:///path", "has no host"),
+        ("http://a..b", "'a..b' is no name of one"),
+        (f"http://{'a' * 300}", "has no host"),
+        (f"http://{'a' * 64}.com", "has no host"),
+        ("http://a b", "has no host"),
+        ("http://*", "has no host"),
+        ("http://\u2603.net", "is no URL"),
+        ("http://999.1.1.1", "is no URL"),
+        ("http://[::1", "is no URL"),
+        ("http://a\nb", "is no URL"),
+        ("http://127.0.0.1:99999", "has the port 99999: a port is from 1 to 65535"),
+        ("http://127.0.0.1:0", "has the port 0"),
+        ("ftp://127.0.0.1", "is no URL that begins with http:// or https://"),
+        ("http://127.0.0.1:1?x=1", "no query and no fragment"),
+    ],
+)
+def test_a_url_that_is_none_is_refused_and_not_tried(url: str, cause: str, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(RequestError, match=cause):
+        Client(url)
+    assert not caplog.records, "it was tried again"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:hush@127.0.0.1:9",
+        "http://hush@127.0.0.1:9",
+        "http://user:hu/sh@127.0.0.1:9",
+        "http://user:hu#sh@127.0.0.1:9",
+        "http://user:hush@[::1",
+        "http://user:hush@a b",
+        "HTTP://user:hush@127.0.0.1:9",
+        "ftp://user:hush@127.0.0.1:9",
+    ],
+)
+def test_a_password_is_never_shown(url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Client.__init__, "__defaults__", (1.0, 0.3))
+    with pytest.raises(DrawwellError) as raised:
+        drawwell.open(url)
+    assert "***@" in str(raised.value)
+    for shown in (str(raised.value), caplog.text):
+        assert "hu" not in shown
+        assert "sh@" not in shown
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "cause"),
+    [
+        ("ALL_PROXY", "socks5://user:hush@127.0.0.1:1", r"ALL_PROXY: socks5://\*\*\*@127.0.0.1:1 is a SOCKS proxy"),
+        (
+            "http_proxy",
+            "socks4://127.0.0.1:1",
+            "http_proxy: socks4://127.0.0.1:1, which should be a proxy, is no URL that begins",
+        ),
+        ("HTTP_PROXY", "http://[::1", r"HTTP_PROXY: http://\[::1, which should be a proxy, is no URL"),
+        ("HTTP_PROXY", "http://", "HTTP_PROXY: http://, which should be a proxy, has no host"),
+        ("HTTP_PROXY", "127.0.0.1:99999", "HTTP_PROXY: 127.0.0.1:99999, which should be a proxy, has the port 99999"),
+        ("HTTP_PROXY", "http://127.0.0.1:1", "by way of HTTP_PROXY: .*refused"),
+    ],
+)
+def test_a_wrong_proxy_is_named(variable: str, value: str, cause: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_proxies(monkeypatch)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(DrawwellError, match=cause):
+        Client("http://127.0.0.1:9", retry_for=0)
+
+
+@pytest.mark.parametrize("value", ["[::1]", "::1", "127.0.0.1", "*"])
+def test_an_address_without_proxy_may_be_written_in_any_way(
+    server: Scripted, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_proxies(monkeypatch)
+    monkeypatch.setenv("NO_PROXY", value)
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    url = "http://[::1]:9" if "::1" in value else server.url
+    if url == server.url:
+        Client(url, retry_for=0).close()
+    else:
+        with pytest.raises(UnreachableError) as raised:
+            Client(url, retry_for=0)
+        assert "ALL_PROXY" not in str(raised.value)
+
+
+def test_a_proxy_is_used(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for the whole URL."""
+    without_proxies(monkeypatch)
+    monkeypatch.setenv("HTTP_PROXY", server.url.removeprefix("http://"))
+    with closing(Client("http://nowhere.example:3000", retry_for=0)) as client:
+        assert client.generate(7, 2).images[:, 0, 0, 0].tolist() == [0, 1]
+    assert server.paths == ["http://nowhere.example:3000/model", "http://nowhere.example:3000/generate"]
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"])
+def test_wrong_certificates_are_named_and_only_where_they_are_needed(
+    server: Scripted, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, "/nowhere/at/all")
+    Client(server.url, retry_for=0).close()
+    with pytest.raises(RequestError, match=f"{variable}=/nowhere/at/all: certificates cannot be read"):
+        Client("https://127.0.0.1:9", retry_for=0)
+
+
+def test_a_server_without_tls_is_not_asked_again(server: Scripted, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ServerError, match="SSL"):
+        Client(server.url.replace("http", "https"))
+    assert not caplog.records
+
+
+def test_a_closed_client_says_so(client: Client) -> None:
+    client.close()
+    client.close()
+    with pytest.raises(RequestError, match="this generator is closed"):
+        client.generate(7, 1)
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), 1e300, None, "9", True])
+def test_seconds_that_are_none_are_refused(server: Scripted, seconds: Any) -> None:
+    for name in ("timeout", "retry_for"):
+        with pytest.raises(RequestError, match=f"{name} must be in seconds"):
+            Client(server.url, **{name: seconds})
+
+
+def test_threads_end_together(server: Scripted) -> None:
+    """The deadline is each thread's own: one that is held up does not end the others."""
+    hold = threading.Event()
+
+    def reply(handler: Handler, asked: dict[str, Any]) -> None:
+        if asked["seed"] == 8:
+            hold.wait(MOST_SECONDS)
+        handler.reply(200, body_of(pixels(asked)), headers_of(asked))
+
+    server.script = [reply]
+    with closing(Client(server.url, timeout=MOST_SECONDS, retry_for=MOST_SECONDS)) as client:
+        held = threading.Thread(target=client.generate, args=(8, 1))
+        held.start()
+        for _ in range(20):
+            assert client.generate(7, 2).images[:, 0, 0, 0].tolist() == [0, 1]
+        hold.set()
+        held.join()
+
+
+def assert_is_a_line(text: str) -> None:
+    assert text.isprintable(), repr(text[:300])
+    assert len(text) < 2500
+
+
+def without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http", "https", "all", "no"):
+        monkeypatch.delenv(f"{name}_proxy", raising=False)
+        monkeypatch.delenv(f"{name}_proxy".upper(), raising=False)
+
+
+@contextmanager
+def measured() -> Iterator[None]:
+    """Fails where more memory is taken than any of these replies needs."""
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 3 * MOST_BYTES

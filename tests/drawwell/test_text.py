@@ -1,0 +1,56 @@
+"""What may be shown of text from elsewhere."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drawwell.text import printable, without_password
+from drawwell_serve.well import Well
+from tests import graphs
+
+
+@given(st.text(st.characters(exclude_categories=())), st.integers(1, 50))
+def test_anything_is_one_line_of_bounded_length(text: str, most: int) -> None:
+    shown = printable(text, most)
+    assert shown.isprintable()
+    assert len(shown) <= most + len("...")
+
+
+@given(
+    st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), max_size=100).filter(
+        lambda one: "@" not in one
+    )
+)
+def test_names_stay_as_they_are(text: str) -> None:
+    assert printable(text) == text
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://user:hush@host:3000/path", "http://***@host:3000/path"),
+        ("at http://hush@host, and HTTPS://a:b@c", "at http://***@host, and HTTPS://***@c"),
+        ("http://user:h@u@sh@host", "http://***@host"),
+        ("http://user:hu/sh@host", "http://***@host"),
+        ("socks5://user:hush@[::1]:1080", "socks5://***@[::1]:1080"),
+        ("http://host/a@b", "http://host/a@b"),
+        ("http://host:3000/a@b", "http://host:3000/a@b"),
+        ("http://host:3000?mail=a@b", "http://host:3000?mail=a@b"),
+        ("mail a@b", "mail a@b"),
+    ],
+)
+def test_passwords_are_hidden(url: str, shown: str) -> None:
+    assert without_password(url) == shown
+
+
+def test_the_server_names_a_generator_in_one_line() -> None:
+    """Its card may come from anywhere: a line break in it would make a line of the log that the server did not write."""
+
+    class Engine:
+        card = graphs.card(name="x\nERROR forged\x1b[2J" + "y" * 100_000)
+        digest, provider, threads = "0" * 64, "cpu", 1
+
+    well = object.__new__(Well)
+    well.engine, well.has_key = Engine(), False  # type: ignore[assignment]
+    assert well.in_words().isprintable()
+    assert len(well.in_words()) < 2000

@@ -1,0 +1,126 @@
+"""The client where the other end means harm, and where its process is forked in the middle of its work."""
+
+import multiprocessing
+import random
+import threading
+import time
+import tracemalloc
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+
+import numpy as np
+
+from drawwell.client import Client
+from drawwell.engine import Engine
+from drawwell.errors import DrawwellError
+from drawwell.opening import find_file
+from tests.conftest import StartServer
+from tests.scripted import DIGEST, Handler, body_of, headers_of, pixels, serving
+
+from .conftest import Record, times
+from .replies import mutated
+
+SEED = 7
+TIMEOUT = 0.5
+LIMIT_SECONDS = 30
+"""Of a call that should end after twice its timeout, on a busy machine."""
+MOST_BYTES = 16 * 2**20
+PROCESSES, THREADS, CALLS = 4, 3, 25
+
+_client: Client
+
+
+def test_damaged_replies_are_errors_and_never_images(record: Record) -> None:
+    """Mutated replies: the client returns the images that it asked for, or raises an error of its own in one line, soon."""
+    count, chance, outcomes, most_seconds = times(5000, 200), random.Random(SEED), Counter[str](), 0.0
+
+    def reply(handler: Handler, asked: dict[str, int]) -> None:
+        handler.close_connection = chance.random() < 0.5
+        handler.wfile.write(mutated(chance, whole(asked)))
+
+    tracemalloc.start()
+    with serving() as scripted, closing(Client(scripted.url, timeout=TIMEOUT, retry_for=0)) as client:
+        scripted.script = [reply]
+        for number in range(count):
+            scripted.asked.clear()
+            begin = time.monotonic()
+            outcomes[outcome(client, number)] += 1
+            most_seconds = max(most_seconds, time.monotonic() - begin)
+        most_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most_seconds < LIMIT_SECONDS
+    assert most_bytes < MOST_BYTES
+    assert set(outcomes) <= {
+        "images",
+        "RequestError",
+        "ResponseError",
+        "UnreachableError",
+        "_BusyError",
+        "_DamagedError",
+    }
+    record(
+        count=count,
+        outcomes=dict(outcomes.most_common()),
+        most_seconds=round(most_seconds, 2),
+        most_megabytes=round(most_bytes / 1e6, 1),
+    )
+
+
+def outcome(client: Client, seed: int) -> str:
+    """What a call came to. Fails for wrong images, and for a message that is more than a line."""
+    try:
+        images, failure = client.generate(seed, 3).images, None
+    except DrawwellError as error:
+        images, failure = None, error
+    if failure is not None:
+        assert str(failure).isprintable()
+        assert len(str(failure)) < 3000
+        return type(failure).__name__
+    np.testing.assert_array_equal(images, pixels({"start": 0, "count": 3}))
+    return "images"
+
+
+def whole(asked: dict[str, int]) -> bytes:
+    """A right reply, byte for byte."""
+    body = body_of(pixels(asked))
+    headers = headers_of(asked) | {"Content-Length": str(len(body))}
+    assert DIGEST in headers.values()
+    lines = ["HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def test_a_fork_in_the_middle_of_its_work_loses_nothing(start_server: StartServer, record: Record) -> None:
+    """Processes forked while several threads draw with a client: each draws its images, and the threads draw theirs."""
+    global _client
+    server, rounds, images = start_server("fashion"), times(60, 3), Counter[str]()
+    with closing(Client(server.url)) as _client, closing(Engine(find_file("fashion"))) as engine:
+        wanted = {start: engine.generate(SEED, 4, start).images.tobytes() for start in range(CALLS)}
+        for _ in range(rounds):
+            ends, wrong = threading.Event(), list[int]()
+            threads = [threading.Thread(target=draw_on, args=(ends, wanted, wrong, images)) for _ in range(THREADS)]
+            for thread in threads:
+                thread.start()
+            with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("fork")) as pool:
+                drawn = dict(zip(range(CALLS), pool.map(draw, range(CALLS), timeout=LIMIT_SECONDS * 4), strict=True))
+            ends.set()
+            for thread in threads:
+                thread.join()
+            assert drawn == wanted
+            assert not wrong
+            images["in forked processes"] += 4 * CALLS
+    record(count=rounds * PROCESSES, lost=0, images=dict(images))
+
+
+def draw(start: int) -> bytes:
+    return _client.generate(SEED, 4, start).images.tobytes()
+
+
+def draw_on(ends: threading.Event, wanted: dict[int, bytes], wrong: list[int], images: Counter[str]) -> None:
+    """In the parent, until the forked processes are done."""
+    start = 0
+    while not ends.is_set():
+        start = (start + 1) % CALLS
+        if draw(start) != wanted[start]:
+            wrong.append(start)
+        images["in their parent meanwhile"] += 4
