@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from drawwell_train.batches import Batches
 from drawwell_train.config import TrainConfig
-from drawwell_train.data import load
+from drawwell_train.data import Limits, load
 from drawwell_train.images import DataError, ImageData, check_device_memory
 
 Noise = Callable[..., np.ndarray]
@@ -99,12 +99,24 @@ def test_bad_files_are_counted_named_and_skipped(tmp_path: Path, noise: Noise) -
     assert [any(name in sentence for sentence in data.skipped) for name in ("text.png", "cut.jpg")] == [True, True]
 
 
-def test_more_than_one_per_cent_bad_is_an_error(tmp_path: Path, noise: Noise) -> None:
-    for number in range(50):
+def test_more_than_one_per_cent_bad_is_an_error_that_names_the_way_on(tmp_path: Path, noise: Noise) -> None:
+    for number in range(46):
         save(tmp_path / f"{number}.png", noise(28, 28, 3))
-    (tmp_path / "bad\nname.png").write_text("hello")
-    with pytest.raises(DataError, match=r"1 of 51 images cannot be read, which is more than 1 %:\n  .*bad\\nname.png"):
+    for number in range(4):
+        (tmp_path / f"bad\nname{number}.png").write_text("hello")
+    with pytest.raises(
+        DataError, match=r"4 of 50 images cannot be read, which is more than 1 %:\n  .*bad\\nname.*--max-bad 0.08 "
+    ):
         load(str(tmp_path), 28)
+    assert len(load(str(tmp_path), 28, limits=Limits(max_bad=0.08)).images) == 46
+
+
+def test_a_few_bad_pictures_refuse_no_folder(tmp_path: Path, noise: Noise) -> None:
+    for number in range(30):
+        save(tmp_path / f"{number}.png", noise(28, 28, 3))
+    (tmp_path / "bad.png").write_text("hello")
+    data = load(str(tmp_path), 28)
+    assert len(data.images) == 30 and len(data.skipped) == 1
 
 
 def test_labels_follow_the_images_that_were_kept(tmp_path: Path, noise: Noise) -> None:
@@ -175,7 +187,11 @@ def test_the_images_can_be_written_to_and_lie_in_order(tmp_path: Path, noise: No
         ("x.bin", bytes([200]) * 3073, "a label of 200"),
         ("x.npy", b"\x93NUMPY", "is no readable"),
         ("x.npz", b"PK\x03\x04", "is no readable"),
-        ("x.zip", b"PK", "for pictures name their folder"),
+        ("x.gz", gzip.compress(b"\0\0\x08\x42" + struct.pack(">66i", *[1] * 66) + b"1"), "an array of 66 dimensions"),
+        ("x-images-idx3-ubyte", b"\0\0\x08\x42" + struct.pack(">66i", *[1] * 66) + b"1", "an array of 66 dimensions"),
+        ("x.gz", gzip.compress(b"\0\0\x08\x04" + struct.pack(">4i", *[2**16] * 4)), "0 bytes follow"),  # 2**64 of them
+        ("x.zip", b"PK", "is no readable .zip"),
+        ("x.rar", b"Rar!", "for pictures name their folder"),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
@@ -197,7 +213,7 @@ def test_floats_are_refused(tmp_path: Path) -> None:
 
 
 def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no PNG, JPEG, WebP or BMP"):
+    with pytest.raises(DataError, match="no PNG, JPEG, WebP, TIFF or other picture"):
         load(str(tmp_path))
     with pytest.raises(DataError, match="no such file or folder"):
         load(str(tmp_path / "absent"))

@@ -22,15 +22,22 @@ from drawwell_train.presets import (
 
 ImageSize = Literal[28, 32, 64, 128]
 
+MAX_BAD = 0.01
+"""Of a folder's pictures: more are a sign that something else is wrong with it."""
+
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Train a GAN on a folder of images (or on a data file), and continue where it stopped when run again."""
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
-    """A folder of images (its sub-folders are classes, unless labels.csv in it has a row `file,class` for each), an IDX .gz file or
-    a folder with MNIST's four, CIFAR binary batches, an .npz or .npy of uint8 images, or `digits`: 5,000 real handwritten digits
-    that come with `drawwell[digits]`."""
+    """A folder of images, or a .zip of one (its sub-folders are classes, unless labels.csv in it has a row `file,class` for each), an
+    IDX file or a folder with MNIST's four, CIFAR binary batches, an .npz or .npy of uint8 images, or `digits`: 5,000 real handwritten
+    digits that come with `drawwell[digits]`."""
+    max_bad: float = MAX_BAD
+    """Share of a folder's pictures that may be unreadable, from 0 to 1. They are named and left out. Up to 3 always may be."""
+    max_megapixels: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
+    """Largest picture of a folder that is read; decoding takes 12 MB a megapixel. By default 89, which is Pillow's limit."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
     """The run folder. By default runs/NAME."""
     name: str = ""

@@ -11,6 +11,8 @@ from drawwell_train.presets import Preset
 
 _FREE_TO_CHANGE = {
     "data",
+    "max_bad",
+    "max_megapixels",
     "out",
     "name",
     "license",
