@@ -105,7 +105,7 @@ def test_more_than_one_per_cent_bad_is_an_error_that_names_the_way_on(tmp_path: 
     for number in range(4):
         (tmp_path / f"bad\nname{number}.png").write_text("hello")
     with pytest.raises(
-        DataError, match=r"4 of 50 images cannot be read, which is more than 1 %:\n  .*bad\\nname.*--max-bad 0.08 "
+        DataError, match=r"(?s)4 of 50 images cannot be read, which is more than 1 %:\n  .*bad\\nname.*--max-bad 0.08 "
     ):
         load(str(tmp_path), 28)
     assert len(load(str(tmp_path), 28, limits=Limits(max_bad=0.08)).images) == 46

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from drawwell_train.classes import is_text, remarks_on, tidy
+from drawwell_train.classes import is_text, some, tidy
 from drawwell_train.images import DataError, ImageData, check_memory, check_unpacked, memory_limit
 from drawwell_train.zip_file import check_members
 
@@ -136,7 +136,8 @@ def _read_numpy(path: Path) -> ImageData:
         raise DataError(
             f"{path}: needs exactly one uint8 array [N, H, W] or [N, H, W, C], or one called {names}; has {len(found)}"
         )
-    labels = next((arrays[name] for name in ("labels", dict(_NUMPY_NAMES).get(chosen), "y") if name in arrays), None)
+    partner = dict(_NUMPY_NAMES).get(chosen, "labels")
+    labels = next((arrays[name] for name in ("labels", partner, "y") if name in arrays), None)
     left_out = tuple(f"left out {len(found[name]):,} images of {name!r}" for name in found if name != chosen)
     if labels is None:
         return ImageData(
@@ -197,12 +198,13 @@ def _labelled(
         )
     seen, labels = np.unique(labels, return_inverse=True)
     if len(seen) and (seen[0] < 0 or (names is not None and seen[-1] >= len(names))):
-        classes = "classes" if names is None else f"{len(names)} classes"
-        raise DataError(f"{path}: labels from {seen[0]} to {seen[-1]} do not fit {classes}")
+        fitting = "classes" if names is None else f"{len(names)} classes"
+        raise DataError(f"{path}: labels from {seen[0]} to {seen[-1]} do not fit {fitting}")
     classes = tuple(str(label) if names is None else names[label] for label in seen.tolist())
     unseen = [name for name in names or () if name not in classes]
-    told = remarks_on(classes, unseen)
-    return ImageData(_four_dimensions(images), labels.astype(np.int64), classes, remarks=remarks + told)
+    if unseen:
+        remarks += (f"left out {len(unseen):,} classes without images: {some(unseen)}",)
+    return ImageData(_four_dimensions(images), labels.astype(np.int64), classes, remarks=remarks)
 
 
 def _unzipped(path: Path) -> bytearray:

@@ -44,7 +44,7 @@ def labelled(data: ImageData, pictures: Sequence[str], told: Sequence[str]) -> I
     if why_not:
         return replace(data, why_no_classes=why_not)
     labels, class_names = number(names)
-    return replace(data, labels=labels, class_names=class_names, remarks=data.remarks + remarks_on(class_names))
+    return replace(data, labels=labels, class_names=class_names)
 
 
 def _why_not(pictures: Sequence[str], names: Sequence[str]) -> str:
@@ -54,7 +54,7 @@ def _why_not(pictures: Sequence[str], names: Sequence[str]) -> str:
     if apart:
         one = len(apart) == 1
         return (
-            f"{len(apart):,} picture{' lies' if one else 's lie'} beside the class folders ({_some([repr(name) for name in apart])}): "
+            f"{len(apart):,} picture{' lies' if one else 's lie'} beside the class folders ({some([repr(name) for name in apart])}): "
             f"move {'it' if one else 'each'} into one, or write labels.csv"
         )
     if unwritable := sorted({name for name in names if not is_text(name)}):
@@ -80,21 +80,18 @@ def numbered_as(data: ImageData, names: Sequence[str]) -> ImageData | None:
     return replace(data, labels=labels, class_names=tuple(names))
 
 
-def remarks_on(class_names: Sequence[str], unseen: Sequence[str] = ()) -> tuple[str, ...]:
-    """A sentence where classes have no images, and one where numbers for names are not the labels."""
-    remarks = []
-    if unseen:
-        remarks.append(f"left out {len(unseen):,} classes without images: {_some(unseen)}")
-    if class_names and all(map(_is_number, class_names)):
-        moved = [f"{name!r} is label {place}" for place, name in enumerate(class_names) if name != str(place)]
-        if moved:
-            remarks.append(f"the classes' names are numbers, but not their labels: {_some(moved)}")
-    return tuple(remarks)
+def remarks_on_numbers(class_names: Sequence[str]) -> tuple[str, ...]:
+    """A sentence where classes have numbers for names which are not their labels: one draws by either."""
+    moved = [f"{name!r} is label {place}" for place, name in enumerate(class_names) if name != str(place)]
+    if not moved or not all(map(_is_number, class_names)):
+        return ()
+    return (f"the classes' names are numbers, but not their labels: {some(moved)}; --label takes a name, HTTP a label",)
 
 
 def _is_number(name: str) -> bool:
     return name.isascii() and name.isdecimal() and len(name) <= _MOST_DIGITS
 
 
-def _some(items: Sequence[str]) -> str:
+def some(items: Sequence[str]) -> str:
+    """The first few, for a sentence."""
     return ", ".join(items[:_SHOWN]) + (", ..." if len(items) > _SHOWN else "")

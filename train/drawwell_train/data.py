@@ -52,7 +52,9 @@ def load(
         _check_shape(source, data)
         if not convert and size and (own := data.images.shape[1:]) != (wanted := (size, size, channels or own[-1])):
             theirs, asked = ("x".join(map(str, shape)) for shape in (own, wanted))
-            raise DataError(f"{source}: holds images of {theirs}, not of {asked}; --resize converts them as training does")
+            raise DataError(
+                f"{source}: holds images of {theirs}, not of {asked}; --resize converts them as training does"
+            )
         return _conform(data, size, channels, sizes)
     except OSError as error:
         raise DataError(f"{error.filename or path}: cannot be read ({error.strerror})") from error

@@ -11,7 +11,7 @@ from typing import IO, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from drawwell.cores import cores
 from drawwell_train import memory
@@ -141,6 +141,8 @@ def _decode(file: Readable, shape: Shape, room: _Room) -> npt.NDArray[np.uint8] 
                 return fit(ImageOps.exif_transpose(picture), shape)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         return f"{str(file)!r}: {error} Add --max-megapixels to read larger pictures"
+    except UnidentifiedImageError:
+        return f"{str(file)!r}: is no picture that can be read"
     # a decoder raises anything on a bad file, struct.error for one; it is told, not swallowed
     except Exception as error:
         return f"{str(file)!r}: {error}"

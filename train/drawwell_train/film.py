@@ -4,9 +4,10 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont
 
 from drawwell.errors import DrawwellError
+from drawwell_train import files
 
 _MOST_FRAMES = 120
 """Of a longer run, evenly chosen: some 15 seconds to look at."""
@@ -33,10 +34,10 @@ def _chosen(count: int) -> list[int]:
 
 def _captioned(sheet: Path) -> Image.Image:
     try:
-        with Image.open(sheet) as image:
+        with Image.open(io.BytesIO(files.read(sheet)), formats=["PNG"]) as image:
             frame = Image.new("RGB", (image.width, image.height + _CAPTION_PIXELS), "white")
             frame.paste(image)
-    except UnidentifiedImageError as error:
+    except Exception as error:  # a decoder raises anything on a bad file; it is told, not swallowed
         raise DrawwellError(f"{sheet}: is no picture; move it away to see the others") from error
     words = f"step {int(sheet.stem.removeprefix('step-')):,}"
     ImageDraw.Draw(frame).text((4, frame.height - _CAPTION_PIXELS), words, "black", ImageFont.load_default(14))

@@ -25,7 +25,7 @@ def find(folder: Path) -> Found:
 
 def _walk(root: Path, top: Path, found: Found, read: set[str]) -> list[Path]:
     """Note what lies in ``top`` and below it. Returns the links to folders, which may lead in circles."""
-    links = []
+    links: list[Path] = []
     for directory, sub_folders, names in os.walk(top, onerror=_raise):
         here = Path(directory)
         read.add(os.path.realpath(here))

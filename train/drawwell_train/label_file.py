@@ -30,7 +30,9 @@ def read_labels(file: Readable, names: Sequence[str]) -> list[str]:
     if missing := [name for name in pictures if name not in classes]:
         raise DataError(f"{file}: has no class for {_some(missing)}")
     if strange := sorted(classes.keys() - set(pictures)):
-        raise DataError(f"{file}: names what is no picture in its folder: {_some(strange)}; a heading must be file,class")
+        raise DataError(
+            f"{file}: names what is no picture in its folder: {_some(strange)}; a heading must be file,class"
+        )
     return [classes[name] for name in pictures]
 
 

@@ -17,7 +17,8 @@ _FILES = {
 
 def free() -> int:
     """Bytes that this process may take. Several processes of one training on this machine get equal shares."""
-    return max(0, min(psutil.virtual_memory().available, *_free_in_groups())) // on_this_machine()
+    available: int = min(psutil.virtual_memory().available, *_free_in_groups())
+    return max(0, available) // on_this_machine()
 
 
 def _free_in_groups() -> Iterator[int]:
