@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,72 @@ def test_numpy_files_are_read(tmp_path: Path, noise: Noise) -> None:
     assert data.class_names == ("a", "b")
     np.save(tmp_path / "odd.npy", noise(3, 30, 40))
     assert load(str(tmp_path / "odd.npy"), 32).images.shape == (3, 32, 32, 1)
+
+
+@pytest.mark.parametrize(
+    "names", [("x_train", "y_train", "x_test"), ("train_images", "train_labels", "test_images"), ("X", "y", "z")]
+)
+def test_array_files_as_keras_writes_them_are_read(tmp_path: Path, noise: Noise, names: tuple[str, str, str]) -> None:
+    """Images to test with are left out, and that is told; labels may have a dimension more."""
+    images, labels, others = names
+    pixels = noise(4, 28, 28)
+    np.savez(tmp_path / "x.npz", **{images: pixels, labels: np.array([[1], [0], [1], [0]]), others: noise(2, 28, 28)})  # type: ignore[arg-type]
+    data = load(str(tmp_path / "x.npz"))
+    np.testing.assert_array_equal(data.images[..., 0], pixels)
+    assert data.labels is not None and data.labels.tolist() == [1, 0, 1, 0]
+    assert data.remarks == (f"left out 2 images of '{others}'",)
+
+
+def test_several_arrays_without_known_names_are_refused(tmp_path: Path, noise: Noise) -> None:
+    np.savez(tmp_path / "x.npz", a=noise(4, 28, 28), b=noise(4, 28, 28))
+    with pytest.raises(DataError, match="or one called x_train, train_images, images, x; has 2"):
+        load(str(tmp_path / "x.npz"))
+
+
+@pytest.mark.parametrize(
+    ("images_name", "labels_name"),
+    [
+        ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+        ("train-images.idx3-ubyte", "train-labels.idx1-ubyte"),
+        ("train-images-idx3-ubyte", "train-labels-idx1-ubyte.gz"),
+        ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte"),
+    ],
+)
+def test_idx_files_are_read_unpacked_too(tmp_path: Path, noise: Noise, images_name: str, labels_name: str) -> None:
+    images, labels = noise(20, 28, 28), np.arange(20, dtype=np.uint8) % 10
+    for name, array in ((images_name, images), (labels_name, labels)):
+        packed = idx(tmp_path / name, array)
+        if not name.endswith(".gz"):
+            packed.write_bytes(gzip.decompress(packed.read_bytes()))
+    for source in (tmp_path / images_name, tmp_path):
+        data = load(str(source))
+        np.testing.assert_array_equal(data.images[..., 0], images)
+        assert data.labels is not None and data.labels.tolist() == labels.tolist()
+
+
+def test_labels_of_any_size_take_no_memory(tmp_path: Path, noise: Noise) -> None:
+    np.savez(tmp_path / "x.npz", images=noise(3, 28, 28), labels=np.array([0, 2**40, 1]))
+    assert load(str(tmp_path / "x.npz")).class_names == ("0", "1", str(2**40))
+    np.savez(tmp_path / "x.npz", images=noise(3, 28, 28), labels=np.array([0, 2**63, 1], np.uint64))
+    assert load(str(tmp_path / "x.npz")).class_names == ("0", "1", str(2**63))
+
+
+@pytest.mark.parametrize("shape", [(5, 0, 28), (5, 28, 0), (5, 28, 28, 0)])
+def test_images_without_pixels_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np.save(tmp_path / "x.npy", np.zeros(shape, np.uint8))
+    with pytest.raises(DataError, match=r"x\.npy: holds images of .*, which have no pixels"):
+        load(str(tmp_path / "x.npy"))
+    if len(shape) == 3:
+        with pytest.raises(DataError, match="which have no pixels"):
+            load(str(idx(tmp_path / "x.gz", np.zeros(shape, np.uint8))))
+
+
+def test_a_member_that_is_no_array_is_named(tmp_path: Path, noise: Noise) -> None:
+    np.savez(tmp_path / "x.npz", images=noise(3, 28, 28))
+    with zipfile.ZipFile(tmp_path / "x.npz", "a") as archive:
+        archive.writestr("readme.txt", "x")
+    with pytest.raises(DataError, match=r"x\.npz: holds 'readme\.txt', which is no array"):
+        load(str(tmp_path / "x.npz"))
 
 
 def test_the_images_can_be_written_to_and_lie_in_order(tmp_path: Path, noise: Noise) -> None:

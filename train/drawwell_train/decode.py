@@ -1,6 +1,7 @@
 """Pictures as an array: decoded, resized and cropped; bad ones named, not fatal."""
 
 import io
+import re
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -140,12 +141,18 @@ def _decode(file: Readable, shape: Shape, room: _Room) -> npt.NDArray[np.uint8] 
             with room.taken(picture.width * picture.height):
                 return fit(ImageOps.exif_transpose(picture), shape)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        return f"{str(file)!r}: {error} Add --max-megapixels to read larger pictures"
+        return f"{str(file)!r}: {_too_large(error)}"
     except UnidentifiedImageError:
         return f"{str(file)!r}: is no picture that can be read"
     # a decoder raises anything on a bad file, struct.error for one; it is told, not swallowed
     except Exception as error:
         return f"{str(file)!r}: {error}"
+
+
+def _too_large(error: Exception) -> str:
+    """Pillow's sentence, and the way on, where it says how large the picture is."""
+    found = re.search(r"\((\d+) pixels\)", str(error))
+    return f"{error} Add --max-megapixels {-(-int(found[1]) // 10**6) if found else 'N'} to read it"
 
 
 def _opened(file: Readable) -> Path | IO[bytes]:

@@ -18,7 +18,7 @@ from rich.table import Column
 from drawwell import terminal
 from drawwell.cores import cores
 from drawwell.errors import DrawwellError, StoppedError
-from drawwell_train import best, curves, data, processes, state
+from drawwell_train import best, curves, data, processes, state, tensorboard
 from drawwell_train.batches import held_out_of
 from drawwell_train.checkpoint import newest_config
 from drawwell_train.classes import is_text, numbered_as, remarks_on_numbers
@@ -41,6 +41,8 @@ def main(config: TrainConfig) -> None:
     config = resolve_options(config)
     _check_apart(config)
     _check_shares(config, all_of_us)
+    if config.tensorboard:
+        tensorboard.check_installed()
     assert config.out is not None, "the options are resolved"
     run = Run(config.out)
     # before the data is loaded, which may take minutes

@@ -17,7 +17,7 @@ _FILES = {
 
 def free() -> int:
     """Bytes that this process may take. Several processes of one training on this machine get equal shares."""
-    available: int = min(psutil.virtual_memory().available, *_free_in_groups())
+    available: int = min([psutil.virtual_memory().available, *_free_in_groups()])
     return max(0, available) // on_this_machine()
 
 
