@@ -166,7 +166,7 @@ def test_a_line_that_training_did_not_write_is_a_sentence(tmp_path: Path, line: 
     """Deep ones and those that are no UTF-8 too. Where the run is continued, it is dropped."""
     run = Run(tmp_path)
     (tmp_path / "stats.jsonl").write_bytes(b'{"step": 1}\n' + line + b'\n{"step": 2}\n')
-    with pytest.raises(RunError, match=r"stats\.jsonl: line 2 is none that training wrote"):
+    with pytest.raises(RunError, match=r"stats\.jsonl: holds a line that training did not write, line 2"):
         run.stats()
     assert run.truncate_stats(2) == 1
     assert run.stats() == [{"step": 1}, {"step": 2}]

@@ -133,6 +133,12 @@ def test_a_zip_is_read_as_its_folder(tmp_path: Path, prefix: str, labelled: bool
     assert "1 .txt" in found.remarks[0]
 
 
+def test_a_zip_of_a_flat_folder_is_read_with_its_labels(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "photos", "1.png", "2.png")
+    (folder / "labels.csv").write_text("1.png,x\n2.png,y\n")
+    assert load(str(zipped(tmp_path / "photos.zip", folder, "photos/")), 28).class_names == ("x", "y")
+
+
 def test_a_zip_of_arrays_is_an_array_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=np.ones((2, 28, 28), np.uint8))
     (tmp_path / "x.npz").rename(tmp_path / "x.zip")

@@ -20,6 +20,9 @@ def film(sheets: Sequence[Path]) -> bytes:
     if not sheets:
         return b""
     frames = [_captioned(sheets[place]) for place in _chosen(len(sheets))]
+    for place, frame in zip(_chosen(len(sheets)), frames, strict=True):
+        if frame.size != frames[0].size:
+            raise DrawwellError(f"{sheets[place]}: is of another size than {sheets[0]}; move it away to see the others")
     durations = [_FRAME_MS] * (len(frames) - 1) + [_LAST_MS]
     webp = io.BytesIO()
     frames[0].save(webp, "WEBP", save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=80)

@@ -88,7 +88,9 @@ class Run:
         lines = [line for line in self._lines() if line.endswith(b"\n")]
         read = [_line_of(line) for line in lines]
         if None in read:
-            raise RunError(f"{self._stats}: line {read.index(None) + 1} is none that training wrote: remove it")
+            raise RunError(
+                f"{self._stats}: holds a line that training did not write, line {read.index(None) + 1}: remove it"
+            )
         return [line for line in read if line is not None]
 
     def _lines(self) -> list[bytes]:
@@ -102,7 +104,7 @@ class Run:
     def sheets(self) -> list[Path]:
         """The sample sheets, the first step's first."""
         pictures = (self.path / "samples").glob("step-*.png")
-        return sorted(path for path in pictures if path.stem.removeprefix("step-").isdigit())
+        return sorted(path for path in pictures if path.stem.removeprefix("step-").isdecimal())
 
     def save_sheet(self, images: Images, step: int) -> Path:
         """Write uint8 ``[N, H, W, C]`` as ``samples/step-*.png``."""

@@ -43,9 +43,9 @@ def check_members(path: Path, archive: zipfile.ZipFile) -> None:
 
 def _found(root: zipfile.Path, members: list[str]) -> Found:
     visible = [name for name in members if not any(map(is_hidden, PurePosixPath(name).parts))]
-    prefix = _common_folder([name for name in visible if PurePosixPath(name).suffix.lower() in SUFFIXES])
+    prefix = _common_folder(visible)
     found = Found()
-    if prefix + label_file.NAME in members:
+    if prefix + label_file.NAME in visible:
         found.label_file = root / (prefix + label_file.NAME)
     for name in visible:
         note_file(found, name.removeprefix(prefix), root / name)
@@ -54,9 +54,10 @@ def _found(root: zipfile.Path, members: list[str]) -> Found:
     return found
 
 
-def _common_folder(pictures: list[str]) -> str:
-    """The folder that holds all pictures, with its slash, where their classes are below it, as in an archive of a folder."""
-    folders = {name.partition("/")[0] for name in pictures}
-    if len(folders) != 1 or not any(name.count("/") > 1 for name in pictures):
-        return ""
-    return f"{folders.pop()}/"
+def _common_folder(members: list[str]) -> str:
+    """The folder that holds all pictures, with its slash, where it holds their classes too, as in an archive of a folder."""
+    pictures = [name for name in members if PurePosixPath(name).suffix.lower() in SUFFIXES]
+    folders = {name.partition("/")[0] + "/" for name in pictures}
+    folder = folders.pop() if len(folders) == 1 else ""
+    has_classes = folder + label_file.NAME in members or any(name.count("/") > 1 for name in pictures)
+    return folder if has_classes else ""
