@@ -116,6 +116,13 @@ def test_a_long_film_is_thinned_out_between_its_ends(tmp_path: Path) -> None:
         assert film.convert("L").getpixel((15, 15)) == pytest.approx(2410 % 256, abs=2)
 
 
+def test_sheets_of_other_sizes_are_a_sentence(tmp_path: Path) -> None:
+    run = a_run(tmp_path, lines(), sheets=2)
+    Image.new("RGB", (9, 99)).save(run.sheets()[1])
+    with pytest.raises(DrawwellError, match=r"step-\d+\.png: is of another size than .*; move it away"):
+        curves.draw(run)
+
+
 def test_what_cannot_be_drawn_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="it is no run folder"):
         curves.main(CurvesConfig(tmp_path))

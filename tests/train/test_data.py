@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from PIL import Image, ImageOps
 
 from drawwell_train.batches import Batches
 from drawwell_train.config import TrainConfig
-from drawwell_train.data import load
+from drawwell_train.data import Limits, load
 from drawwell_train.images import DataError, ImageData, check_device_memory
 
 Noise = Callable[..., np.ndarray]
@@ -99,12 +100,24 @@ def test_bad_files_are_counted_named_and_skipped(tmp_path: Path, noise: Noise) -
     assert [any(name in sentence for sentence in data.skipped) for name in ("text.png", "cut.jpg")] == [True, True]
 
 
-def test_more_than_one_per_cent_bad_is_an_error(tmp_path: Path, noise: Noise) -> None:
-    for number in range(50):
+def test_more_than_one_per_cent_bad_is_an_error_that_names_the_way_on(tmp_path: Path, noise: Noise) -> None:
+    for number in range(46):
         save(tmp_path / f"{number}.png", noise(28, 28, 3))
-    (tmp_path / "bad\nname.png").write_text("hello")
-    with pytest.raises(DataError, match=r"1 of 51 images cannot be read, which is more than 1 %:\n  .*bad\\nname.png"):
+    for number in range(4):
+        (tmp_path / f"bad\nname{number}.png").write_text("hello")
+    with pytest.raises(
+        DataError, match=r"(?s)4 of 50 images cannot be read, which is more than 1 %:\n  .*bad\\nname.*--max-bad 0.08 "
+    ):
         load(str(tmp_path), 28)
+    assert len(load(str(tmp_path), 28, limits=Limits(max_bad=0.08)).images) == 46
+
+
+def test_a_few_bad_pictures_refuse_no_folder(tmp_path: Path, noise: Noise) -> None:
+    for number in range(30):
+        save(tmp_path / f"{number}.png", noise(28, 28, 3))
+    (tmp_path / "bad.png").write_text("hello")
+    data = load(str(tmp_path), 28)
+    assert len(data.images) == 30 and len(data.skipped) == 1
 
 
 def test_labels_follow_the_images_that_were_kept(tmp_path: Path, noise: Noise) -> None:
@@ -156,6 +169,72 @@ def test_numpy_files_are_read(tmp_path: Path, noise: Noise) -> None:
     assert load(str(tmp_path / "odd.npy"), 32).images.shape == (3, 32, 32, 1)
 
 
+@pytest.mark.parametrize(
+    "names", [("x_train", "y_train", "x_test"), ("train_images", "train_labels", "test_images"), ("X", "y", "z")]
+)
+def test_array_files_as_keras_writes_them_are_read(tmp_path: Path, noise: Noise, names: tuple[str, str, str]) -> None:
+    """Images to test with are left out, and that is told; labels may have a dimension more."""
+    images, labels, others = names
+    pixels = noise(4, 28, 28)
+    np.savez(tmp_path / "x.npz", **{images: pixels, labels: np.array([[1], [0], [1], [0]]), others: noise(2, 28, 28)})  # type: ignore[arg-type]
+    data = load(str(tmp_path / "x.npz"))
+    np.testing.assert_array_equal(data.images[..., 0], pixels)
+    assert data.labels is not None and data.labels.tolist() == [1, 0, 1, 0]
+    assert data.remarks == (f"left out 2 images of '{others}'",)
+
+
+def test_several_arrays_without_known_names_are_refused(tmp_path: Path, noise: Noise) -> None:
+    np.savez(tmp_path / "x.npz", a=noise(4, 28, 28), b=noise(4, 28, 28))
+    with pytest.raises(DataError, match="or one called x_train, train_images, images, x; has 2"):
+        load(str(tmp_path / "x.npz"))
+
+
+@pytest.mark.parametrize(
+    ("images_name", "labels_name"),
+    [
+        ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+        ("train-images.idx3-ubyte", "train-labels.idx1-ubyte"),
+        ("train-images-idx3-ubyte", "train-labels-idx1-ubyte.gz"),
+        ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte"),
+    ],
+)
+def test_idx_files_are_read_unpacked_too(tmp_path: Path, noise: Noise, images_name: str, labels_name: str) -> None:
+    images, labels = noise(20, 28, 28), np.arange(20, dtype=np.uint8) % 10
+    for name, array in ((images_name, images), (labels_name, labels)):
+        packed = idx(tmp_path / name, array)
+        if not name.endswith(".gz"):
+            packed.write_bytes(gzip.decompress(packed.read_bytes()))
+    for source in (tmp_path / images_name, tmp_path):
+        data = load(str(source))
+        np.testing.assert_array_equal(data.images[..., 0], images)
+        assert data.labels is not None and data.labels.tolist() == labels.tolist()
+
+
+def test_labels_of_any_size_take_no_memory(tmp_path: Path, noise: Noise) -> None:
+    np.savez(tmp_path / "x.npz", images=noise(3, 28, 28), labels=np.array([0, 2**40, 1]))
+    assert load(str(tmp_path / "x.npz")).class_names == ("0", "1", str(2**40))
+    np.savez(tmp_path / "x.npz", images=noise(3, 28, 28), labels=np.array([0, 2**63, 1], np.uint64))
+    assert load(str(tmp_path / "x.npz")).class_names == ("0", "1", str(2**63))
+
+
+@pytest.mark.parametrize("shape", [(5, 0, 28), (5, 28, 0), (5, 28, 28, 0)])
+def test_images_without_pixels_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np.save(tmp_path / "x.npy", np.zeros(shape, np.uint8))
+    with pytest.raises(DataError, match=r"x\.npy: holds images of .*, which have no pixels"):
+        load(str(tmp_path / "x.npy"))
+    if len(shape) == 3:
+        with pytest.raises(DataError, match="which have no pixels"):
+            load(str(idx(tmp_path / "x.gz", np.zeros(shape, np.uint8))))
+
+
+def test_a_member_that_is_no_array_is_named(tmp_path: Path, noise: Noise) -> None:
+    np.savez(tmp_path / "x.npz", images=noise(3, 28, 28))
+    with zipfile.ZipFile(tmp_path / "x.npz", "a") as archive:
+        archive.writestr("readme.txt", "x")
+    with pytest.raises(DataError, match=r"x\.npz: holds 'readme\.txt', which is no array"):
+        load(str(tmp_path / "x.npz"))
+
+
 def test_the_images_can_be_written_to_and_lie_in_order(tmp_path: Path, noise: Noise) -> None:
     data = load(str(idx(tmp_path / "x-images-idx3-ubyte.gz", noise(3, 28, 28))))
     assert data.images.flags.writeable
@@ -175,7 +254,11 @@ def test_the_images_can_be_written_to_and_lie_in_order(tmp_path: Path, noise: No
         ("x.bin", bytes([200]) * 3073, "a label of 200"),
         ("x.npy", b"\x93NUMPY", "is no readable"),
         ("x.npz", b"PK\x03\x04", "is no readable"),
-        ("x.zip", b"PK", "for pictures name their folder"),
+        ("x.gz", gzip.compress(b"\0\0\x08\x42" + struct.pack(">66i", *[1] * 66) + b"1"), "an array of 66 dimensions"),
+        ("x-images-idx3-ubyte", b"\0\0\x08\x42" + struct.pack(">66i", *[1] * 66) + b"1", "an array of 66 dimensions"),
+        ("x.gz", gzip.compress(b"\0\0\x08\x04" + struct.pack(">4i", *[2**16] * 4)), "0 bytes follow"),  # 2**64 of them
+        ("x.zip", b"PK", "is no readable .zip"),
+        ("x.rar", b"Rar!", "for pictures name their folder"),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
@@ -197,7 +280,7 @@ def test_floats_are_refused(tmp_path: Path) -> None:
 
 
 def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no PNG, JPEG, WebP or BMP"):
+    with pytest.raises(DataError, match="no PNG, JPEG, WebP, TIFF or other picture"):
         load(str(tmp_path))
     with pytest.raises(DataError, match="no such file or folder"):
         load(str(tmp_path / "absent"))

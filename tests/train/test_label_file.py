@@ -27,6 +27,19 @@ def test_every_picture_gets_its_class(folder: Path, heading: str) -> None:
     assert data.images[:, 0, 0, 0].tolist() == [0, 80, 160]
 
 
+def test_spaces_around_names_mean_nothing(folder: Path) -> None:
+    (folder / "labels.csv").write_text('file, class\nmore/c.png,  dog\n./b.png, "cat, small"\n a.png ,dog \n')
+    data = load(str(folder), 28, 1)
+    assert data.class_names == ("cat, small", "dog")
+    assert data.labels is not None and data.labels.tolist() == [1, 0, 1]
+
+
+def test_composed_and_decomposed_letters_are_the_same(folder: Path) -> None:
+    (folder / "a.png").rename(folder / "e\N{COMBINING ACUTE ACCENT}.png")
+    (folder / "labels.csv").write_text("é.png,caf\u00e9\nb.png,cafe\u0301\nmore/c.png,x\n")
+    assert load(str(folder), 28, 1).class_names == ("café", "x")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -35,6 +48,7 @@ def test_every_picture_gets_its_class(folder: Path, heading: str) -> None:
         ("a.png,x\nb.png,y\nmore/c.png,y\n../e.png,y\n", "no picture in"),
         ("a.png,x\nb.png,y\nmore/c.png,y\n/somewhere/a.png,y\n", "no picture in .*'/somewhere/a.png'"),
         ("a.png,x\nb.png\n", "line 2 must be"),
+        ("a.png,x\nb.png, \n", "line 2 must be"),
         ("a.png,x\na.png,y\n", "line 2 gives 'a.png' another class"),
         ('a.png,"x\n', "no CSV"),
         ("a.png,\xff", "no CSV"),

@@ -3,21 +3,26 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from drawwell.errors import DrawwellError
 from drawwell_train import checkpoint, loop
 from drawwell_train import state as states
 from drawwell_train.config import TrainConfig
-from drawwell_train.run import Run
+from drawwell_train.images import DataError
+from drawwell_train.main import main, resolve_options
+from drawwell_train.run import Run, RunError
 from tests.conftest import drawwell
 
 OPTIONS = [
@@ -108,11 +113,12 @@ def test_ten_steps_a_kill_and_twenty_more_are_thirty_straight(straight: Path, tm
     assert lines == [5, 10, 15, 20, 25, 30]
 
 
-def test_a_stop_is_saved_and_continued_exactly(straight: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_is_saved_and_continued_exactly(straight: Path, tmp_path: Path, number: int) -> None:
     run = tmp_path / "run"
     process = started(run, "--steps", "1000000", "--save-every", "1000000", "--log-every", "1")
     wait_for(lambda: (run / "stats.jsonl").exists(), process)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     _, said = process.communicate()
     assert process.returncode == 130
     assert "stopped and saved at step" in said
@@ -154,6 +160,32 @@ def test_only_a_second_sigint_is_impatient() -> None:
     assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
 
 
+def test_nohup_is_respected() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with loop._stop_requested() as received:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert received == []
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_nobody_who_reads_any_more_loses_no_step(straight: Path, tmp_path: Path) -> None:
+    """A terminal that is closed, or a pipe whose reader ended, as in `drawwell train ... 2>&1 | head`."""
+    run = tmp_path / "run"
+    process = started(run, "--steps", "1000000", "--save-every", "1000000", "--log-every", "1")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("step "):
+            break
+    process.stderr.close()
+    assert process.wait(300) != 0
+    step = checkpoint.find(run, None)[0].step
+    if step < 30:
+        train(run, "--steps", "30")
+        assert digest(run) == digest(straight)
+
+
 def test_a_damaged_checkpoint_is_passed_over_loudly(straight: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(run, "--steps", "20")
@@ -171,13 +203,80 @@ def test_a_finished_run_is_left_as_it_is(straight: Path) -> None:
     assert digest(straight) == before
 
 
-def test_the_second_trainer_in_a_folder_is_refused(tmp_path: Path) -> None:
+@pytest.fixture
+def unreadable(tmp_path: Path) -> Path:
+    """Data that is refused as soon as it is read."""
+    (tmp_path / "data.npy").write_bytes(b"no array")
+    return tmp_path / "data.npy"
+
+
+def test_the_second_trainer_in_a_folder_is_refused(tmp_path: Path, unreadable: Path) -> None:
+    """Before its data is read, and by the first one's number."""
     run = tmp_path / "run"
     process = started(run, "--steps", "1000000")
     wait_for(lambda: (run / "stats.jsonl").exists(), process)
-    assert "another training is running in this folder" in train(run, "--steps", "1000000", code=1).stderr
+    with pytest.raises(RunError) as refused:
+        main(TrainConfig(str(unreadable), out=run))
     process.kill()
     process.communicate()
+    wanted = f"another training is running in this folder: process {process.pid} on {socket.gethostname()}"
+    assert str(refused.value) == f"{run}: {wanted}"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"latent_dim": 50}, "latent_dim was 100, is 50"),
+        ({"size": 32}, "size was 28, is 32"),
+        ({"conditional": True}, "conditional was False, is True"),
+        ({"device": "cuda"}, "torch finds no CUDA device here"),
+        ({"tensorboard": True}, "--tensorboard needs"),
+    ],
+)
+def test_what_can_be_told_before_the_data_is_read_is(
+    straight: Path, unreadable: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], sentence: str
+) -> None:
+    if "device" in options and torch.cuda.is_available():
+        pytest.skip("there is one")
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    given = {"width": 8, "batch_size": 16, "threads": 1, "precision": "auto"} | options
+    with pytest.raises(DrawwellError, match=sentence):
+        main(TrainConfig(str(unreadable), out=straight, **given))
+
+
+def test_a_share_of_the_processes_is_told_before_the_data_is_read(
+    tmp_path: Path, unreadable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(DrawwellError, match="cannot be shared by 3 processes"):
+        main(TrainConfig(str(unreadable), out=tmp_path / "run", batch_size=16))
+
+
+def test_data_that_is_refused_leaves_no_folder(tmp_path: Path, unreadable: Path) -> None:
+    for data in (unreadable, tmp_path / "absent.npy"):
+        with pytest.raises(DataError):
+            main(TrainConfig(str(data), out=tmp_path / "run"))
+    assert [path.name for path in tmp_path.iterdir()] == ["data.npy"]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(DataError):
+        main(TrainConfig(str(unreadable), out=tmp_path / "run"))
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("data", "out"),
+    [("photos", "runs/photos"), (".photos", "runs/photos"), ("..cats.v2", "runs/cats"), ("x/.a.b.npz", "runs/a")],
+)
+def test_the_run_folder_is_called_as_the_data(data: str, out: str) -> None:
+    assert resolve_options(TrainConfig(data)).out == Path(out)
+
+
+@pytest.mark.parametrize("options", [{"data": "/"}, {"data": "...."}, {"name": ".."}, {"name": "../x"}, {"name": "/x"}])
+def test_a_run_is_never_written_beside_the_runs(options: dict[str, str]) -> None:
+    with pytest.raises(DrawwellError, match="names no folder below runs/: name the run folder with --out"):
+        resolve_options(TrainConfig(**{"data": "digits"} | options))  # type: ignore[arg-type]
+    resolve_options(TrainConfig(**{"data": "digits"} | options, out=Path("x")))  # type: ignore[arg-type]
 
 
 def test_other_options_do_not_continue_a_run(straight: Path) -> None:

@@ -113,6 +113,20 @@ def load_latest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, []
 
 
+def newest_config(folder: Path) -> TrainConfig | None:
+    """The configuration of the newest checkpoint in which it is whole, or None where there is none. No tensor is read for it.
+
+    Raises ``FormatError`` where another version of drawwell wrote it.
+    """
+    for _, path in _steps(folder):
+        try:
+            with _whole(path):
+                return read_config(json.loads(manifest.read(path, _STATE, known=_FILES)[_STATE]))
+        except CheckpointError:
+            continue  # the run is continued from the one before, and says so
+    return None
+
+
 def load_best(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """The whole checkpoint of the least KID, of several the newest, or None; and a sentence for each damaged one passed over."""
     measured, damaged = [], list[str]()

@@ -21,6 +21,8 @@ STRONG, WEAK, OSCILLATION, COLLAPSE, NAN = (
 
 _WINDOW_STEPS = 100
 """What is judged together: single steps are too noisy."""
+_NEEDED = {"d_real", "d_fake", "gradient_g"}
+"""A line without these says nothing of how training goes: that of NaN has none."""
 _FIRST_STEP = 200
 """Before it everything changes: a fresh discriminator is weak, and the images of a fresh generator are all alike."""
 
@@ -62,6 +64,8 @@ class Watch:
 
     def look(self, line: Mapping[str, Any]) -> list[str]:
         """Take one more line. Returns a sentence for every condition that begins or ends with it."""
+        if not line.keys() >= _NEEDED:
+            return []
         self._lines.append(line)
         while self._lines[0]["step"] <= line["step"] - _WINDOW_STEPS:
             self._lines.popleft()

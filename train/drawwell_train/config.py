@@ -22,15 +22,18 @@ from drawwell_train.presets import (
 
 ImageSize = Literal[28, 32, 64, 128]
 
+MAX_BAD = 0.01
+"""Of a folder's pictures: more are a sign that something else is wrong with it."""
+
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Train a GAN on a folder of images (or on a data file), and continue where it stopped when run again."""
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
-    """A folder of images (its sub-folders are classes, unless labels.csv in it has a row `file,class` for each), an IDX .gz file or
-    a folder with MNIST's four, CIFAR binary batches, an .npz or .npy of uint8 images, or `digits`: 5,000 real handwritten digits
-    that come with `drawwell[digits]`."""
+    """A folder of images, or a .zip of one (its sub-folders are classes, unless labels.csv in it has a row `file,class` for each), an
+    IDX file or a folder with MNIST's four, CIFAR binary batches, an .npz or .npy of uint8 images, or `digits`: 5,000 real handwritten
+    digits that come with `drawwell[digits]`."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
     """The run folder. By default runs/NAME."""
     name: str = ""
@@ -42,6 +45,10 @@ class TrainConfig:
     """Height and width of the images in pixels. By default the data's own where the preset takes it, else 64, or 32."""
     channels: Annotated[Literal[1, 3] | None, tyro.conf.arg(metavar="{1,3}", help_behavior_hint="")] = None
     """1 is grey, 3 is colour. By default the data's own; colour for a folder."""
+    max_bad: float = MAX_BAD
+    """Share of a folder's pictures that may be unreadable, from 0 to 1. They are named and left out. Up to 3 always may be."""
+    max_megapixels: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
+    """Largest picture of a folder that is read; decoding takes 12 MB a megapixel. By default 89, which is Pillow's limit."""
     preset: PresetName = "dcgan"
     """The networks, the loss and the optimizers. dcgan: Radford et al. 2015, for 28 to 128 px. sngan: the same generator with a
     deeper discriminator under spectral normalisation, Miyato et al. 2018; it needs more time. wgan: clipped

@@ -15,7 +15,11 @@ def check(config: "TrainConfig", recipe: Preset) -> None:
         _at_least(1, name, getattr(recipe, name))
     for name in ("latent_dim", "steps", "g_steps", "pack", "log_every", "sample_every", "save_every", "keep"):
         _at_least(1, name, getattr(config, name))
-    for name, optional in (("threads", config.threads), ("d_width", recipe.d_width)):
+    for name, optional in (
+        ("threads", config.threads),
+        ("d_width", recipe.d_width),
+        ("max_megapixels", config.max_megapixels),
+    ):
         if optional is not None:
             _at_least(1, name, optional)
     _at_least(0, "ema_halflife_images", recipe.ema_halflife_images)
@@ -28,6 +32,8 @@ def check(config: "TrainConfig", recipe: Preset) -> None:
     for name, value in (("beta1", recipe.beta1), ("label_smoothing", config.label_smoothing)):
         if not 0 <= value < 1:
             raise ValueError(f"{name} must be in [0, 1), not {value}")
+    if not 0 <= config.max_bad <= 1:
+        raise ValueError(f"max_bad is a share, from 0 to 1, not {config.max_bad}")
     if not 0 <= config.seed < 2**63:
         raise ValueError(f"seed must be in [0, 2**63), not {config.seed}")
     if config.size is not None and config.size not in recipe.sizes:

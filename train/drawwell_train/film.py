@@ -4,9 +4,10 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont
 
 from drawwell.errors import DrawwellError
+from drawwell_train import files
 
 _MOST_FRAMES = 120
 """Of a longer run, evenly chosen: some 15 seconds to look at."""
@@ -19,6 +20,9 @@ def film(sheets: Sequence[Path]) -> bytes:
     if not sheets:
         return b""
     frames = [_captioned(sheets[place]) for place in _chosen(len(sheets))]
+    for place, frame in zip(_chosen(len(sheets)), frames, strict=True):
+        if frame.size != frames[0].size:
+            raise DrawwellError(f"{sheets[place]}: is of another size than {sheets[0]}; move it away to see the others")
     durations = [_FRAME_MS] * (len(frames) - 1) + [_LAST_MS]
     webp = io.BytesIO()
     frames[0].save(webp, "WEBP", save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=80)
@@ -33,10 +37,10 @@ def _chosen(count: int) -> list[int]:
 
 def _captioned(sheet: Path) -> Image.Image:
     try:
-        with Image.open(sheet) as image:
+        with Image.open(io.BytesIO(files.read(sheet)), formats=["PNG"]) as image:
             frame = Image.new("RGB", (image.width, image.height + _CAPTION_PIXELS), "white")
             frame.paste(image)
-    except UnidentifiedImageError as error:
+    except Exception as error:  # a decoder raises anything on a bad file; it is told, not swallowed
         raise DrawwellError(f"{sheet}: is no picture; move it away to see the others") from error
     words = f"step {int(sheet.stem.removeprefix('step-')):,}"
     ImageDraw.Draw(frame).text((4, frame.height - _CAPTION_PIXELS), words, "black", ImageFont.load_default(14))

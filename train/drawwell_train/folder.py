@@ -1,80 +1,57 @@
-"""A folder of pictures as an array: found, decoded, resized and cropped; bad ones named, not fatal."""
+"""The pictures in a folder and below it, and what is left out of it."""
 
 import os
-import warnings
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageOps
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-"""Whatever the name says; Pillow's other decoders, of which EPS runs a program, are not for files of unknown origin."""
-
-Shape = tuple[int, int, int]
-"""Height, width, channels."""
+from drawwell_train import label_file
+from drawwell_train.found import Found, is_hidden, note_file
 
 
-def list_classes(folder: Path) -> list[tuple[Path, str]]:
-    """Every picture below ``folder`` with its class, the first sub-folder on its way, by name; hidden files are left out."""
-
-    def unreadable(error: OSError) -> None:
-        raise error
-
-    found = []
-    # links to folders are not followed: they may lead in circles
-    for directory, sub_folders, names in os.walk(folder, onerror=unreadable):
-        sub_folders.sort()
-        parts = Path(directory).relative_to(folder).parts
-        found += [
-            (Path(directory, name), parts[0] if parts else "")
-            for name in names
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
-        ]
-    return sorted(found)
+def find(folder: Path) -> Found:
+    """All pictures below ``folder``. Hidden folders are left out; a link to a folder is followed unless that is read already."""
+    found = Found(label_file=_label_file(folder))
+    read: set[str] = set()
+    links = _walk(folder, folder, found, read)
+    while links:
+        link = links.pop(0)
+        target = os.path.realpath(link)
+        if target in read or Path(os.path.realpath(folder)).is_relative_to(target):
+            found.left_out[f"link to a folder that is read already ({link.relative_to(folder).as_posix()!r})"] += 1
+        else:
+            links += _walk(folder, link, found, read)
+    return found
 
 
-def read_folder(files: Sequence[Path], shape: Shape) -> tuple[npt.NDArray[np.uint8], list[int], list[str]]:
-    """Decode ``files`` to uint8 ``[N, H, W, C]``; also the positions of those kept and a sentence for each bad one."""
-    images = np.empty((len(files), *shape), np.uint8)
-    kept: list[int] = []
-    skipped: list[str] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings():
-        # from 90 megapixels on; Pillow itself refuses twice as many
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for position, decoded in enumerate(pool.map(lambda file: _decode(file, shape), files)):
-            if isinstance(decoded, str):
-                skipped.append(decoded)
-            else:
-                images[len(kept)] = decoded
-                kept.append(position)
-    return images[: len(kept)], kept, skipped
+def _walk(root: Path, top: Path, found: Found, read: set[str]) -> list[Path]:
+    """Note what lies in ``top`` and below it. Returns the links to folders, which may lead in circles."""
+    links: list[Path] = []
+    for directory, sub_folders, names in os.walk(top, onerror=_raise):
+        here = Path(directory)
+        read.add(os.path.realpath(here))
+        sub_folders[:] = sorted(_followed(here, sub_folders, found, read, links))
+        for name in names:
+            file = here / name
+            note_file(found, file.relative_to(root).as_posix(), file)
+    return links
 
 
-def fit(picture: Image.Image, shape: Shape) -> npt.NDArray[np.uint8]:
-    """Resize the shorter side to ``shape`` and crop the centre: uint8 ``[H, W, C]``. Transparency becomes white."""
-    height, width, channels = shape
-    if picture.mode.startswith("I;16"):  # Pillow would clip 16 bits at 255 instead of scaling them
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    picture = picture.convert("L" if channels == 1 else "RGB")
-    return np.asarray(ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)).reshape(shape)
+def _followed(here: Path, names: list[str], found: Found, read: set[str], links: list[Path]) -> Iterator[str]:
+    """Which sub-folders to walk: real ones, not hidden, that no link led to before."""
+    for name in sorted(names):
+        if is_hidden(name):
+            found.left_out[f"folder {name!r}"] += 1
+        elif (here / name).is_symlink():
+            links.append(here / name)
+        elif os.path.realpath(here / name) not in read:
+            yield name
 
 
-def _decode(file: Path, shape: Shape) -> npt.NDArray[np.uint8] | str:
-    if not file.is_file():  # to open a pipe would wait for ever
-        return f"{str(file)!r}: is no file, or a link that leads to none"
-    try:
-        with Image.open(file, formats=_FORMATS) as picture:
-            mode = "RGB" if shape[2] == 3 else "L"
-            picture.draft(mode, (2 * shape[1], 2 * shape[0]))  # a large JPEG is read scaled down
-            return fit(ImageOps.exif_transpose(picture), shape)
-    except (
-        Exception
-    ) as error:  # a decoder raises anything on a bad file, struct.error for one; it is told, not swallowed
-        return f"{str(file)!r}: {error}"
+def _label_file(folder: Path) -> Path | None:
+    """labels.csv, where one is there, even as a broken link: it is told then, and not passed over."""
+    file = folder / label_file.NAME
+    return file if os.path.lexists(file) else None
+
+
+def _raise(error: OSError) -> None:
+    raise error

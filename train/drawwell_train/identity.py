@@ -11,6 +11,8 @@ from drawwell_train.presets import Preset
 
 _FREE_TO_CHANGE = {
     "data",
+    "max_bad",
+    "max_megapixels",
     "out",
     "name",
     "license",
@@ -27,6 +29,8 @@ _FREE_TO_CHANGE = {
     "dry_run",
 }
 """What a run may be continued with a new value of: none of these is part of what one step computes."""
+_SHOWN = 12
+"""Classes named in a sentence."""
 
 
 def to_dict(config: TrainConfig) -> dict[str, Any]:
@@ -59,6 +63,7 @@ def differences(old: TrainConfig, new: TrainConfig) -> list[str]:
     free = _free_to_change(old) & _free_to_change(new) | {"recipe"}
     words = {
         "data_sha256": "it was trained on other images",
+        "class_names": f"its classes were {_listed(old.class_names)}, are {_listed(new.class_names)}",
         "steps": f"steps was {old.steps}, is {new.steps}, and its learning rate falls to 0 at the last one (--schedule linear)",
     }
     if old.diffaugment:
@@ -71,6 +76,10 @@ def differences(old: TrainConfig, new: TrainConfig) -> list[str]:
         for name, text in _changed(old.recipe, new.recipe)
         if name not in OVERRIDES
     ]
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return (", ".join(map(repr, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")) or "none"
 
 
 def _changed(old: TrainConfig | Preset, new: TrainConfig | Preset) -> list[tuple[str, str]]:

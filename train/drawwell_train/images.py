@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 import torch
 
 from drawwell.errors import DrawwellError
+from drawwell_train import memory
 
 _SHARE = 0.8
 """Of the free memory, for images: the networks, their gradients and Adam's moments want the rest."""
@@ -22,12 +22,18 @@ class DataError(DrawwellError):
 
 @dataclass(frozen=True)
 class ImageData:
-    """Images uint8 ``[N, H, W, C]``, labels int64 ``[N]`` where the source has them, and one sentence for each file skipped."""
+    """Images uint8 ``[N, H, W, C]``, and labels int64 ``[N]`` where the source tells the class of each."""
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64] | None = None
     class_names: tuple[str, ...] = ()
+    """By label. Each has images."""
+    why_no_classes: str = ""
+    """Where there are no labels: what keeps the source from telling them, in words."""
     skipped: tuple[str, ...] = ()
+    """A sentence for each picture that cannot be read."""
+    remarks: tuple[str, ...] = ()
+    """Sentences about what was left out, or numbered in a way that may surprise."""
 
     def sha256(self, with_labels: bool = False) -> str:
         """SHA-256 of the shape and the pixels, and of the labels where they are learned, as 64 hex digits."""
@@ -40,14 +46,14 @@ class ImageData:
 
 def memory_limit() -> int:
     """Bytes that images may take."""
-    return int(_SHARE * psutil.virtual_memory().available)
+    return int(_SHARE * memory.free())
 
 
 def check_memory(needed: int, what: str) -> None:
     """Raise ``DataError``, with both figures, where ``needed`` bytes are too many."""
     if needed > memory_limit():
-        available = psutil.virtual_memory().available
-        raise DataError(f"{what} need {needed / 2**30:,.1f} GiB of memory; {available / 2**30:,.1f} GiB are free")
+        available = memory.free() / 2**30
+        raise DataError(f"{what} need {needed / 2**30:,.1f} GiB of memory; {available:,.1f} GiB are free")
 
 
 def check_device_memory(needed: int, device: torch.device) -> None:

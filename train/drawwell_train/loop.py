@@ -107,10 +107,8 @@ def _log(
 
 def _resume(state: TrainState, config: TrainConfig, run: Run, say: Say, processes: Processes = ALONE) -> None:
     found, damaged = checkpoint.load_latest(run.checkpoints)
-    if found and (changed := differences(found.config, config)):
-        raise RunError(
-            f"{run.path}: holds a run with other options ({'; '.join(changed)}): name another folder with --out"
-        )
+    if found:
+        check_continues(run, found.config, config)
     if not processes.agree((found.step if found else 0, identity.digest(config))):
         raise RunError(
             f"{run.path}: not every process finds the same data and checkpoints: all must see the same folders"
@@ -127,6 +125,14 @@ def _resume(state: TrainState, config: TrainConfig, run: Run, say: Say, processe
         if strange := run.truncate_stats(step):
             say(f"stats.jsonl: {strange} damaged lines dropped")
     processes.wait()  # the others read these
+
+
+def check_continues(run: Run, before: TrainConfig, config: TrainConfig) -> None:
+    """Raise ``RunError`` where ``config`` would not go on with the run that began with ``before``."""
+    if changed := differences(before, config):
+        raise RunError(
+            f"{run.path}: holds a run with other options ({'; '.join(changed)}): name another folder with --out"
+        )
 
 
 def _save(
@@ -180,20 +186,26 @@ def _sample(state: TrainState, config: TrainConfig) -> Images:
 
 @contextmanager
 def _stop_requested() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM, so that the step under way is finished and saved before the process ends. A second SIGINT ends it
-    at once: raises ``KeyboardInterrupt``.
+    """Collect SIGINT, SIGTERM and SIGHUP, so that the step under way is finished and saved before the process ends. A second SIGINT
+    ends it at once: raises ``KeyboardInterrupt``.
     """
     received: list[int] = []
-    signals = (signal.SIGINT, signal.SIGTERM)
 
     def handle(number: int, _: object) -> None:
         if number == signal.SIGINT and number in received:
             raise KeyboardInterrupt
         received.append(number)
 
-    before = [signal.signal(number, handle) for number in signals]
+    before = {number: signal.signal(number, handle) for number in _signals()}
     try:
         yield received
     finally:
-        for number, handler in zip(signals, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _signals() -> Iterator[int]:
+    yield from (signal.SIGINT, signal.SIGTERM)
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:  # as nohup wants it
+        yield hangup

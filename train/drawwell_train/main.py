@@ -1,12 +1,13 @@
 """`drawwell train`: options in, a finished run folder out."""
 
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal, cast
 
 import numpy as np
 import torch
@@ -18,11 +19,14 @@ from drawwell import terminal
 from drawwell.cores import cores
 from drawwell.errors import DrawwellError, StoppedError
 from drawwell.text import printable
-from drawwell_train import best, curves, data, processes, state
+from drawwell_train import best, curves, data, processes, state, tensorboard
 from drawwell_train.batches import held_out_of
+from drawwell_train.checkpoint import newest_config
+from drawwell_train.classes import is_text, numbered_as, remarks_on_numbers
 from drawwell_train.config import TrainConfig, complete, images_per_step, recipe_of
 from drawwell_train.images import ImageData
-from drawwell_train.loop import CollapsedError, DivergedError, train
+from drawwell_train.listeners import Listeners
+from drawwell_train.loop import CollapsedError, DivergedError, check_continues, train
 from drawwell_train.presets import STD_GROUP
 from drawwell_train.processes import Processes
 from drawwell_train.run import Run
@@ -33,23 +37,50 @@ def main(config: TrainConfig) -> None:
     """Train what ``config`` says. Raises ``DrawwellError`` with a sentence for whatever is the user's to mend."""
     console, all_of_us = terminal.console(), processes.started()
     console.quiet = not all_of_us.first
-    images = data.load(config.data, config.size, config.channels, recipe_of(config).sizes)
-    config = resolve(config, images)
+    console.file = cast(IO[str], Listeners(sys.stderr))
+    data.find(config.data)
+    config = resolve_options(config)
     _check_apart(config)
     _check_shares(config, all_of_us)
+    if config.tensorboard:
+        tensorboard.check_installed()
+    assert config.out is not None, "the options are resolved"
+    run = Run(config.out)
+    # before the data is loaded, which may take minutes
+    with run.locked() if all_of_us.first and not config.dry_run else nullcontext():
+        before = newest_config(run.checkpoints)
+        if before is not None:
+            check_continues(run, before, _with_data_of(before, config))
+        images = _load(config, before)
+        config = resolve(config, images)
+        _tell(config, images, all_of_us, console)
+        if not config.dry_run:
+            _train(config, images, run, all_of_us, console)
+
+
+def _load(config: TrainConfig, before: TrainConfig | None) -> ImageData:
+    """The data, its classes numbered as those of the run that it continues."""
+    limits = data.Limits(config.max_bad, config.max_megapixels)
+    images = data.load(config.data, config.size, config.channels, recipe_of(config).sizes, limits=limits)
+    known = numbered_as(images, before.class_names) if before is not None and config.conditional else None
+    return images if known is None else known
+
+
+def _tell(config: TrainConfig, images: ImageData, all_of_us: Processes, console: Console) -> None:
     for sentence in images.skipped:
         console.print(f"skipped {printable(sentence)}")
     if images.skipped:
         console.print(f"skipped {len(images.skipped):,} bad files of {len(images.skipped) + len(images.images):,}")
+    for sentence in images.remarks:
+        console.print(printable(sentence))
     with _memory_errors():
         console.print(describe(config, images, all_of_us.count))
-    if config.dry_run:
-        return
-    assert config.out is not None and config.threads is not None, "the configuration is resolved"
+
+
+def _train(config: TrainConfig, images: ImageData, run: Run, all_of_us: Processes, console: Console) -> None:
+    assert config.threads is not None, "the configuration is resolved"
     torch.set_num_threads(config.threads)
-    run = Run(config.out)
-    lock = run.locked() if all_of_us.first else nullcontext()
-    with all_of_us.joined(config.device), lock, _memory_errors(), _Progress(config, console) as progress:
+    with all_of_us.joined(config.device), _memory_errors(), _Progress(config, console) as progress:
         try:
             finished = train(config, images, run, progress.show, console.print, all_of_us)
         except (StoppedError, CollapsedError, DivergedError):
@@ -71,38 +102,69 @@ def _draw_curves(run: Run, all_of_us: Processes) -> None:
 def _memory_errors() -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "allocate" not in str(error):
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate" not in str(error):
             raise
         raise DrawwellError(f"not enough memory, try a smaller --width or --batch-size ({error})") from error
 
 
 def resolve(config: TrainConfig, images: ImageData) -> TrainConfig:
     """Put numbers in place of every default that depends on the data or on the machine."""
-    data_path = config.data if config.data == "digits" else str(Path(config.data).expanduser().resolve())
-    name = config.name or Path(data_path).name.split(".")[0]
     return replace(
-        complete(config),
-        data=data_path,
+        resolve_options(config),
         data_sha256=images.sha256(config.conditional),
-        name=name,
-        out=config.out or Path("runs", name),
         size=images.images.shape[1],
         channels=images.images.shape[3],
         class_names=_class_names(config, images),
+    )
+
+
+def resolve_options(config: TrainConfig) -> TrainConfig:
+    """Put numbers in place of every default that depends on the machine alone. Raises ``DrawwellError`` for what cannot be had here."""
+    data_path = config.data if config.data == "digits" else str(Path(config.data).expanduser().resolve())
+    name = config.name or Path(data_path).name.lstrip(".").split(".")[0]
+    resolved = replace(
+        complete(config),
+        data=data_path,
+        name=name,
+        out=config.out or _default_out(name),
         device=(device := _device(config)),
         precision=_precision(config, device),
         threads=config.threads or max(1, cores() // processes.on_this_machine()),
     )
+    _check_card(resolved)
+    return resolved
+
+
+def _default_out(name: str) -> Path:
+    runs = Path("runs")
+    out = runs / name
+    if out.resolve() == runs.resolve() or not out.resolve().is_relative_to(runs.resolve()):
+        raise DrawwellError(f"{name!r} names no folder below {runs}/: name the run folder with --out")
+    return out
+
+
+def _check_card(config: TrainConfig) -> None:
+    """Now, and not when the trained generator is exported."""
+    texts = {"--name": config.name, "--license": config.license, "the name of the data": Path(config.data).name}
+    for what, text in texts.items():
+        if not is_text(text):
+            raise DrawwellError(f"{what}, {text!r}, is not UTF-8, so that no card can hold it: rename it")
+
+
+def _with_data_of(before: TrainConfig, config: TrainConfig) -> TrainConfig:
+    """``config`` as if the data were that of the run which began with ``before``: what else differs is known without loading it."""
+    size, channels = config.size or before.size, config.channels or before.channels
+    names = before.class_names if config.conditional else ()
+    return replace(config, size=size, channels=channels, class_names=names, data_sha256=before.data_sha256)
 
 
 def _class_names(config: TrainConfig, images: ImageData) -> tuple[str, ...]:
     if not config.conditional:
         return ()
     if images.labels is None or not images.class_names:
-        raise DrawwellError(
-            "--conditional: the data has no classes; sort the images into a sub-folder for each, or write labels.csv"
-        )
+        why = images.why_no_classes or "sort the images into a sub-folder for each, or write labels.csv"
+        raise DrawwellError(f"--conditional: the data has no classes: {why}")
     return images.class_names
 
 
@@ -168,7 +230,11 @@ def describe(config: TrainConfig, images: ImageData, process_count: int = 1) -> 
         )
         learned = "learned" if config.conditional else "not learned: --conditional does that"
         lines.insert(1, f"classes   {len(counts)} ({learned}): {classes}{', ...' if len(counts) > 12 else ''}")
-    return "\n".join(lines)
+        if config.conditional:
+            lines[2:2] = [f"classes   {sentence}" for sentence in remarks_on_numbers(images.class_names)]
+    elif images.why_no_classes:
+        lines.insert(1, f"classes   none: {images.why_no_classes}")
+    return "\n".join(map(printable, lines))
 
 
 class _Progress:

@@ -22,10 +22,10 @@ def write_folder(folder: Path, contents: dict[str, bytes]) -> None:
 
 def read(folder: Path, *names: str, known: set[str]) -> dict[str, bytes]:
     """Some files of a folder that was written with the files ``known``. Whatever it raises, the folder is damaged."""
-    manifest = json.loads((folder / _NAME).read_bytes())
+    manifest = json.loads(files.read(folder / _NAME))
     if set(manifest) != known:
         raise ValueError(f"{_NAME} names other files than a checkpoint has")
-    contents = {name: (folder / name).read_bytes() for name in names}
+    contents = {name: files.read(folder / name) for name in names}
     for name, sha256 in _sums(contents).items():
         if sha256 != manifest[name]:
             raise ValueError(f"the SHA-256 of {name} is not the manifest's")

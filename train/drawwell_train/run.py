@@ -2,13 +2,18 @@
 
 import json
 import os
+import re
+import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import filelock
+import msgspec
 
+from drawwell.card import UNREADABLE
 from drawwell.errors import DrawwellError
 from drawwell.pictures import Images, contact_sheet, to_png
 from drawwell_train import files
@@ -26,23 +31,40 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
-        self._stats = path / "stats.jsonl"
+        self._stats, self._lock = path / "stats.jsonl", path / ".lock"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder; raise ``RunError`` where another trainer does, or where something cannot be written."""
+        """Hold the folder; raise ``RunError`` where another trainer does, or where something cannot be written.
+
+        A folder that is made for this, and in which nothing is written after all, is removed.
+        """
+        made = not self.path.exists()
         try:
             (self.path / "samples").mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
             for folder in (self.path, self.path / "samples", self.checkpoints):
                 if not os.access(folder, os.W_OK | os.X_OK):  # now, and not when the first checkpoint is due
                     raise RunError(f"{folder}: cannot be written (it is read-only)")
-            with filelock.FileLock(self.path / ".lock", blocking=False):
-                yield
+            with filelock.FileLock(self._lock, blocking=False):
+                try:
+                    files.overwrite(self._lock, f"{os.getpid()} {socket.gethostname()}\n".encode())
+                    yield
+                finally:
+                    if made and not any(path.is_file() for path in self.path.rglob("*") if path != self._lock):
+                        shutil.rmtree(self.path)
         except filelock.Timeout as error:
-            raise RunError(f"{self.path}: another training is running in this folder") from error
+            raise RunError(f"{self.path}: another training is running in this folder{self._holder()}") from error
         except OSError as error:
             raise RunError(f"{error.filename or self.path}: cannot be written ({error.strerror})") from error
+
+    def _holder(self) -> str:
+        """Who holds the folder, in words, as its lock says."""
+        try:
+            said = re.fullmatch(rb"(\d{1,20}) ([\w.-]{1,255})\n", files.read(self._lock))
+        except OSError:  # it was released, or it is none that training made
+            return ""
+        return f": process {said[1].decode()} on {said[2].decode()}" if said else ""
 
     def write_config(self, config: TrainConfig) -> None:
         """Write ``config.json``, for people: a checkpoint carries its own."""
@@ -50,10 +72,10 @@ class Run:
 
     def truncate_stats(self, step: int) -> int:
         """Drop the lines past ``step``, which the run is about to write anew, and what is no line. Returns how many of these."""
-        if not self._stats.exists():
+        lines = self._lines()
+        if not lines:
             return 0
-        lines = self._stats.read_bytes().splitlines(keepends=True)
-        steps = [_step_of(line) for line in lines]
+        steps = [None if line is None else int(line["step"]) for line in map(_line_of, lines)]
         kept = (line for line, number in zip(lines, steps, strict=True) if number is not None and number <= step)
         files.write(self._stats, b"".join(kept))
         return steps[:-1].count(None)  # the last one may have been under way when the process ended
@@ -63,16 +85,26 @@ class Run:
 
     def stats(self) -> list[dict[str, Any]]:
         """The whole lines of ``stats.jsonl``, first to last. Raises ``RunError`` where it holds anything else."""
-        lines = self._stats.read_text().splitlines(keepends=True) if self._stats.exists() else []
+        lines = [line for line in self._lines() if line.endswith(b"\n")]
+        read = [_line_of(line) for line in lines]
+        if None in read:
+            raise RunError(
+                f"{self._stats}: holds a line that training did not write, line {read.index(None) + 1}: remove it"
+            )
+        return [line for line in read if line is not None]
+
+    def _lines(self) -> list[bytes]:
         try:
-            return [json.loads(line) for line in lines if line.endswith("\n")]
-        except ValueError as error:
-            raise RunError(f"{self._stats}: holds a line that training did not write ({error})") from error
+            return files.read(self._stats).splitlines(keepends=True)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RunError(f"{self._stats}: cannot be read ({error.strerror})") from error
 
     def sheets(self) -> list[Path]:
         """The sample sheets, the first step's first."""
         pictures = (self.path / "samples").glob("step-*.png")
-        return sorted(path for path in pictures if path.stem.removeprefix("step-").isdigit())
+        return sorted(path for path in pictures if path.stem.removeprefix("step-").isdecimal())
 
     def save_sheet(self, images: Images, step: int) -> Path:
         """Write uint8 ``[N, H, W, C]`` as ``samples/step-*.png``."""
@@ -81,10 +113,12 @@ class Run:
         return file
 
 
-def _step_of(line: bytes) -> int | None:
-    """The step of a whole line of ``stats.jsonl``, None of what a lost disk or an editor made of one."""
+def _line_of(line: bytes) -> dict[str, Any] | None:
+    """A whole line of ``stats.jsonl``; None for what a lost disk or an editor made of one."""
     try:
-        step = json.loads(line)["step"]
-    except (ValueError, LookupError, TypeError):
+        read = msgspec.json.decode(line, type=dict[str, int | float | list[str]])
+    except UNREADABLE:
         return None
-    return step if isinstance(step, int) and line.endswith(b"\n") else None
+    lists = {name for name, value in read.items() if isinstance(value, list)}
+    step = read.get("step")
+    return read if line.endswith(b"\n") and isinstance(step, int) and step >= 0 and lists <= {"conditions"} else None

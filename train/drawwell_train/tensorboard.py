@@ -18,6 +18,11 @@ _GROUPS = {
 Show = Callable[[dict[str, Any]], None]
 
 
+def check_installed() -> None:
+    """Raise ``DrawwellError`` where the extra is not there."""
+    _writer_class()
+
+
 @contextmanager
 def board(wanted: bool, folder: Path, step: int) -> Iterator[Show]:
     """A function that writes a line into event files in ``folder``, or nothing. What they hold past ``step`` is not shown any more.
@@ -27,12 +32,9 @@ def board(wanted: bool, folder: Path, step: int) -> Iterator[Show]:
     if not wanted:
         yield lambda _: None
         return
-    try:
-        from tensorboardX import SummaryWriter
-    except ModuleNotFoundError as error:
-        raise DrawwellError(f"--tensorboard needs {error.name}: pip install 'drawwell[tensorboard]'") from error
+    writer_class = _writer_class()
     # else two files of one second would have one name
-    with SummaryWriter(str(folder), purge_step=step + 1, filename_suffix=f".{step}") as writer:
+    with writer_class(str(folder), purge_step=step + 1, filename_suffix=f".{step}") as writer:
 
         def show(line: dict[str, Any]) -> None:
             for group, names in _GROUPS.items():
@@ -42,3 +44,11 @@ def board(wanted: bool, folder: Path, step: int) -> Iterator[Show]:
             writer.flush()
 
         yield show
+
+
+def _writer_class() -> Any:
+    try:
+        from tensorboardX import SummaryWriter
+    except ModuleNotFoundError as error:
+        raise DrawwellError(f"--tensorboard needs {error.name}: pip install 'drawwell[tensorboard]'") from error
+    return SummaryWriter

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from drawwell_train import data
-from drawwell_train.folder import read_folder
+from drawwell_train.decode import decode_all
 from drawwell_train.images import DataError
 
 from ..conftest import Record, times
@@ -109,7 +109,7 @@ def test_a_folder_without_pictures(tmp_path: Path, kind: str) -> None:
         (tmp_path / ".0.png").write_bytes(b"")
     elif kind == "loop":
         (tmp_path / "again").symlink_to(tmp_path)
-    with pytest.raises(DataError, match="no PNG, JPEG, WebP or BMP in it or below it"):
+    with pytest.raises(DataError, match="no PNG, JPEG, WebP, TIFF or other picture in it or below it"):
         data.load(str(tmp_path))
 
 
@@ -129,7 +129,7 @@ def test_pictures_with_flipped_bytes(tmp_path: Path, record: Record) -> None:
         (folder / f"{number}.{suffix}").write_bytes(
             content[: None if number % 3 else int(_NOISE.integers(len(content)))]
         )
-    images, kept, skipped = read_folder(sorted(folder.iterdir()), (28, 28, 3))
+    images, kept, skipped = decode_all(sorted(folder.iterdir()), (28, 28, 3))
     seen["read"], seen["skipped"] = len(kept), len(skipped)
     assert len(images) == len(kept) == count - len(skipped)
     record(count=count, **seen)

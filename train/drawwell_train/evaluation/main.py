@@ -17,6 +17,8 @@ from drawwell.pictures import to_png
 from drawwell.quality import MOST_SPREAD, Quality
 from drawwell_train import files
 from drawwell_train.checkpoint import Checkpoint
+from drawwell_train.config import MAX_BAD
+from drawwell_train.data import Limits
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.extractors import DEFAULT, open_extractor
 from drawwell_train.evaluation.measure import evaluate
@@ -41,6 +43,10 @@ class EvaluateConfig:
     with, and the other is the floor."""
     resize: bool = False
     """Convert real images to the size and colours of the generator's, as `drawwell train` does."""
+    max_bad: float = MAX_BAD
+    """As in `drawwell train`: the share of a folder's pictures that may be unreadable."""
+    max_megapixels: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
+    """As in `drawwell train`: the largest picture that is read."""
     step: Annotated[
         Steps, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="INT|best", help_behavior_hint="(repeatable)")
     ] = ()
@@ -113,13 +119,18 @@ def _stacks(config: EvaluateConfig, source: Source, folder: Path, say: Say) -> Q
 
 
 def _sources(config: EvaluateConfig) -> Sources:
-    return Sources(config.data, config.test, config.resize, config.count)
+    limits = Limits(config.max_bad, config.max_megapixels)
+    return Sources(config.data, config.test, config.resize, config.count, limits)
 
 
 def _check(config: EvaluateConfig) -> None:
     address(config.seed, 1 if config.count is None else config.count, 0, None)
     if config.threads is not None and config.threads < 1:
         raise DrawwellError(f"threads must be at least 1, not {config.threads}")
+    if not 0 <= config.max_bad <= 1:
+        raise DrawwellError(f"max-bad is a share, from 0 to 1, not {config.max_bad:g}")
+    if config.max_megapixels is not None and config.max_megapixels < 1:
+        raise DrawwellError(f"max-megapixels must be at least 1, not {config.max_megapixels}")
     if config.classifier_seeds < 1:
         raise DrawwellError(f"classifier-seeds must be at least 1, not {config.classifier_seeds}")
     if wrong := [spread for spread in config.spreads if not 0 < spread <= MOST_SPREAD]:

@@ -51,7 +51,7 @@ def read(run: Path, checkpoint: Checkpoint, *more: Checkpoint) -> Quality | None
     """
     file = _file(run, checkpoint, *more)
     try:
-        record = msgspec.json.decode(file.read_bytes(), type=_Record)
+        record = msgspec.json.decode(files.read(file), type=_Record)
     except FileNotFoundError:
         return None
     except OSError as error:

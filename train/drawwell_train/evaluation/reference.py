@@ -11,6 +11,7 @@ from drawwell.errors import DrawwellError
 from drawwell.pictures import Images
 from drawwell_train import data
 from drawwell_train.batches import held_out_rows
+from drawwell_train.classes import numbered_as
 from drawwell_train.evaluation.classifier import Classifier
 from drawwell_train.evaluation.extractors import LEAST_IMAGES, Extractor, Features
 from drawwell_train.evaluation.source import Source
@@ -30,6 +31,7 @@ class Sources:
     test: str | None = None
     resize: bool = False
     count: int | None = None
+    limits: data.Limits = field(default_factory=data.Limits)
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,11 @@ class Reference:
 
 def read_reference(sources: Sources, source: Source, extractor: Extractor, classifiers: int = CLASSIFIERS) -> Reference:
     """The real images for a generator. Raises ``DrawwellError`` where they are too few, or not such as it draws."""
-    learned = read_images(sources.data, source.shape, sources.resize)
-    test = None if sources.test is None else read_images(sources.test, source.shape, sources.resize)
+    learned = read_images(sources.data, source.shape, sources)
+    test = None if sources.test is None else read_images(sources.test, source.shape, sources)
     if test is not None and np.array_equal(test.images, learned.images):
         raise DataError(f"{sources.test}: holds the images of --data, and should hold others")
-    remarks = _check_classes(source, learned, test)
+    learned, test, remarks = _numbered(source, learned, test)
     learned, held_out, more = _apart(learned, source)
     compared, floor = halves(learned) if test is None else (learned, test)
     count = min(sources.count or _COUNT, len(compared.images), len(floor.images))
@@ -137,34 +139,39 @@ def halves(images: ImageData) -> tuple[ImageData, ImageData]:
     return _take(images, order[:middle]), _take(images, order[middle:])
 
 
-def read_images(name: str, shape: tuple[int, int, int], resize: bool) -> ImageData:
+def read_images(name: str, shape: tuple[int, int, int], sources: Sources) -> ImageData:
     """Real images as a generator draws them. Raises ``DataError`` for others, and for fewer than 100."""
-    found = data.load(name, shape[0], shape[2], convert=resize)
+    found = data.load(name, shape[0], shape[2], convert=sources.resize, limits=sources.limits)
     if len(found.images) < LEAST_IMAGES:
         raise DataError(f"{name}: {len(found.images):,} images are too few to measure with: it takes {LEAST_IMAGES}")
     return found
 
 
-def _check_classes(source: Source, learned: ImageData, test: ImageData | None) -> tuple[str, ...]:
-    """Raise ``DataError`` where the real images have other classes; a remark where they have numbers for names."""
-    others = {found.class_names for found in (learned, test) if found is not None} if source.class_names else set()
-    for names in others:
-        if not _same(source.class_names, names):
-            raise DataError(
-                f"the generator's classes are {_listed(source.class_names)}, the data's {_listed(names)}: "
-                "they must be the same, in the same order"
-            )
-    return (
-        ("the data's classes are numbers, and taken for the generator's in their order",)
-        if others - {source.class_names}
-        else ()
+def _numbered(
+    source: Source, learned: ImageData, test: ImageData | None
+) -> tuple[ImageData, ImageData | None, tuple[str, ...]]:
+    """The real images with the labels of the generator's classes, or of those that it learned from where it has none; a remark where
+    numbers are taken for names. Raises ``DataError`` where their classes are others.
+    """
+    names = set(source.class_names)
+    remarks = tuple(
+        "the data's classes are numbers, and taken for the generator's in their order"
+        for found in (learned, test)
+        if names and found is not None and not names & set(found.class_names)
     )
+    if names:
+        learned = _numbered_as("the generator's", source.class_names, learned)
+    if test is not None and (names or (learned.class_names and test.class_names)):
+        test = _numbered_as("the generator's" if names else "--data's", learned.class_names, test)
+    return learned, test, remarks[:1]
 
 
-def _same(names: tuple[str, ...], others: tuple[str, ...]) -> bool:
-    """Whether both are the same classes. A file of numbered ones, as IDX is, has no names to compare."""
-    numbered = others == tuple(map(str, range(len(names)))) and not any(name.isdigit() for name in names)
-    return names == others or numbered
+def _numbered_as(whose: str, class_names: tuple[str, ...], images: ImageData) -> ImageData:
+    found = numbered_as(images, class_names)
+    if found is None:
+        theirs = _listed(images.class_names) + (f" ({images.why_no_classes})" if images.why_no_classes else "")
+        raise DataError(f"{whose} classes are {_listed(class_names)}, the data's {theirs}: they must be the same")
+    return found
 
 
 def _apart(images: ImageData, source: Source) -> tuple[ImageData, Images | None, tuple[str, ...]]:

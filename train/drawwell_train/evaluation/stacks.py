@@ -57,8 +57,8 @@ def read_stacks(sources: Sources, source: Source) -> Stacks:
     height, width, channels = source.shape
     if channels != _PLACES:
         raise DataError(f"stacks of digits have {_PLACES} colours, the generator's images have {channels}")
-    digits = read_images(sources.data, (height, width, 1), sources.resize)
-    others = digits if sources.test is None else read_images(sources.test, (height, width, 1), sources.resize)
+    digits = read_images(sources.data, (height, width, 1), sources)
+    others = digits if sources.test is None else read_images(sources.test, (height, width, 1), sources)
     for one in (digits, others):
         _check_digits(one)
     count = sources.count or COUNT

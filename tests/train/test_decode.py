@@ -1,0 +1,89 @@
+"""Large pictures, and how much memory they may take."""
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from drawwell_train import decode, memory
+from drawwell_train.data import Limits, load
+from drawwell_train.decode import decode_all
+from tests.conftest import drawwell
+
+from .makers import picture
+
+SHAPE = 28, 28, 3
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """A folder with a scan of 100 megapixels and a small picture."""
+    picture(tmp_path / "1.png")
+    Image.new("1", (10_000, 10_000)).save(tmp_path / "scan.png")
+    return tmp_path
+
+
+def test_one_large_scan_refuses_no_folder_and_the_sentence_names_the_way_on(large: Path) -> None:
+    data = load(str(large), 28)
+    assert len(data.images) == 1
+    assert "scan.png" in data.skipped[0] and data.skipped[0].endswith("Add --max-megapixels 100 to read it")
+
+
+def test_a_larger_picture_is_read_where_the_option_says_so(large: Path) -> None:
+    assert len(load(str(large), 28, limits=Limits(max_megapixels=100)).images) == 2
+    assert len(load(str(large), 28, limits=Limits(max_megapixels=99)).images) == 1
+    before = Image.MAX_IMAGE_PIXELS
+    assert before is not None and before < 10**8, "Pillow's own limit is as it was"
+
+
+def test_the_options_reach_the_data(large: Path) -> None:
+    for number in range(4):
+        (large / f"bad{number}.png").write_bytes(b"")
+    options = ["train", str(large), "--size", "28", "--dry-run"]
+    refused = drawwell(*options, code=1).stderr
+    assert "the same command with --max-bad 0.834 leaves them out" in refused
+    assert "data      1 images" in drawwell(*options, "--max-bad", "0.834").stderr
+    assert "data      2 images" in drawwell(*options, "--max-bad", "0.7", "--max-megapixels", "100").stderr
+    assert "a share" in drawwell(*options, "--max-bad", "2", code=2).stderr
+
+
+def test_the_pixels_in_work_at_one_time_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over all threads, of which there is one a core; one picture that is larger is alone."""
+    files = [picture(tmp_path / f"{number}.png", side) for number, side in enumerate([40, 40, 40, 40, 200, 40, 40])]
+    most, in_work, lock, fit = 2 * 40 * 40, [0], threading.Lock(), decode.fit
+    seen = []
+
+    def slow(image: Image.Image, shape: decode.Shape) -> np.ndarray:
+        with lock:
+            in_work[0] += image.width * image.height
+            seen.append(in_work[0])
+        time.sleep(0.05)
+        with lock:
+            in_work[0] -= image.width * image.height
+        return fit(image, shape)
+
+    monkeypatch.setattr(decode, "fit", slow)
+    monkeypatch.setattr(decode, "cores", lambda: 7)
+    monkeypatch.setattr(decode, "_PIXELS_AT_ONCE", most)
+    images, kept, _ = decode_all(files, SHAPE)
+    assert len(images) == len(kept) == 7
+    assert max(pixels for pixels in seen if pixels != 200 * 200) == most
+    assert max(seen) == 200 * 200
+
+
+def test_little_free_memory_means_few_pixels_at_one_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free", lambda: 2**26)
+    assert decode._pixels_at_once(0) * decode._BYTES_A_PIXEL <= 2**26 / 4
+    assert decode._pixels_at_once(2**27) == 0, "then one picture after the other"
+
+
+def test_a_picture_that_memory_does_not_hold_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [picture(tmp_path / "1.png"), tmp_path / "large.png"]
+    Image.new("L", (3_000, 2_000)).save(files[1])
+    monkeypatch.setattr(memory, "free", lambda: 2**26)
+    images, _, skipped = decode_all(files, SHAPE)
+    assert len(images) == 1
+    assert "large.png': 6 megapixels take 0.1 GiB to decode; 0.1 GiB are free" in skipped[0]

@@ -1,0 +1,65 @@
+"""What a folder or an archive holds: pictures, perhaps a file of their classes, and what is left out, counted."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from drawwell_train import label_file
+from drawwell_train.decode import SUFFIXES, Readable
+
+_SYSTEM = {"@eadir", "@recycle", "#recycle", "$recycle.bin", "system volume information", "__macosx", "lost+found"}
+"""Folders that operating systems and network disks make, in small letters; they hold thumbnails and what was thrown away."""
+_LONGEST_ENDING = 10
+_SHOWN = 8
+
+
+@dataclass
+class Found:
+    """Pictures by name, which is the path from the folder on, with slashes."""
+
+    pictures: dict[str, Readable] = field(default_factory=dict)
+    label_file: Readable | None = None
+    left_out: Counter[str] = field(default_factory=Counter)
+    """How many of each ending, and of each other kind in words."""
+
+    @property
+    def names(self) -> list[str]:
+        """Of all pictures, in the order in which they are learned."""
+        return sorted(self.pictures, key=lambda name: name.split("/"))
+
+    def remarks(self) -> tuple[str, ...]:
+        """A sentence about what is left out, where something is."""
+        if not self.left_out:
+            return ()
+        kinds = [f"{count:,} {kind}" for kind, count in self.left_out.most_common(_SHOWN)]
+        more = len(self.left_out) - _SHOWN
+        return (f"left out: {', '.join(kinds)}" + (f" and {more:,} other kinds" if more > 0 else ""),)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is not for people."""
+    return name.startswith(".") or name.lower() in _SYSTEM
+
+
+def note_file(found: Found, name: str, file: Readable) -> None:
+    """Take a file for a picture by its ending, or count it among what is left out."""
+    last = PurePosixPath(name).name
+    ending = PurePosixPath(name).suffix.lower()
+    if is_hidden(last):
+        found.left_out["hidden"] += 1
+    elif ending in SUFFIXES:
+        found.pictures[name] = file
+    elif name != label_file.NAME:
+        found.left_out[_kind(ending)] += 1
+
+
+def class_folders(names: Sequence[str]) -> list[str]:
+    """The first folder on the way to each picture, empty for one that lies in none."""
+    return [name.partition("/")[0] if "/" in name else "" for name in names]
+
+
+def _kind(ending: str) -> str:
+    if not ending:
+        return "without ending"
+    return ending if ending.isprintable() and len(ending) <= _LONGEST_ENDING else "of other endings"
