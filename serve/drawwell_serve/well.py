@@ -127,7 +127,9 @@ class Well:
     def in_words(self) -> str:
         """What is served, for the log of a start."""
         engine = self.engine
-        return f"{printable(engine.card.name)} ({engine.digest[:12]}) on {engine.provider} with {engine.threads} threads"
+        return (
+            f"{printable(engine.card.name)} ({engine.digest[:12]}) on {engine.provider} with {engine.threads} threads"
+        )
 
     def close(self) -> None:
         self.scheduler.close()

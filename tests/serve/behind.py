@@ -21,7 +21,7 @@ def asked(file: Path, ask: Ask, listens_to: str = "127.0.0.1", **settings: Any) 
     chosen = Settings(str(file), threads=1, **settings)
     app = create_app()
     app.state.well = well = Well(chosen)
-    gate = Gate(app, app, chosen.key(), False, names_of(chosen, listens_to), chosen.cors_origins)
+    gate = Gate(app, app, chosen.key(), None, names_of(chosen, listens_to), chosen.cors_origins)
 
     async def all_of_it() -> Any:
         transport = httpx.ASGITransport(gate, raise_app_exceptions=False)
