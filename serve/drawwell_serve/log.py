@@ -162,9 +162,14 @@ def _facts(record: logging.LogRecord) -> dict[str, object]:
     worker = bentoml.server_context.worker_index
     facts: dict[str, object] = {"time": _time(record.created), "level": record.levelname}
     facts |= {} if worker is None else {"worker": worker}
-    facts |= {"message": record.getMessage().encode("utf-8", "backslashreplace").decode()}
+    facts |= {"message": _encodable(record.getMessage())}
     exception = record.exc_info and _EXCEPTIONS.formatException(record.exc_info)
-    return facts | ({"exception": exception} if exception else {})
+    return facts | ({"exception": _encodable(exception)} if exception else {})
+
+
+def _encodable(text: str) -> str:
+    """Names of files may hold what UTF-8 has not."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 _EXCEPTIONS = logging.Formatter()

@@ -7,7 +7,6 @@ This one takes no commands but signals: SIGTERM and SIGINT end the server, SIGHU
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import logging
 import os
@@ -16,6 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,27 +60,18 @@ def serve_http(
 ) -> None:
     """Serve until a signal ends it: what `bentoml serve` calls. Exits with 1 and a sentence where the server cannot start."""
     try:
-        settings = Settings()
         if reload:
             raise DrawwellError("--reload is not supported: send SIGHUP to read the generator again")
         if threaded or not isinstance(bento_identifier, str):
             raise DrawwellError("start it with `drawwell serve` or `bentoml serve`, as a process of its own")
-        code = _serve(
-            settings,
-            host or settings.host,
-            port or settings.port,
-            backlog or listening.BACKLOG,
-            Launch(
-                bento_identifier,
-                str(Path(working_dir or ".").absolute()),
-                (
-                    *construct_ssl_args(**_ssl(options)),
-                    *construct_timeouts_args(timeout_keep_alive, timeout_graceful_shutdown),
-                    *(("--timeout", str(timeout)) if timeout else ()),
-                    *(("--development-mode",) if development_mode else ()),
-                ),
-            ),
+        worker_options = (
+            *construct_ssl_args(**_ssl(options)),
+            *construct_timeouts_args(timeout_keep_alive, timeout_graceful_shutdown),
+            *(("--timeout", str(timeout)) if timeout else ()),
+            *(("--development-mode",) if development_mode else ()),
         )
+        command = Command(bento_identifier, str(Path(working_dir or ".").absolute()), worker_options)
+        code = _serve(Settings(), command, host, port, backlog or listening.BACKLOG)
     except DrawwellError as error:
         sys.exit(f"drawwell: {error}")
     sys.exit(code)
@@ -94,23 +85,36 @@ def _ssl(options: dict[str, Any]) -> dict[str, Any]:
     return {f"ssl_{name}": options.get(f"ssl_{name}") or BentoMLContainer.ssl[name].get() for name in _SSL}
 
 
-@dataclasses.dataclass(frozen=True)
-class Launch:
-    """How a worker is started: BentoML's own, with a socket that listens already."""
+@dataclass(frozen=True)
+class Command:
+    """The command line of a worker, BentoML's own, and the folder where it runs."""
 
     bento: str
     folder: str
-    options: tuple[str, ...] = ()
-    module: str = "_bentoml_impl.worker.service"
+    options: tuple[str, ...]
 
-    def command(self, place: int, listener: int) -> list[str]:
-        """The command line of the worker in ``place`` 1, 2, ..., which takes connections from the descriptor ``listener``."""
+    def line(self, place: int, listener: int) -> list[str]:
+        """For the worker in ``place`` 1, 2, ..., which takes connections from the descriptor ``listener``."""
+        python = [sys.executable, "-m", "_bentoml_impl.worker.service", self.bento, "--service-name", "drawwell"]
         arguments = json.dumps(BentoMLContainer.bento_arguments.get())
-        worker = ["--fd", str(listener), "--worker-id", str(place), "--args", arguments, *self.options]
-        return [sys.executable, "-m", self.module, self.bento, "--service-name", "drawwell", *worker]
+        return [*python, "--fd", str(listener), "--worker-id", str(place), "--args", arguments, *self.options]
+
+    @property
+    def has_tls(self) -> bool:
+        return "--ssl-certfile" in self.options
 
 
-def _serve(settings: Settings, host: str, port: int, backlog: int, launch: Launch) -> int:
+@dataclass(frozen=True)
+class Site:
+    """What all workers of a server have in common, from its start to its end."""
+
+    settings: Settings
+    command: Command
+    listener: socket.socket
+    metrics: SharedMetrics
+
+
+def _serve(settings: Settings, command: Command, host: str | None, port: int | None, backlog: int) -> int:
     log.install(settings.log_format)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as process 1 of a container it would be ignored by default
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the files are read now
@@ -118,15 +122,16 @@ def _serve(settings: Settings, host: str, port: int, backlog: int, launch: Launc
         logger.warning("%s", sentence)
     if BentoMLContainer.http.cors.enabled.get():
         logger.warning("BentoML's CORS settings have no effect here: name the origins in DRAWWELL_CORS_ORIGINS")
-    address = listening.resolve(host, port)
+    port = port or settings.port
+    address = listening.resolve(host or settings.host, port)
     settings.check_exposure(address)
     handover = take(settings)
     metrics = SharedMetrics(2 * settings.workers)
     _take_all_descriptors()
     with listening.listen(address, port, backlog) as listener:
-        url = f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
-        logger.info("serving %s, at %s", handover.in_words(), url)
-        return asyncio.run(Supervisor(settings, launch, listener, metrics).run(handover))
+        scheme, host = "https" if command.has_tls else "http", f"[{address}]" if ":" in address else address
+        logger.info("serving %s, at %s://%s:%d", handover.in_words(), scheme, host, port)
+        return asyncio.run(Supervisor(Site(settings, command, listener, metrics)).run(handover))
 
 
 def _take_all_descriptors() -> None:
@@ -138,11 +143,11 @@ def _take_all_descriptors() -> None:
 class Supervisor:
     """Keeps a crew of workers for what was handed over, and on SIGHUP lets another take its place."""
 
-    def __init__(self, settings: Settings, launch: Launch, listener: socket.socket, metrics: SharedMetrics) -> None:
-        self._settings, self._launch, self._listener, self._metrics = settings, launch, listener, metrics
+    def __init__(self, site: Site) -> None:
+        self._site = site
         self._stopped, self._hung_up = asyncio.Event(), asyncio.Event()
         self._generation = 0
-        self._leaving: asyncio.Task[None] | None = None
+        self._leaving = dict[Crew, asyncio.Task[None]]()
 
     async def run(self, handover: Handover) -> int:
         """Serve until SIGTERM or SIGINT, and return the exit code: 1 where the workers cannot start."""
@@ -153,24 +158,33 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
         while (event := await _first(self._stopped, self._crew.hopeless, self._hung_up)) is self._hung_up:
             self._hung_up.clear()
-            await self._reload()
-        self._listener.close()  # held to the end, it takes in connections that no worker answers any more
-        await self._crew.stop()
-        if self._leaving is not None:
-            await self._leaving
+            await self._unless_stopped(self._reload())
+        self._site.listener.close()  # held to the end, it takes in connections that no worker answers any more
+        self._leave(self._crew)
+        await asyncio.wait(self._leaving.values())
         return 0 if event is self._stopped else 1
 
     def _stop(self, number: int) -> None:
         if self._stopped.is_set() and number == signal.SIGINT:  # Ctrl+C once more
-            self._crew.kill()
+            for crew in self._leaving:
+                crew.kill()
         self._stopped.set()
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do ``work`` to its end, or until the server is told to stop."""
+        working, stopped = asyncio.create_task(work), asyncio.create_task(self._stopped.wait())
+        await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
+        for task in (working, stopped):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
 
     async def _reload(self) -> None:
         """Start workers for the files as they are now; only when all are ready do the others stop."""
-        if self._leaving is not None:
-            await self._leaving  # it counts where the next crew will
+        if self._leaving:
+            await asyncio.wait(self._leaving.values())  # they count where the next crew will
         try:
-            handover = await asyncio.to_thread(take, self._settings)
+            handover = await asyncio.to_thread(take, self._site.settings)
         except DrawwellError as error:
             logger.error("SIGHUP: nothing is changed: %s", error)
             return
@@ -178,37 +192,34 @@ class Supervisor:
             logger.exception("SIGHUP: nothing is changed")
             return
         crew = self._crew_of(handover)
-        if await _first(crew.complete, crew.hopeless, self._stopped) is crew.complete:
-            logger.info("SIGHUP: serving %s from now on", handover.in_words())
-            self._crew, crew = crew, self._crew
-            self._leaving = asyncio.create_task(crew.stop())
-        else:
-            logger.error("SIGHUP: nothing is changed: the new workers did not get ready")
-            await crew.stop()
+        try:
+            if await _first(crew.complete, crew.hopeless) is crew.complete:
+                logger.info("SIGHUP: serving %s from now on", handover.in_words())
+                self._crew, crew = crew, self._crew
+            else:
+                logger.error("SIGHUP: nothing is changed: the new workers did not get ready")
+        finally:
+            self._leave(crew)
+
+    def _leave(self, crew: "Crew") -> None:
+        """Have a crew stop, while others go on."""
+        self._leaving[crew] = asyncio.create_task(crew.stop())
+        self._leaving[crew].add_done_callback(lambda _: self._leaving.pop(crew))
 
     def _crew_of(self, handover: Handover) -> "Crew":
         self._generation += 1
-        return Crew(self._settings, self._launch, self._listener.fileno(), self._metrics, handover, self._generation)
+        return Crew(self._site, handover, self._generation)
 
 
 class Crew:
     """The workers for one handover. ``complete`` once all have been ready; ``hopeless`` if one cannot get ready before."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        launch: Launch,
-        listener: int,
-        metrics: SharedMetrics,
-        handover: Handover,
-        generation: int,
-    ) -> None:
-        self._settings, self._launch, self._listener = settings, launch, listener
-        self._metrics, self._handover, self._generation = metrics, handover, generation
+    def __init__(self, site: Site, handover: Handover, generation: int) -> None:
+        self._site, self._handover, self._generation = site, handover, generation
         self.complete, self.hopeless, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._ready = set[int]()
-        self._keepers = [asyncio.create_task(self._keep(place)) for place in range(1, settings.workers + 1)]
+        self._keepers = [asyncio.create_task(self._keep(place)) for place in range(1, site.settings.workers + 1)]
         for keeper in self._keepers:
             keeper.add_done_callback(self._give_up_if_failed)
 
@@ -216,7 +227,7 @@ class Crew:
         """End the workers within ``drain_seconds``; one that hangs is killed."""
         self._stopping.set()
         self._send(signal.SIGTERM)
-        await asyncio.wait(self._keepers, timeout=self._settings.drain_seconds)
+        await asyncio.wait(self._keepers, timeout=self._site.settings.drain_seconds)
         for place, worker in self._processes.items():
             logger.error("worker %d (process %d) does not end: it is killed", place, worker.pid)
         self.kill()
@@ -251,7 +262,7 @@ class Crew:
 
     async def _live(self, place: int) -> bool:
         """The life of a worker; whether it has ever been ready."""
-        slot = self._settings.workers * (self._generation % 2) + place - 1
+        slot = self._site.settings.workers * (self._generation % 2) + place - 1
         try:
             worker, ready = await self._spawn(place, slot)
         except OSError as error:
@@ -263,25 +274,26 @@ class Crew:
         was_ready = await _byte(ready)
         if was_ready:
             self._ready.add(place)
-            if len(self._ready) == self._settings.workers:
+            if len(self._ready) == self._site.settings.workers:
                 self.complete.set()
         code = await worker.wait()
         del self._processes[place]
-        self._metrics.forget(slot)
+        self._site.metrics.forget(slot)
         if not self._stopping.is_set():
             logger.error("worker %d (process %d) %s; another takes its place", place, worker.pid, _end(code))
         return was_ready
 
     async def _spawn(self, place: int, slot: int) -> tuple[asyncio.subprocess.Process, int]:
         """A worker, and the descriptor at which it says that it is ready."""
+        site, content = self._site, self._handover.content
         ready, tell = os.pipe()
         try:
             worker = await asyncio.create_subprocess_exec(
-                *self._launch.command(place, self._listener),
-                cwd=self._launch.folder,
-                env=self._environment() | process.variables(self._metrics, slot, tell),
+                *site.command.line(place, site.listener.fileno()),
+                cwd=site.command.folder,
+                env=self._environment() | process.variables(site.metrics, slot, tell),
                 stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=(self._listener, tell, self._metrics.descriptor, self._handover.content.descriptor),
+                pass_fds=(site.listener.fileno(), tell, site.metrics.descriptor, content.descriptor),
                 start_new_session=True,  # Ctrl+C is the supervisor's
             )
         except OSError:
@@ -298,15 +310,13 @@ class Crew:
 
 async def _first(*events: asyncio.Event) -> asyncio.Event:
     """The first of these, in this order, that is set."""
-    waiting = [asyncio.create_task(_wait(event)) for event in events]
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
-        task.cancel()
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
     return next(event for event in events if event.is_set())
-
-
-def _wait(event: asyncio.Event) -> Coroutine[Any, Any, bool]:
-    return event.wait()
 
 
 async def _byte(descriptor: int) -> bool:
@@ -323,4 +333,7 @@ async def _byte(descriptor: int) -> bool:
 
 
 def _end(code: int) -> str:
-    return f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    names = {number.value: number.name for number in signal.Signals}
+    return f"was ended by {names.get(-code, f'signal {-code}')}"

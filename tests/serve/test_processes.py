@@ -197,6 +197,10 @@ def test_new_workers_that_do_not_get_ready_leave_the_old_ones_in_place(
     assert len(starts.read_text().split()) == 3
     assert httpx.post(f"{server.url}/generate", json={}).is_success
     assert psutil.Process(server.process.pid).children() == workers
+    server.process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)  # the end is asked for in the middle of it
+    server.process.terminate()
+    assert server.process.wait(20) == 0, "the old and the new workers end side by side"
 
 
 def test_a_closed_standard_output_is_a_sentence(tmp_path: Path) -> None:

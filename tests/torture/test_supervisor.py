@@ -29,7 +29,7 @@ DRAIN_SECONDS = 5
 
 
 def test_one_port_listens(server: Server) -> None:
-    """A server listens to its HTTP port, and to no other address: nobody but the kernel's signals commands it."""
+    """A server listens to its HTTP port and to nothing else; only signals command it."""
     listening = [
         (connection.laddr.ip, connection.laddr.port)
         for process in (psutil.Process(server.process.pid), *_workers(server))
