@@ -50,7 +50,8 @@ def test_pipelined_requests_are_answered_in_their_order(server: Server) -> None:
 
 
 def test_a_reader_that_stalls_is_cut_off_though_it_asks_for_more(start_server: StartServer) -> None:
-    bentomls = {"BENTOML_CONFIG_OPTIONS": "api_server.http.cors.enabled=true"}
+    cors = "services.drawwell.http.cors"
+    bentomls = {"BENTOML_CONFIG_OPTIONS": f"{cors}.enabled=true {cors}.access_control_allow_origins=https://a.example"}
     server = start_server("fashion", DRAWWELL_STALL_SECONDS="1", DRAWWELL_KEEP_ALIVE_SECONDS="1", **bentomls)
     assert "name the origins in DRAWWELL_CORS_ORIGINS" in server.log.read_text()
     body = b'{"seed": 7, "count": 100000}'
