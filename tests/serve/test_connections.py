@@ -1,6 +1,7 @@
 """What a client may do with its connection: send several requests before it reads, end its side, keep it, and leave it unread."""
 
 import asyncio
+import contextlib
 import io
 import json
 import socket
@@ -45,12 +46,12 @@ def kept(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
 
 
 def test_pipelined_requests_are_answered_in_their_order(server: Server) -> None:
-    """A thousand of them at once, bodies and all, on one connection, whose client reads as it sends."""
-    wanted = [kept("POST", "/generate", b'{"seed": %d}' % n, Accept="application/x-npy", **TYPE) for n in range(1000)]
+    """Hundreds of them with bodies, all sent before the first reply is read."""
+    wanted = [kept("POST", "/generate", b'{"seed": %d}' % n, Accept="application/x-npy", **TYPE) for n in range(300)]
     several = exchange(server, b"".join(wanted) + request("GET", "/livez"), seconds=120)
-    assert [reply.status for reply in several] == [200] * 1001
-    assert [reply.headers["x-drawwell-seed"] for reply in several[:-1]] == [str(n) for n in range(1000)]
-    again = exchange(server, request("POST", "/generate", b'{"seed": 999}', Accept="application/x-npy", **TYPE))
+    assert [reply.status for reply in several] == [200] * 301
+    assert [reply.headers["x-drawwell-seed"] for reply in several[:-1]] == [str(n) for n in range(300)]
+    again = exchange(server, request("POST", "/generate", b'{"seed": 299}', Accept="application/x-npy", **TYPE))
     assert several[-2].body == again[0].body
 
 
@@ -67,7 +68,8 @@ def test_a_reader_that_stalls_is_cut_off_though_it_asks_for_more(start_server: S
         port = raw.getsockname()[1]
         while port in {one.raddr.port for one in worker.net_connections("tcp") if one.raddr}:
             assert time.monotonic() < deadline, "it is still connected"
-            raw.send(MODEL)
+            with contextlib.suppress(ConnectionError):  # it may be cut off between
+                raw.send(MODEL)
             time.sleep(0.3)
     with connect(server) as idle:  # the same server, whose idle connections are kept a second
         idle.sendall(MODEL)
