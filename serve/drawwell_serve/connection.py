@@ -262,9 +262,12 @@ class Connection(PipeliningProtocol):
             if self.pipeline or self.cycle.response_started or not self.cycle.more_body:
                 self._deaf = True
                 return
-            self.cycle.disconnected = True  # the application waits for the rest of the body
+            self.cycle.disconnected = (
+                True  # the application waits for the rest of the body, and counts that it does not come
+            )
             self.cycle.message_event.set()
-        refused(code)
+        else:
+            refused(code)
         body = msgspec.json.encode({"error": {"code": code, "message": message}})
         headers = [
             (b"content-type", b"application/json"),

@@ -59,7 +59,7 @@ class Gate:
             return
         # the path as it was sent: none of ours needs an escape, and %35.png would be a second name of 5.png
         scope["path"] = scope["raw_path"].decode("ascii")
-        exchange = _Exchange(scope, send, _traffic(self._route(scope["path"])))
+        exchange = _Exchange(scope, send, _traffic(self._route(scope["path"][:MAX_TARGET_BYTES])))
         try:
             await self._answer(scope, receive, exchange.send)
         except Exception:  # Starlette raises again what it has answered with a 500, and that is in the log

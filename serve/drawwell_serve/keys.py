@@ -15,6 +15,8 @@ GUESSES_A_SECOND = 10
 _MOST_SECONDS = 8.0
 """The longest wait for one wrong key, so that no connection is held for ever."""
 
+_HOW = "send the key of this server as Authorization: Bearer KEY (drawwell takes it from DRAWWELL_KEY)"
+
 Headers = Sequence[tuple[bytes, bytes]]
 
 
@@ -33,10 +35,9 @@ class Lock:
         challenge = {"WWW-Authenticate": 'Basic realm="drawwell", charset="UTF-8"' if is_page else "Bearer"}
         if _sent(headers):
             await self._turn()
-            raise ApiError(401, "wrong_key", "this is not the key of this server", headers=challenge)
-        how = "send the key of this server as Authorization: Bearer KEY (drawwell takes it from DRAWWELL_KEY)"
+            raise ApiError(401, "wrong_key", f"this key is wrong: {_HOW}", headers=challenge)
         in_browser = "; in a browser, reload the page, and give any name and the key as the password" if is_page else ""
-        raise ApiError(401, "unauthorized", how + in_browser, headers=challenge)
+        raise ApiError(401, "unauthorized", _HOW + in_browser, headers=challenge)
 
     async def _turn(self) -> None:
         now = time.monotonic()

@@ -32,6 +32,8 @@ class ServeConfig(Settings):
 
     generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GENERATOR")] = _same("generator")
     key_file: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = _same("key_file")
+    hosts: Annotated[str | None, tyro.conf.arg(metavar="NAMES")] = _same("hosts")
+    cors_origins: Annotated[str | None, tyro.conf.arg(metavar="ORIGINS")] = _same("cors_origins")
     threads: Annotated[int | None, tyro.conf.arg(metavar="INT")] = _same("threads")
     queue_images: Annotated[int | None, tyro.conf.arg(metavar="INT")] = _same("queue_images")
 

@@ -103,7 +103,7 @@ def test_a_key_is_sent_by_a_pipe(
 ) -> None:
     server = start_server(tiny_generator, DRAWWELL_KEY="a-key-of-tests")
     monkeypatch.setenv("DRAWWELL_KEY", "a-key-of-tests")
-    digest = httpx.get(f"{server.url}/model", headers={"Authorization": "Bearer a-key"}).json()["digest"]
+    digest = httpx.get(f"{server.url}/model", headers={"Authorization": "Bearer a-key-of-tests"}).json()["digest"]
     fetch = 'pipe:curl -sf --retry 30 -H "Authorization: Bearer $DRAWWELL_KEY" '
     urls = [f"{fetch}{shards_of(server.url, digest)}/0-9.tar"]
     check(list(webdataset.WebDataset(urls, shardshuffle=False)), tiny_generator, list(range(10)))
