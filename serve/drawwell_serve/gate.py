@@ -12,8 +12,6 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from drawwell.text import printable
-
 from .app import PROBES
 from .errors import SECURITY_HEADERS, reply
 from .metrics import Traffic
@@ -47,7 +45,7 @@ class Gate:
             await self._answer(scope)(scope, receive, exchange.send)
         except Exception:  # Starlette raises again what it has answered with a 500, and that is in the log
             if not exchange.is_whole:
-                logger.exception("%s %s broke off", scope["method"], printable(scope["path"]))
+                logger.exception("%s %s broke off", scope["method"], scope["path"])
         finally:
             exchange.end()
             if self._log is not None:
