@@ -4,11 +4,15 @@ import dataclasses
 import functools
 import gzip
 import itertools
+import shutil
+import ssl
+import subprocess
 import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -332,6 +336,31 @@ def test_a_server_without_tls_is_not_asked_again(server: Scripted, caplog: pytes
     with pytest.raises(ServerError, match="SSL"):
         Client(server.url.replace("http", "https"))
     assert not caplog.records
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl to make a certificate with")
+def test_tls_is_checked_and_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An authority that nobody knows is told at once; known, it serves, and the deadline holds as without TLS."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    options = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", *options.split(), *files], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with serving() as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        url = server.url.replace("http", "https")
+        with pytest.raises(UnreachableError, match="self-signed certificate"):
+            Client(url)
+        assert not caplog.records
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        with closing(Client(url, timeout=1, retry_for=1)) as client:
+            assert client.generate(7, 2).images[:, 0, 0, 0].tolist() == [0, 1]
+            server.script = [raw(b"", lambda _: slowly(b"HTTP/1.1 100 Continue\r\n\r\n"))]
+            with pytest.raises(UnreachableError):
+                client.generate(7, 2)
 
 
 def test_a_closed_client_says_so(client: Client) -> None:
