@@ -199,6 +199,22 @@ def test_a_card_that_is_none_is_told_in_a_line(server: Scripted, model: bytes) -
     assert_is_a_line(str(raised.value))
 
 
+@pytest.mark.parametrize("many", [b"[],", b"{},", b'"",', b"0.5,"])
+def test_what_is_no_card_takes_no_memory(server: Scripted, many: bytes) -> None:
+    """Eight megabytes of empty lists are 200 as objects."""
+    lists = b"[" + many * (2**23 // len(many) - 1000) + b"0]"
+    for card in (
+        b'{"format_version": 3, "x": %s}',
+        b'{"format_version": %s}',
+        b"%s",
+        b'{"format_version": 3, "class_names": %s}',
+    ):
+        body = b'{"digest": "%s", "max_count": 1, "card": %s}' % (DIGEST.encode(), card % lists)
+        server.model = lambda handler, body=body: handler.reply(200, body)  # type: ignore[misc]
+        with pytest.raises(ResponseError, match="is no drawwell server"), measured():
+            Client(server.url, retry_for=0)
+
+
 def test_what_a_server_says_is_one_line_of_bounded_length(server: Scripted, client: Client) -> None:
     bad = "\x1b[2J\x9b\nERROR: pay here\u202e" + "x" * 50_000
     said = b'{"error": {"message": "' + bad.encode().replace(b"\n", b"\\n").replace(b"\x1b", b"\\u001b") + b'"}}'
