@@ -214,18 +214,24 @@ def card_to_json(card: ModelCard) -> bytes:
     return msgspec.json.encode(fields)
 
 
+class _Version(msgspec.Struct):
+    """Read alone: the rest is decoded by its type only, so that what is no card takes no memory."""
+
+    format_version: msgspec.Raw = msgspec.Raw(b"None")
+
+
 def card_from_json(text: str | bytes) -> ModelCard:
     """Read a card. Raises ``GeneratorFileError`` where it is none, or one of another format version."""
     if not text:
         raise GeneratorFileError("has no card")
     try:
-        raw = msgspec.json.decode(text)
-        if isinstance(raw, dict) and (version := raw.get("format_version")) not in (PLAIN_FORMAT, MIXTURE_FORMAT):
+        version = bytes(msgspec.json.decode(text, type=_Version).format_version)
+        if version not in (b"%d" % PLAIN_FORMAT, b"%d" % MIXTURE_FORMAT):
             raise GeneratorFileError(
-                f"is written in format {printable(version, 40)}, this drawwell reads {PLAIN_FORMAT} and {MIXTURE_FORMAT}: "
+                f"is written in format {printable(version.decode(), 40)}, this drawwell reads {PLAIN_FORMAT} and {MIXTURE_FORMAT}: "
                 "use the drawwell that wrote it, or export the run again"
             )
-        card = msgspec.convert(raw, ModelCard, str_keys=True)
+        card = msgspec.json.decode(text, type=ModelCard)
         if len(card.members) == 1:
             raise GeneratorFileError("its card is not valid (a mixture of one generator is a plain file)")
         return card

@@ -39,7 +39,7 @@ REQUEST_IMAGES = 4096
 
 _REQUEST_BYTES = 2**28
 """Asked for at once, if that is more than one image: 4,096 images of 128 px are less. A reply is held in memory."""
-_MODEL_BYTES = 2**24
+_MODEL_BYTES = 2**23
 """More than any card; with 1,000 classes and all measures of each it has 1 MB."""
 _PAGE_BYTES = 200
 """Shown of a page that another server answers with."""

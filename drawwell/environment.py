@@ -53,7 +53,7 @@ def proxy_of(url: httpx.URL) -> Proxy | None:
         raise RequestError(f"{variable}: {printable(value)}, which should be a proxy, {error}") from None
     if proxy.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
         raise RequestError(
-            f"{variable}: {printable(value)} is a SOCKS proxy, for which httpx needs socksio: pip install socksio"
+            f"{variable}: {printable(value)} is a SOCKS proxy, which needs the package socksio: pip install socksio"
         )
     return proxy
 

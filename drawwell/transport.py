@@ -104,7 +104,7 @@ class Transport:
 
     def _forked(self) -> None:
         forking.keep(self._pool)
-        self._pool, self._clock = self._connections(), _Clock()
+        self._pool = self._connections()
 
     def _target(self, path: str) -> httpcore.URL:
         target = self._url.raw_path.rstrip(b"/") + b"/" + path.encode()

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from drawwell.errors import DrawwellError
-from drawwell.text import printable
 
 from .metrics import refused
 
@@ -70,12 +69,12 @@ def on_http_exception(request: Request, error: Exception) -> Response:
 
 def on_full_memory(request: Request, error: Exception) -> Response:
     """The device's memory was full: nothing is wrong with the request, and another may have ended meanwhile."""
-    logger.warning("%s %s: %s", request.method, printable(request.url.path), error)
+    logger.warning("%s %s: %s", request.method, request.url.path, error)
     message = "the device that draws is out of memory now: try again"
     return reply(503, "out_of_memory", message, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 def on_failure(request: Request, error: Exception) -> Response:
     """A fault of ours: the whole of it goes to the log, none of it to the client."""
-    logger.error("%s %s failed", request.method, printable(request.url.path), exc_info=error)
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return reply(500, "internal", "the server failed at this request; its log says why")

@@ -10,8 +10,6 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from drawwell.text import printable
-
 from .app import PROBES
 from .cors import allowing
 from .errors import SECURITY_HEADERS, ApiError, error_reply
@@ -64,7 +62,7 @@ class Gate:
             await self._answer(scope, receive, exchange.send)
         except Exception:  # Starlette raises again what it has answered with a 500, and that is in the log
             if not exchange.is_whole:
-                logger.exception("%s %s broke off", scope["method"], printable(scope["path"]))
+                logger.exception("%s %s broke off", scope["method"], scope["path"])
         finally:
             exchange.end()
             if self._log is not None:

@@ -5,6 +5,7 @@ import multiprocessing
 import pickle
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
@@ -93,6 +94,16 @@ def test_a_forked_process_has_connections_of_its_own() -> None:
         assert scripted.connections == before + 1
         draw(0)
         assert scripted.connections == before + 1, "the parent's is still open"
+
+
+def test_a_forked_process_has_deadlines_of_its_own() -> None:
+    """Those of the parent's last call would be over before a long-lived process makes its first."""
+    global _generator
+    with serving() as scripted, closing(Client(scripted.url, timeout=1, retry_for=0)) as _generator:
+        draw(0)
+        with ProcessPoolExecutor(1, mp_context=FORK) as pool:
+            pool.submit(time.sleep, 1.5).result(SECONDS)
+            assert pool.submit(draw, 0).result(SECONDS) == draw(0)
 
 
 def test_a_file_that_was_replaced_is_refused_after_a_fork(tmp_path: Path) -> None:

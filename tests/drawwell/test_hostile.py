@@ -4,11 +4,15 @@ import dataclasses
 import functools
 import gzip
 import itertools
+import shutil
+import ssl
+import subprocess
 import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,6 +199,22 @@ def test_a_card_that_is_none_is_told_in_a_line(server: Scripted, model: bytes) -
     assert_is_a_line(str(raised.value))
 
 
+@pytest.mark.parametrize("many", [b"[],", b"{},", b'"",', b"0.5,"])
+def test_what_is_no_card_takes_no_memory(server: Scripted, many: bytes) -> None:
+    """Eight megabytes of empty lists are 200 as objects."""
+    lists = b"[" + many * (2**23 // len(many) - 1000) + b"0]"
+    for card in (
+        b'{"format_version": 3, "x": %s}',
+        b'{"format_version": %s}',
+        b"%s",
+        b'{"format_version": 3, "class_names": %s}',
+    ):
+        body = b'{"digest": "%s", "max_count": 1, "card": %s}' % (DIGEST.encode(), card % lists)
+        server.model = lambda handler, body=body: handler.reply(200, body)  # type: ignore[misc]
+        with pytest.raises(ResponseError, match="is no drawwell server"), measured():
+            Client(server.url, retry_for=0)
+
+
 def test_what_a_server_says_is_one_line_of_bounded_length(server: Scripted, client: Client) -> None:
     bad = "\x1b[2J\x9b\nERROR: pay here\u202e" + "x" * 50_000
     said = b'{"error": {"message": "' + bad.encode().replace(b"\n", b"\\n").replace(b"\x1b", b"\\u001b") + b'"}}'
@@ -332,6 +352,31 @@ def test_a_server_without_tls_is_not_asked_again(server: Scripted, caplog: pytes
     with pytest.raises(ServerError, match="SSL"):
         Client(server.url.replace("http", "https"))
     assert not caplog.records
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl to make a certificate with")
+def test_tls_is_checked_and_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An authority that nobody knows is told at once; known, it serves, and the deadline holds as without TLS."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    options = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", *options.split(), *files], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with serving() as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        url = server.url.replace("http", "https")
+        with pytest.raises(UnreachableError, match="self-signed certificate"):
+            Client(url)
+        assert not caplog.records
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        with closing(Client(url, timeout=1, retry_for=1)) as client:
+            assert client.generate(7, 2).images[:, 0, 0, 0].tolist() == [0, 1]
+            server.script = [raw(b"", lambda _: slowly(b"HTTP/1.1 100 Continue\r\n\r\n"))]
+            with pytest.raises(UnreachableError):
+                client.generate(7, 2)
 
 
 def test_a_closed_client_says_so(client: Client) -> None:
