@@ -5,7 +5,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import psutil
@@ -307,10 +307,10 @@ def test_a_decoder_that_fails_in_its_own_way_spoils_one_file_only(
         save(tmp_path / f"{number:03}.png", noise(28, 28, 3))
     real = ImageOps.exif_transpose
 
-    def fails(picture: Image.Image) -> Image.Image | None:
+    def fails(picture: Image.Image, *, in_place: Literal[True]) -> None:
         if picture.filename.endswith("007.png"):  # type: ignore[attr-defined]
             raise struct.error("unpack requires a buffer of 4 bytes")
-        return real(picture)
+        real(picture, in_place=in_place)
 
     monkeypatch.setattr(ImageOps, "exif_transpose", fails)
     data = load(str(tmp_path), 28)

@@ -239,7 +239,7 @@ def test_what_can_be_told_before_the_data_is_read_is(
     if "device" in options and torch.cuda.is_available():
         pytest.skip("there is one")
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    given = {"width": 8, "batch_size": 16, "threads": 1, "precision": "auto"} | options
+    given: dict[str, Any] = {"width": 8, "batch_size": 16, "threads": 1} | options
     with pytest.raises(DrawwellError, match=sentence):
         main(TrainConfig(str(unreadable), out=straight, **given))
 
