@@ -120,6 +120,12 @@ def test_a_few_bad_pictures_refuse_no_folder(tmp_path: Path, noise: Noise) -> No
     assert len(data.images) == 30 and len(data.skipped) == 1
 
 
+def test_a_folder_of_bad_pictures_alone_says_what_is_wrong_with_them(tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_text("hello")
+    with pytest.raises(DataError, match=r"none of its 1 pictures can be read:\n  .*bad.png': is no picture"):
+        load(str(tmp_path), 28)
+
+
 def test_labels_follow_the_images_that_were_kept(tmp_path: Path, noise: Noise) -> None:
     for number in range(120):
         save(tmp_path / f"{'ab'[number % 2]}" / f"{number:03}.png", noise(28, 28, 3))
