@@ -5,7 +5,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import psutil
@@ -118,6 +118,12 @@ def test_a_few_bad_pictures_refuse_no_folder(tmp_path: Path, noise: Noise) -> No
     (tmp_path / "bad.png").write_text("hello")
     data = load(str(tmp_path), 28)
     assert len(data.images) == 30 and len(data.skipped) == 1
+
+
+def test_a_folder_of_bad_pictures_alone_says_what_is_wrong_with_them(tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_text("hello")
+    with pytest.raises(DataError, match=r"none of its 1 pictures can be read:\n  .*bad.png': is no picture"):
+        load(str(tmp_path), 28)
 
 
 def test_labels_follow_the_images_that_were_kept(tmp_path: Path, noise: Noise) -> None:
@@ -307,10 +313,10 @@ def test_a_decoder_that_fails_in_its_own_way_spoils_one_file_only(
         save(tmp_path / f"{number:03}.png", noise(28, 28, 3))
     real = ImageOps.exif_transpose
 
-    def fails(picture: Image.Image) -> Image.Image | None:
+    def fails(picture: Image.Image, *, in_place: Literal[True]) -> None:
         if picture.filename.endswith("007.png"):  # type: ignore[attr-defined]
             raise struct.error("unpack requires a buffer of 4 bytes")
-        return real(picture)
+        real(picture, in_place=in_place)
 
     monkeypatch.setattr(ImageOps, "exif_transpose", fails)
     data = load(str(tmp_path), 28)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from drawwell.errors import DrawwellError
-from drawwell_train import checkpoint, curves, files
+from drawwell_train import checkpoint, files
 from drawwell_train import state as states
 from drawwell_train.checkpoint import CheckpointError
 from drawwell_train.conditions import Watch
@@ -17,6 +18,7 @@ from drawwell_train.data import load
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.record import RecordError
 from drawwell_train.files import WriteError
+from drawwell_train.film import film
 from drawwell_train.images import DataError
 from drawwell_train.run import Run, RunError
 
@@ -94,13 +96,13 @@ def test_a_run_folder_of_what_is_no_file_is_sentences(tmp_path: Path, put: Put) 
     (tmp_path / "samples").mkdir()
     put(tmp_path / "samples" / "step-00000010.png")
     with pytest.raises(DrawwellError, match=r"step-00000010\.png: is no picture"):
-        curves.film(run.sheets())
+        film(run.sheets())
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "state.json", "tensors.safetensors"])
 def test_a_checkpoint_of_what_is_no_file_is_passed_over(tmp_path: Path, put: Put, name: str) -> None:
     config = TrainConfig("digits", out=tmp_path, size=28, channels=1, width=4, latent_dim=4)
-    state = states.build(config, states.torch.device("cpu"))
+    state = states.build(config, torch.device("cpu"))
     tensors = states.to_tensors(state)
     for step in (1, 2):
         newest = checkpoint.save(tmp_path, checkpoint.Checkpoint(step, config, tensors), 2)
@@ -140,10 +142,10 @@ def test_a_folder_of_what_is_no_file_is_a_sentence(tmp_path: Path, put: Put, nam
         load(str(tmp_path), 28)
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "absent"])
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "absent", "~nobody-here/x"])
 def test_names_that_no_file_has_are_sentences(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=r"no such file or folder|is no name of a file"):
-        load(str(tmp_path / name))
+        load(name if name.startswith("~") else str(tmp_path / name))
 
 
 STRANGE_LINES = {

@@ -15,24 +15,9 @@ from tests.conftest import drawwell
 from .makers import picture, pictures
 
 ENDINGS = (
-    "png",
-    "jpg",
-    "jpeg",
-    "jfif",
-    "jpe",
-    "webp",
-    "bmp",
-    "gif",
-    "tif",
-    "tiff",
-    "ppm",
-    "pgm",
-    "pbm",
-    "tga",
-    "ico",
-    "pcx",
+    *("png", "jpg", "jpeg", "jfif", "jpe", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "pbm", "tga", "ico"),
+    *("pcx", "sgi", "qoi", "dds", "jp2", "dib", "apng", "TIF", "GIF"),
 )
-ENDINGS += ("sgi", "qoi", "dds", "jp2", "dib", "apng", "TIF", "GIF")
 
 
 def test_every_picture_that_pillow_reads_is_read(tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ def test_what_can_be_told_before_the_data_is_read_is(
     if "device" in options and torch.cuda.is_available():
         pytest.skip("there is one")
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    given = {"width": 8, "batch_size": 16, "threads": 1, "precision": "auto"} | options
+    given: dict[str, Any] = {"width": 8, "batch_size": 16, "threads": 1} | options
     with pytest.raises(DrawwellError, match=sentence):
         main(TrainConfig(str(unreadable), out=straight, **given))
 
@@ -343,7 +343,7 @@ def test_a_last_line_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
     assert (tmp_path / "stats.jsonl").read_text() == '{"step": 5}\n{"step": 10}\n'
 
 
-@pytest.mark.parametrize("out", ["file", "file/below"])
+@pytest.mark.parametrize("out", ["file", "file/below", "x" * 300])
 def test_a_run_folder_that_cannot_be_is_a_sentence(tmp_path: Path, out: str) -> None:
     (tmp_path / "file").write_text("")
     assert "cannot be written" in train(tmp_path / out, "--steps", "1", code=1).stderr

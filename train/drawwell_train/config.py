@@ -48,7 +48,7 @@ class TrainConfig:
     max_bad: float = MAX_BAD
     """Share of a folder's pictures that may be unreadable, from 0 to 1. They are named and left out. Up to 3 always may be."""
     max_megapixels: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
-    """Largest picture of a folder that is read; decoding takes 12 MB a megapixel. By default 89, which is Pillow's limit."""
+    """Largest picture of a folder that is read; decoding takes up to 16 MB a megapixel. By default 89, which is Pillow's limit."""
     preset: PresetName = "dcgan"
     """The networks, the loss and the optimizers. dcgan: Radford et al. 2015, for 28 to 128 px. sngan: the same generator with a
     deeper discriminator under spectral normalisation, Miyato et al. 2018; it needs more time. wgan: clipped

@@ -64,15 +64,15 @@ def load(
 
 def find(source: str) -> Path:
     """Where ``source`` lies. Raises ``DataError`` where nothing that could be read does."""
-    path = Path(source).expanduser()
     try:
+        path = Path(source).expanduser()
         if source != "digits" and not path.is_file() and not path.is_dir():
             raise DataError(
                 f"{source}: is a pipe or a device, name a file or a folder"
                 if path.exists()
                 else f"{source}: no such file or folder"
             )
-    except (OSError, ValueError) as error:  # a name that is too long, or that no file can have
+    except (OSError, ValueError, RuntimeError) as error:  # too long, not allowed, or ~ of a user that is none
         raise DataError(f"{source!r}: is no name of a file or a folder ({error})") from error
     return path
 
@@ -118,8 +118,10 @@ def _read_pictures(path: Path, found: Found, shape: Shape, limits: Limits) -> Im
 
 
 def _check_bad(path: Path, count: int, skipped: list[str], max_bad: float) -> None:
+    shown = "\n  ".join(skipped[:10])
+    if len(skipped) == count:
+        raise DataError(f"{path}: none of its {count} pictures can be read:\n  {shown}")
     if len(skipped) > max(_FEW_BAD, max_bad * count):
-        shown = "\n  ".join(skipped[:10])
         enough = min(1.0, np.ceil(1000 * len(skipped) / count) / 1000)
         raise DataError(
             f"{path}: {len(skipped)} of {count} images cannot be read, which is more than {100 * max_bad:.3g} %:\n  {shown}\n"

@@ -37,7 +37,8 @@ def main(config: TrainConfig) -> None:
     """Train what ``config`` says. Raises ``DrawwellError`` with a sentence for whatever is the user's to mend."""
     console, all_of_us = terminal.console(), processes.started()
     console.quiet = not all_of_us.first
-    console.file = cast(IO[str], Listeners(sys.stderr))
+    if sys.stderr is not None:  # as it is where it was closed
+        console.file = cast(IO[str], Listeners(sys.stderr))
     data.find(config.data)
     config = resolve_options(config)
     _check_apart(config)

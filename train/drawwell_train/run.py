@@ -39,8 +39,8 @@ class Run:
 
         A folder that is made for this, and in which nothing is written after all, is removed.
         """
-        made = not self.path.exists()
         try:
+            made = not self.path.exists()
             (self.path / "samples").mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
             for folder in (self.path, self.path / "samples", self.checkpoints):

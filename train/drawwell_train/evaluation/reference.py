@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from drawwell.errors import DrawwellError
 from drawwell.pictures import Images
-from drawwell_train import data
 from drawwell_train.batches import held_out_rows
 from drawwell_train.classes import numbered_as
+from drawwell_train.data import Limits, load
 from drawwell_train.evaluation.classifier import Classifier
 from drawwell_train.evaluation.extractors import LEAST_IMAGES, Extractor, Features
 from drawwell_train.evaluation.source import Source
@@ -31,7 +31,7 @@ class Sources:
     test: str | None = None
     resize: bool = False
     count: int | None = None
-    limits: data.Limits = field(default_factory=data.Limits)
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def halves(images: ImageData) -> tuple[ImageData, ImageData]:
 
 def read_images(name: str, shape: tuple[int, int, int], sources: Sources) -> ImageData:
     """Real images as a generator draws them. Raises ``DataError`` for others, and for fewer than 100."""
-    found = data.load(name, shape[0], shape[2], convert=sources.resize, limits=sources.limits)
+    found = load(name, shape[0], shape[2], convert=sources.resize, limits=sources.limits)
     if len(found.images) < LEAST_IMAGES:
         raise DataError(f"{name}: {len(found.images):,} images are too few to measure with: it takes {LEAST_IMAGES}")
     return found
