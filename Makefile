@@ -41,8 +41,8 @@ help:  ## list the targets
 serve: .venv/serve  ## serve the bundled generator fashion, or GENERATOR=emoji or a file, at http://127.0.0.1:3000 or PORT
 	$(BIN)/drawwell serve '$(GENERATOR)' --port $(PORT)
 
-test: .venv/all  ## run all tests
-	$(BIN)/python -m pytest
+test: .venv/all  ## run all tests, two files at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-gpu: .venv-gpu/all  ## run the tests that need a CUDA device
 	.venv-gpu/bin/python -m pytest -m gpu
