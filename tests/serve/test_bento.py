@@ -74,7 +74,9 @@ def test_a_bento_for_cpus_in_a_path_with_a_space(tmp_path: Path) -> None:
     bento = built(make, tmp_path / "home")
     asked = (bento / "env" / "python" / "requirements.txt").read_text().split()
     names = {package.partition("=")[0] for package in asked}
-    assert "onnxruntime" in names and not [name for name in names if name.endswith("-gpu") or name.startswith("nvidia-c")]
+    assert "onnxruntime" in names and not [
+        name for name in names if name.endswith("-gpu") or name.startswith("nvidia-c")
+    ]
     assert (bento / "src" / "serve" / "drawwell_serve" / "generator.onnx").read_bytes() == generator.read_bytes()
 
 
