@@ -18,9 +18,12 @@ def resolve(host: str, port: int) -> str:
 
 
 def listen(address: str, port: int, backlog: int = BACKLOG) -> socket.socket:
-    """A socket that listens to an IP address. Raises ``DrawwellError`` where the port cannot be had."""
+    """A socket that listens to an IP address; ``::`` takes IPv4 too. Raises ``DrawwellError`` where the port cannot be had."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
     try:
-        return socket.create_server((address, port), family=family, backlog=backlog)
+        listener = socket.create_server((address, port), family=family, backlog=backlog, dualstack_ipv6=both)
     except OSError as error:
         raise DrawwellError(f"cannot listen to {address}:{port}: {error.strerror}") from error
+    listener.setblocking(False)  # several processes wait for the same connection, and one gets it
+    return listener

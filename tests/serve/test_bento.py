@@ -63,8 +63,10 @@ def test_a_bento_for_cpus_in_a_path_with_a_space(tmp_path: Path) -> None:
     """It asks for no CUDA libraries."""
     clone = tmp_path / "a clone"
     clone.mkdir()
-    for name in ("Makefile", "README.md", "bentofile.yaml", "drawwell", "serve"):
-        (clone / name).symlink_to(ROOT / name)
+    for name in ("Makefile", "README.md", "bentofile.yaml"):
+        shutil.copy(ROOT / name, clone)
+    for name in ("drawwell", "serve"):
+        shutil.copytree(ROOT / name, clone / name)
     (clone / ".venv").symlink_to(sys.prefix)
     generator = clone / "my generator.onnx"
     shutil.copy(ROOT / "drawwell" / "models" / "fashion.onnx", generator)
@@ -72,7 +74,9 @@ def test_a_bento_for_cpus_in_a_path_with_a_space(tmp_path: Path) -> None:
     bento = built(make, tmp_path / "home")
     asked = (bento / "env" / "python" / "requirements.txt").read_text().split()
     names = {package.partition("=")[0] for package in asked}
-    assert "onnxruntime" in names and not [name for name in names if "gpu" in name or "nvidia" in name]
+    assert "onnxruntime" in names and not [
+        name for name in names if name.endswith("-gpu") or name.startswith("nvidia-c")
+    ]
     assert (bento / "src" / "serve" / "drawwell_serve" / "generator.onnx").read_bytes() == generator.read_bytes()
 
 

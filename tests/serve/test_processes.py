@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from drawwell.errors import DrawwellError
+from drawwell_serve import listening
 from drawwell_serve.settings import Settings, unknown_variables
 from tests.conftest import (
     ROOT,
@@ -101,6 +102,14 @@ def test_a_taken_port_is_a_sentence_of_bentoml_serve_too(tmp_path: Path) -> None
         port = taken.getsockname()[1]
         said = refused(tmp_path, "--port", str(port))
     assert f"drawwell: cannot listen to 127.0.0.1:{port}: Address already in use" in said
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
+def test_the_host_of_all_addresses_takes_both_kinds() -> None:
+    port = free_port()
+    with listening.listen("::", port):
+        for address in ("127.0.0.1", "::1"):
+            socket.create_connection((address, port), 10).close()
 
 
 def test_reloading_by_file_is_refused(tmp_path: Path) -> None:
