@@ -7,7 +7,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from drawwell.card import card_to_json
@@ -54,7 +54,7 @@ async def page(request: Request) -> Response:
 
 async def docs_json(_: Request) -> Response:
     """``GET /docs.json``: OpenAPI."""
-    return JSONResponse(document())
+    return Response(_openapi(), media_type="application/json")
 
 
 async def alive(_: Request) -> Response:
@@ -83,6 +83,11 @@ async def other(request: Request) -> Response:
     if path.startswith(("/images/", "/shards/")):
         raise addresses.no_such(addresses.HOW)
     raise HTTPException(404)
+
+
+@functools.cache
+def _openapi() -> bytes:
+    return msgspec.json.encode(document())
 
 
 @functools.cache

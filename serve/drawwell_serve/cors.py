@@ -18,6 +18,7 @@ def allowing(origins: str, app: ASGIApp) -> ASGIApp:
         allow_origins=[origin.strip() for origin in origins.split(",")],
         allow_methods=METHODS,
         allow_headers=_SENT,
+        allow_private_network=True,  # a page on the internet asks a server on the loopback or in a local network
         expose_headers=(*_READ, wire.FINGERPRINT, *wire.ABOUT),
         max_age=_DAY_SECONDS,
     )

@@ -26,6 +26,9 @@ from drawwell.pictures import Images
 
 from .metrics import Metrics
 
+PATIENCE_SECONDS = 2.0
+"""When all places are taken, a reply that has waited longer than this for its client, in total, may lose its place."""
+
 PIECE_SECONDS = 0.01
 """The most that one run should take: what a newcomer waits for."""
 
@@ -43,6 +46,7 @@ class Flow:
         cut: Callable[[], None] = lambda: None,
     ) -> None:
         self.gone, self.cut, self.left, self.held, self.finish = gone, cut, left, held, 0.0
+        self._began = time.monotonic()
         self._sent_bytes, self._read_seconds, self._reading_since = 0, 0.0, math.inf
 
     @contextlib.contextmanager
@@ -52,19 +56,21 @@ class Flow:
         try:
             yield
         finally:
-            self._read_seconds = self.seconds_read
+            self._read_seconds = self._seconds_read(time.monotonic())
             self._reading_since = math.inf
             self._sent_bytes += count
 
-    @property
-    def seconds_read(self) -> float:
-        """Seconds that the reply has waited for its client."""
-        return self._read_seconds + max(0.0, time.monotonic() - self._reading_since)
+    def waits_for_client(self) -> bool:
+        """Whether the reply has waited for its client longer than for the engine, and for more than ``PATIENCE_SECONDS``."""
+        now = time.monotonic()
+        return self._seconds_read(now) > max(PATIENCE_SECONDS, (now - self._began) / 2)
 
-    @property
     def bytes_a_second(self) -> float:
         """The rate at which the client reads while the reply waits for it."""
-        return self._sent_bytes / max(self.seconds_read, 1e-9)
+        return self._sent_bytes / max(self._seconds_read(time.monotonic()), 1e-9)
+
+    def _seconds_read(self, now: float) -> float:
+        return self._read_seconds + max(0.0, now - self._reading_since)
 
 
 @dataclass(order=True)

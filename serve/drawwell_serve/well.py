@@ -25,8 +25,6 @@ from .settings import Settings
 Result = TypeVar("Result")
 
 MOST_RETRY_SECONDS = 60
-PATIENCE_SECONDS = 2.0
-"""When all places are taken, a reply that has waited longer than this for its client, in total, may lose its place."""
 
 logger = logging.getLogger("drawwell.serve")
 
@@ -169,9 +167,9 @@ class Well:
         return len(self._flows) >= self.settings.queue_requests
 
     def _slowest(self) -> Flow | None:
-        """The reply with the slowest reader, among those that have waited for their clients for some time."""
-        slow = [flow for flow in self._flows if flow.seconds_read > PATIENCE_SECONDS]
-        return min(slow, key=lambda flow: flow.bytes_a_second, default=None)
+        """The reply with the slowest reader, among those that wait for their readers."""
+        slow = [flow for flow in self._flows if flow.waits_for_client()]
+        return min(slow, key=Flow.bytes_a_second, default=None)
 
     def _end(self, flow: Flow) -> None:
         """Break a reply off and free its place. The client can ask for the rest later."""

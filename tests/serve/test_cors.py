@@ -15,6 +15,7 @@ PREFLIGHT = {
     "Origin": PAGE,
     "Access-Control-Request-Method": "POST",
     "Access-Control-Request-Headers": "authorization,content-type",
+    "Access-Control-Request-Private-Network": "true",
 }
 ALLOWED = "access-control-allow-origin"
 
@@ -44,6 +45,7 @@ def test_a_page_that_the_setting_names_may_ask_and_read(tiny_generator: Path, or
     assert [one.status_code for one in (before, without_key, reply)] == [200, 401, 200]
     assert {one.headers[ALLOWED] for one in (before, without_key, reply)} == {"*" if origins == "*" else PAGE}
     assert "POST" in before.headers["access-control-allow-methods"]
+    assert before.headers["access-control-allow-private-network"] == "true"
     assert {"Authorization", "Content-Type", "Range"} <= set(before.headers["access-control-allow-headers"].split(", "))
     readable = set(reply.headers["access-control-expose-headers"].split(", "))
     assert {wire.DIGEST, wire.SEED, "ETag", "Retry-After", "Content-Digest"} <= readable

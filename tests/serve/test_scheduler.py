@@ -19,9 +19,9 @@ from drawwell.errors import DeviceMemoryError, ProviderError
 from drawwell.pictures import Images
 from drawwell_serve.errors import ApiError
 from drawwell_serve.metrics import Metrics
-from drawwell_serve.scheduler import Flow, Scheduler
+from drawwell_serve.scheduler import PATIENCE_SECONDS, Flow, Scheduler
 from drawwell_serve.settings import Settings
-from drawwell_serve.well import PATIENCE_SECONDS, Well
+from drawwell_serve.well import Well
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +210,7 @@ def test_the_doors_close_when_too_many_are_being_answered(well: Well) -> None:
 def test_where_all_places_are_taken_the_slowest_reader_gives_its_own(
     well: Well, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not one that waits for the engine, nor one that has been read for a moment only."""
+    """Not one that waits more for the engine than for its reader, nor one that has waited for a moment only."""
     now, cut = [100.0], list[str]()
     monkeypatch.setattr("drawwell_serve.scheduler.time.monotonic", lambda: now[0])
     with ExitStack() as stack:
@@ -218,6 +218,8 @@ def test_where_all_places_are_taken_the_slowest_reader_gives_its_own(
             name: stack.enter_context(well.admitted(lambda: False, cut=functools.partial(cut.append, name)))
             for name in ("waits to be drawn", "is read fast", "is read slowly")
         }
+        with flows["waits to be drawn"].reading(10):
+            now[0] += PATIENCE_SECONDS + 0.5
         for name, count in (("is read fast", 1_000_000), ("is read slowly", 10_000)):
             with flows[name].reading(count):
                 now[0] += PATIENCE_SECONDS - 0.5
@@ -225,7 +227,7 @@ def test_where_all_places_are_taken_the_slowest_reader_gives_its_own(
             enter(well)
         for name in ("is read fast", "is read slowly"):
             stack.enter_context(flows[name].reading(1000))
-        now[0] += 1
+        now[0] += 4
         with well.admitted(lambda: False):
             assert cut == ["is read slowly"]
         enter(well)
