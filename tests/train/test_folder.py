@@ -34,7 +34,7 @@ def test_what_is_left_out_is_counted_by_ending(tmp_path: Path) -> None:
     for name in ("1.heic", "2.HEIC", "a/3.heic", "notes.txt", "README", "odd.a\nb"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
-    (told,) = load(str(tmp_path), 28).remarks
+    told, _ = load(str(tmp_path), 28).remarks
     assert told.startswith("left out: 3 .heic, ")
     assert set(told.removeprefix("left out: ").split(", ")) == {
         "3 .heic",
@@ -45,6 +45,17 @@ def test_what_is_left_out_is_counted_by_ending(tmp_path: Path) -> None:
     }
     said = drawwell("train", str(tmp_path), "--size", "28", "--dry-run").stderr
     assert "left out: 3 .heic" in said
+
+
+def test_a_class_folder_without_pictures_is_told(tmp_path: Path) -> None:
+    """Else a class would be missing, and nobody would know."""
+    folder = pictures(tmp_path / "x", "cats/1.png", "dogs/1.png", "birds/1.png")
+    (folder / "birds" / "1.png").rename(folder / "birds" / "1.heic")
+    (folder / "none").mkdir()
+    data = load(str(folder), 28)
+    assert data.class_names == ("cats", "dogs")
+    assert data.remarks == ("left out: 1 .heic", "no pictures in 2 of the folders: 'birds', 'none'")
+    assert load(str(zipped(tmp_path / "x.zip", folder)), 28).remarks[1] == "no pictures in 1 of the folders: 'birds'"
 
 
 def test_a_folder_of_other_files_alone_says_what_they_are(tmp_path: Path) -> None:

@@ -252,6 +252,16 @@ def test_a_share_of_the_processes_is_told_before_the_data_is_read(
         main(TrainConfig(str(unreadable), out=tmp_path / "run", batch_size=16))
 
 
+def test_fewer_devices_than_processes_are_told_before_the_data_is_read(
+    tmp_path: Path, unreadable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(DrawwellError, match="3 processes on this machine need a CUDA device each, and there are 2"):
+        main(TrainConfig(str(unreadable), out=tmp_path / "run", precision="float32"))
+
+
 def test_data_that_is_refused_leaves_no_folder(tmp_path: Path, unreadable: Path) -> None:
     for data in (unreadable, tmp_path / "absent.npy"):
         with pytest.raises(DataError):

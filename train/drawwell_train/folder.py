@@ -29,6 +29,8 @@ def _walk(root: Path, top: Path, found: Found, read: set[str]) -> list[Path]:
     for directory, sub_folders, names in os.walk(top, onerror=_raise):
         here = Path(directory)
         read.add(os.path.realpath(here))
+        if here != root:
+            found.folders.add(here.relative_to(root).parts[0])
         sub_folders[:] = sorted(_followed(here, sub_folders, found, read, links))
         for name in names:
             file = here / name

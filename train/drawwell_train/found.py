@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from drawwell_train import label_file
+from drawwell_train.classes import some
 from drawwell_train.decode import SUFFIXES, Readable
 
 _SYSTEM = {"@eadir", "@recycle", "#recycle", "$recycle.bin", "system volume information", "__macosx", "lost+found"}
@@ -22,6 +23,8 @@ class Found:
     label_file: Readable | None = None
     left_out: Counter[str] = field(default_factory=Counter)
     """How many of each ending, and of each other kind in words."""
+    folders: set[str] = field(default_factory=set)
+    """The first folders on the way to anything: each should be a class."""
 
     @property
     def names(self) -> list[str]:
@@ -29,12 +32,19 @@ class Found:
         return sorted(self.pictures, key=lambda name: name.split("/"))
 
     def remarks(self) -> tuple[str, ...]:
-        """A sentence about what is left out, where something is."""
+        """A sentence about what is left out, and one about folders without pictures, where there are such."""
+        return tuple(filter(None, (self._about_left_out(), self._about_folders())))
+
+    def _about_left_out(self) -> str:
         if not self.left_out:
-            return ()
+            return ""
         kinds = [f"{count:,} {kind}" for kind, count in self.left_out.most_common(_SHOWN)]
         more = len(self.left_out) - _SHOWN
-        return (f"left out: {', '.join(kinds)}" + (f" and {more:,} other kinds" if more > 0 else ""),)
+        return f"left out: {', '.join(kinds)}" + (f" and {more:,} other kinds" if more > 0 else "")
+
+    def _about_folders(self) -> str:
+        empty = sorted(self.folders - set(class_folders(list(self.pictures))))
+        return f"no pictures in {len(empty):,} of the folders: {some(list(map(repr, empty)))}" if empty else ""
 
 
 def is_hidden(name: str) -> bool:

@@ -189,9 +189,14 @@ def _check_shares(config: TrainConfig, all_of_us: Processes) -> None:
 def _device(config: TrainConfig) -> Literal["cpu", "cuda"]:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise DrawwellError("--device cuda: torch finds no CUDA device here; --device cpu trains without one")
-    if config.device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return config.device
+    device: Literal["cpu", "cuda"] = "cpu" if config.device == "cpu" or not torch.cuda.is_available() else "cuda"
+    wanted, there = processes.on_this_machine(), torch.cuda.device_count()
+    if device == "cuda" and wanted > there:
+        raise DrawwellError(
+            f"{wanted} processes on this machine need a CUDA device each, and there are {there}: start {there} with "
+            "torchrun --nproc-per-node, or use --device cpu"
+        )
+    return device
 
 
 def _precision(config: TrainConfig, device: str) -> Literal["float32", "bfloat16"]:

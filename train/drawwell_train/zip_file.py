@@ -48,7 +48,9 @@ def _found(root: zipfile.Path, members: list[str]) -> Found:
     if prefix + label_file.NAME in visible:
         found.label_file = root / (prefix + label_file.NAME)
     for name in visible:
-        note_file(found, name.removeprefix(prefix), root / name)
+        inside = name.removeprefix(prefix)
+        note_file(found, inside, root / name)
+        found.folders |= set(PurePosixPath(inside).parts[:-1][:1])
     if hidden := len(members) - len(visible):
         found.left_out["hidden"] += hidden
     return found
