@@ -26,8 +26,8 @@ def names_of(settings: Settings, listens_to: str) -> frozenset[str] | None:
     Only a server on a loopback address without a key has no other names: a key keeps other people's pages out anyway.
     """
     if settings.hosts is not None:
-        names = frozenset(name.strip().lower() for name in settings.hosts.split(","))
-        return None if "*" in names else names
+        names = {_name(host.strip().lower()) for host in settings.hosts.split(",")}
+        return None if "*" in names else frozenset(names - {""})
     return frozenset() if settings.key() is None and ipaddress.ip_address(listens_to).is_loopback else None
 
 

@@ -54,7 +54,7 @@ def test_a_public_server_and_one_with_a_key_answer_to_any_name(
 
 def test_a_setting_says_which_names_there_are(tiny_generator: Path) -> None:
     names = ["images.example.org", "IMAGES.example.org:80", "example.org", "localhost"]
-    assert statuses(tiny_generator, names, hosts="other, Images.example.org") == [200, 200, 421, 200]
+    assert statuses(tiny_generator, [*names, ""], hosts="other, Images.example.org:80,") == [200, 200, 421, 200, 421]
     assert statuses(tiny_generator, names, "0.0.0.0", hosts="images.example.org") == [200, 200, 421, 200]
     assert statuses(tiny_generator, names, hosts="*") == [200] * 4
 
