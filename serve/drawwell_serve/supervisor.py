@@ -7,15 +7,12 @@ This one takes no commands but signals: SIGTERM and SIGINT end the server, SIGHU
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import resource
 import signal
-import socket
 import sys
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +22,11 @@ from bentoml.serving import construct_ssl_args, construct_timeouts_args
 
 from drawwell.errors import DrawwellError
 
-from . import listening, log, process
+from . import listening, log
+from .crew import Command, Crew, Site
 from .handover import Handover, take
 from .settings import Settings, unknown_variables
 from .shared_metrics import SharedMetrics
-
-PATIENCE = 3
-"""Times that a worker may fail in a row before it is ready, while the server starts or reloads."""
-_MOST_PAUSE_SECONDS = 30.0
-_KILL_SECONDS = 5.0
-"""That the kernel gets for a killed process, whose driver may hold it."""
 
 logger = logging.getLogger("drawwell.serve")
 
@@ -83,35 +75,6 @@ _SSL = ("certfile", "keyfile", "keyfile_password", "version", "cert_reqs", "ca_c
 def _ssl(options: dict[str, Any]) -> dict[str, Any]:
     """BentoML's options for TLS, else what its configuration says."""
     return {f"ssl_{name}": options.get(f"ssl_{name}") or BentoMLContainer.ssl[name].get() for name in _SSL}
-
-
-@dataclass(frozen=True)
-class Command:
-    """The command line of a worker, BentoML's own, and the folder where it runs."""
-
-    bento: str
-    folder: str
-    options: tuple[str, ...]
-
-    def line(self, place: int, listener: int) -> list[str]:
-        """For the worker in ``place`` 1, 2, ..., which takes connections from the descriptor ``listener``."""
-        python = [sys.executable, "-m", "_bentoml_impl.worker.service", self.bento, "--service-name", "drawwell"]
-        arguments = json.dumps(BentoMLContainer.bento_arguments.get())
-        return [*python, "--fd", str(listener), "--worker-id", str(place), "--args", arguments, *self.options]
-
-    @property
-    def has_tls(self) -> bool:
-        return "--ssl-certfile" in self.options
-
-
-@dataclass(frozen=True)
-class Site:
-    """What all workers of a server have in common, from its start to its end."""
-
-    settings: Settings
-    command: Command
-    listener: socket.socket
-    metrics: SharedMetrics
 
 
 def _serve(settings: Settings, command: Command, host: str | None, port: int | None, backlog: int) -> int:
@@ -201,111 +164,14 @@ class Supervisor:
         finally:
             self._leave(crew)
 
-    def _leave(self, crew: "Crew") -> None:
+    def _leave(self, crew: Crew) -> None:
         """Have a crew stop, while others go on."""
         self._leaving[crew] = asyncio.create_task(crew.stop())
         self._leaving[crew].add_done_callback(lambda _: self._leaving.pop(crew))
 
-    def _crew_of(self, handover: Handover) -> "Crew":
+    def _crew_of(self, handover: Handover) -> Crew:
         self._generation += 1
         return Crew(self._site, handover, self._generation)
-
-
-class Crew:
-    """The workers for one handover. ``complete`` once all have been ready; ``hopeless`` if one cannot get ready before."""
-
-    def __init__(self, site: Site, handover: Handover, generation: int) -> None:
-        self._site, self._handover, self._generation = site, handover, generation
-        self.complete, self.hopeless, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._processes: dict[int, asyncio.subprocess.Process] = {}
-        self._ready = set[int]()
-        self._keepers = [asyncio.create_task(self._keep(place)) for place in range(1, site.settings.workers + 1)]
-        for keeper in self._keepers:
-            keeper.add_done_callback(self._give_up_if_failed)
-
-    async def stop(self) -> None:
-        """End the workers within ``drain_seconds``; one that hangs is killed."""
-        self._stopping.set()
-        self._send(signal.SIGTERM)
-        await asyncio.wait(self._keepers, timeout=self._site.settings.drain_seconds)
-        for place, worker in self._processes.items():
-            logger.error("worker %d (process %d) does not end: it is killed", place, worker.pid)
-        self.kill()
-        await asyncio.wait(self._keepers, timeout=_KILL_SECONDS)
-        self._handover.content.close()
-
-    def kill(self) -> None:
-        """End the workers at once."""
-        self._send(signal.SIGKILL)
-
-    def _give_up_if_failed(self, keeper: asyncio.Task[None]) -> None:
-        if not keeper.cancelled() and (error := keeper.exception()):
-            logger.error("a worker is not looked after any more", exc_info=error)
-            self.hopeless.set()
-
-    def _send(self, number: int) -> None:
-        for worker in self._processes.values():
-            with contextlib.suppress(ProcessLookupError):
-                worker.send_signal(number)
-
-    async def _keep(self, place: int) -> None:
-        """One worker after another, until told to stop. One that was not ready is started again after a growing pause."""
-        failures = 0
-        while not self._stopping.is_set():
-            failures = 0 if await self._live(place) else failures + 1
-            if failures == PATIENCE and not self.complete.is_set():
-                logger.error("worker %d cannot get ready: it failed %d times", place, failures)
-                self.hopeless.set()
-            if failures:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), min(2.0 ** (failures - 1), _MOST_PAUSE_SECONDS))
-
-    async def _live(self, place: int) -> bool:
-        """The life of a worker; whether it has ever been ready."""
-        slot = self._site.settings.workers * (self._generation % 2) + place - 1
-        try:
-            worker, ready = await self._spawn(place, slot)
-        except OSError as error:
-            logger.error("worker %d cannot be started: %s", place, error.strerror)
-            return False
-        self._processes[place] = worker
-        if self._stopping.is_set():
-            self._send(signal.SIGTERM)
-        was_ready = await _byte(ready)
-        if was_ready:
-            self._ready.add(place)
-            if len(self._ready) == self._site.settings.workers:
-                self.complete.set()
-        code = await worker.wait()
-        del self._processes[place]
-        self._site.metrics.forget(slot)
-        if not self._stopping.is_set():
-            logger.error("worker %d (process %d) %s; another takes its place", place, worker.pid, _end(code))
-        return was_ready
-
-    async def _spawn(self, place: int, slot: int) -> tuple[asyncio.subprocess.Process, int]:
-        """A worker, and the descriptor at which it says that it is ready."""
-        site, content = self._site, self._handover.content
-        ready, tell = os.pipe()
-        try:
-            worker = await asyncio.create_subprocess_exec(
-                *site.command.line(place, site.listener.fileno()),
-                cwd=site.command.folder,
-                env=self._environment() | process.variables(site.metrics, slot, tell),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=(site.listener.fileno(), tell, site.metrics.descriptor, content.descriptor),
-                start_new_session=True,  # Ctrl+C is the supervisor's
-            )
-        except OSError:
-            os.close(ready)
-            raise
-        finally:
-            os.close(tell)
-        return worker, ready
-
-    def _environment(self) -> dict[str, str]:
-        handed_on = self._handover.variables()
-        return {name: value for name, value in os.environ.items() if not name.startswith("DRAWWELL_KEY")} | handed_on
 
 
 async def _first(*events: asyncio.Event) -> asyncio.Event:
@@ -317,23 +183,3 @@ async def _first(*events: asyncio.Event) -> asyncio.Event:
         for task in waiting:
             task.cancel()
     return next(event for event in events if event.is_set())
-
-
-async def _byte(descriptor: int) -> bool:
-    """Whether a byte comes before the other end is closed. Closes the descriptor."""
-    loop = asyncio.get_running_loop()
-    read = asyncio.Event()
-    loop.add_reader(descriptor, read.set)
-    try:
-        await read.wait()
-        return bool(os.read(descriptor, 1))
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
-
-
-def _end(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    names = {number.value: number.name for number in signal.Signals}
-    return f"was ended by {names.get(-code, f'signal {-code}')}"
