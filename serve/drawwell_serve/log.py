@@ -140,7 +140,7 @@ def install(style: LogFormat, dropped: Callable[[], None] = lambda: None) -> Log
     if sys.stdout is None:
         raise DrawwellError("standard output is closed: send it to a file or to /dev/null")
     log = Log(style, dropped)
-    for name in ("bentoml", "uvicorn.error", "circus"):
+    for name in ("bentoml", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
     logging.getLogger().handlers = [log.handler]
