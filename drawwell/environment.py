@@ -47,8 +47,9 @@ def proxy_of(url: httpx.URL) -> Proxy | None:
     if not value or any(map(urllib.request.proxy_bypass, (url.host, url.netloc.decode()))):
         return None
     variable = _variable(f"{url.scheme}_proxy", "all_proxy")
+    value = value if "://" in value else f"http://{value}"
     try:
-        proxy = Proxy(variable, parse_url(value if "://" in value else f"http://{value}", _SCHEMES))
+        proxy = Proxy(variable, parse_url(value, _SCHEMES))
     except ValueError as error:
         raise RequestError(f"{variable}: {printable(value)}, which should be a proxy, {error}") from None
     if proxy.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:

@@ -5,8 +5,11 @@ import re
 MOST_CHARACTERS = 1000
 """Longer text says nothing more to a person, and fills a terminal or a log."""
 
-_USER = re.compile(r"(?<=://)(?:[^/?#]*@|[^/?#@]*:(?!\d*(?:[/?#]|$))[^@]*@)")
-"""``user:password@`` in a URL, also where the password has a slash, which makes it no URL."""
+_USER = re.compile(
+    r"(?:(?<=//)|(?<=:[/\\]))(?:[^/?#]*@|[^/?#@]*:(?!\d*(?:[/?#]|$))[^@]*@)"
+    r"|^\s*[^\s/?#@]+:(?![\s/\\]|\d+(?:[/?#]|$))(?:(?!:\s)[^@])*@"
+)
+"""``user:password@`` in a URL, also where it lacks its ``http://`` or a part of it, or where the password has a slash."""
 
 
 def printable(text: object, most: int = MOST_CHARACTERS) -> str:
@@ -14,14 +17,15 @@ def printable(text: object, most: int = MOST_CHARACTERS) -> str:
 
     A terminal obeys control characters, and a line break makes a line of a log that nobody wrote. Passwords in URLs are hidden.
     """
-    full = str(text)
-    shown = without_password("".join(c if c.isprintable() else "\ufffd" for c in full[:most]))
+    full = without_password(str(text))  # before it is cut, since a part of a password looks like no password
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in full[:most])
     return shown if len(full) <= most else f"{shown}..."
 
 
 def without_password(url: str) -> str:
     """``url`` with ``***`` in the place of its user and password."""
-    return _USER.sub("***@", url)
+    before, at, after = url.rpartition("@")  # no search for an @ where there is none: it takes a square of the length
+    return _USER.sub("***@", before + at) + after
 
 
 def reason(error: Exception) -> str:

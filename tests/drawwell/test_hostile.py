@@ -235,9 +235,11 @@ def test_what_a_server_says_is_one_line_of_bounded_length(server: Scripted, clie
 
 
 def test_a_redirect_names_where_it_leads(server: Scripted, client: Client) -> None:
-    server.script = [lambda handler, _: handler.reply(308, b"", {"Location": "https://user:hush@elsewhere/generate"})]
-    with pytest.raises(ResponseError, match=r"answered 308.*https://\*\*\*@elsewhere/generate"):
-        client.generate(7, 3)
+    for scheme in ("https:", ""):
+        location = {"Location": f"{scheme}//user:hush@elsewhere/generate"}
+        server.script = [lambda handler, _, location=location: handler.reply(308, b"", location)]  # type: ignore[misc]
+        with pytest.raises(ResponseError, match=rf"answered 308.* {scheme}//\*\*\*@elsewhere/generate"):
+            client.generate(7, 3)
 
 
 @pytest.mark.parametrize(
@@ -277,6 +279,10 @@ def test_a_url_that_is_none_is_refused_and_not_tried(url: str, cause: str, caplo
         "http://user:hush@a b",
         "HTTP://user:hush@127.0.0.1:9",
         "ftp://user:hush@127.0.0.1:9",
+        "user:hush@127.0.0.1:9",
+        "http:user:hush@127.0.0.1:9",
+        "http:/user:hush@127.0.0.1:9",
+        "//user:hush@127.0.0.1:9",
     ],
 )
 def test_a_password_is_never_shown(url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +306,12 @@ def test_a_password_is_never_shown(url: str, caplog: pytest.LogCaptureFixture, m
         ),
         ("HTTP_PROXY", "http://[::1", r"HTTP_PROXY: http://\[::1, which should be a proxy, is no URL"),
         ("HTTP_PROXY", "http://", "HTTP_PROXY: http://, which should be a proxy, has no host"),
-        ("HTTP_PROXY", "127.0.0.1:99999", "HTTP_PROXY: 127.0.0.1:99999, which should be a proxy, has the port 99999"),
+        (
+            "HTTP_PROXY",
+            "127.0.0.1:99999",
+            "HTTP_PROXY: http://127.0.0.1:99999, which should be a proxy, has the port 99999",
+        ),
+        ("HTTP_PROXY", "user:hush@proxy:99999", r"HTTP_PROXY: http://\*\*\*@proxy:99999, which should be a proxy"),
         ("HTTP_PROXY", "http://127.0.0.1:1", "by way of HTTP_PROXY: .*refused"),
     ],
 )

@@ -1,5 +1,7 @@
 """What may be shown of text from elsewhere."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,10 +39,38 @@ def test_names_stay_as_they_are(text: str) -> None:
         ("http://host:3000/a@b", "http://host:3000/a@b"),
         ("http://host:3000?mail=a@b", "http://host:3000?mail=a@b"),
         ("mail a@b", "mail a@b"),
+        ("user:hush@host:8000", "***@host:8000"),
+        ("user:hu/s h@host:8000", "***@host:8000"),
+        ("user:1234@host", "***@host"),
+        ("http:user:hush@host", "***@host"),
+        ("http:/user:hush@host", "http:/***@host"),
+        ("http:/user:hu/sh@host", "http:/***@host"),
+        ("http:///user:hush@host", "http:///***@host"),
+        ("http:\\\\user:hush@host", "***@host"),
+        ("http:\\\\hush@host", "http:\\***@host"),
+        ("//user:hush@evil/x", "//***@evil/x"),
+        ("host:3000: no mail a@b", "host:3000: no mail a@b"),
+        ("host:3000/a@b", "host:3000/a@b"),
+        ("ValueError: mail a@b", "ValueError: mail a@b"),
     ],
 )
 def test_passwords_are_hidden(url: str, shown: str) -> None:
     assert without_password(url) == shown
+
+
+@pytest.mark.parametrize("most", range(9, 19))
+def test_the_beginning_of_a_password_is_hidden(most: int) -> None:
+    """Where text is cut within it."""
+    assert "hu" not in printable("http://u:hush_hush@host", most)
+
+
+@pytest.mark.parametrize("piece", ["//a:b", ":/a:b", ":\\a:b", ":\\?", "//", "a:", ":1"])
+@pytest.mark.parametrize("end", ["", "@", "?@", "@ end"])
+def test_long_text_is_searched_for_passwords_once(piece: str, end: str) -> None:
+    """An error page of 64 KiB; a search in the square of the length takes minutes."""
+    begin = time.monotonic()
+    printable(piece * 2**14 + end)
+    assert time.monotonic() - begin < 5
 
 
 def test_the_server_names_a_generator_in_one_line() -> None:
