@@ -55,7 +55,7 @@ class Client:
 
     ``timeout`` is in seconds, for each connect, read and write; ``retry_for`` is the time in seconds after which a
     failing call is given up. A request for up to 4,096 images ends after ``retry_for`` and ``timeout`` together, whatever
-    the server does, unless its reply comes, at 64 KiB a second or more. Calls from several threads are safe. A forked process
+    the server does, unless the images come, at 64 KiB a second or more. Calls from several threads are safe. A forked process
     makes its own connections. Pickled, the client travels as its URL. A key comes from DRAWWELL_KEY.
     """
 
@@ -140,7 +140,8 @@ class Client:
         shape = (len(piece), *self._card.image_shape)
         most_bytes = wire.npy_bytes(shape) + 1  # one more shows a reply that goes on
         body = msgspec.json.encode({"seed": seed, **which})
-        answer = self._send("POST", "generate", ends, most_bytes, wire.NPY_TYPE, body)
+        answer = self._send("POST", "generate", ends, most_bytes, wire.NPY_TYPE, body, wire.npy_header(shape))
+        self._check_once(answer)
         self._check_digest(answer)
         came = {name: answer.headers[name] for name in wire.ABOUT if name in answer.headers}
         if came != wire.about(seed, piece, labels):
@@ -150,6 +151,11 @@ class Client:
         except ValueError as error:
             raise self._damaged(str(error)) from error
 
+    def _check_once(self, answer: Answer) -> None:
+        for name in (wire.DIGEST, *wire.ABOUT):
+            if (times := len(answer.headers.get_list(name))) > 1:
+                raise self._damaged(f"answered with the header {name} {times} times: does something stand in between?")
+
     def _check_digest(self, answer: Answer) -> None:
         digest = answer.headers.get(wire.DIGEST)
         if digest is None:
@@ -157,25 +163,39 @@ class Client:
         if digest != self._digest:
             raise _changed(self._name, digest, self._digest)
 
-    def _send(self, method: str, path: str, ends: float, most_bytes: int, accept: str, body: bytes = b"") -> Answer:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        ends: float,
+        most_bytes: int,
+        accept: str,
+        body: bytes = b"",
+        begins: bytes = b"",
+    ) -> Answer:
         if self._closed:
             raise RequestError("this generator is closed")
         content_type = {"Content-Type": "application/json"} if body else {}
         # an attempt has at least the time that one read has
         ends = max(ends, time.monotonic() + self._timeout)
-        answer = self._transport.exchange(method, path, {"Accept": accept} | content_type, body, most_bytes, ends)
+        headers = {"Accept": accept} | content_type
+        answer = self._transport.exchange(method, path, headers, body, most_bytes, ends, begins)
         if answer.status != 200:
             self._refuse(answer)
-        if (encoding := answer.headers.get("Content-Encoding", "identity")) != "identity":
-            raise self._damaged(f"answered in the encoding {printable(encoding)!r}, which was not asked for")
+        if (encoding := answer.headers.get("Content-Encoding", "").strip()).lower() not in ("", "identity"):
+            sentence = f"answered in the encoding {printable(encoding)!r}, which was not asked for"
+            raise ResponseError(
+                f"{self._name}: {sentence}: turn compression off in the server or what stands in between"
+            )
         return answer
 
     def _refuse(self, answer: Answer) -> NoReturn:
-        sentence = f"{self._name}: answered {answer.status}: {_message(answer)}"
+        said = _said(answer)
+        sentence = f"{self._name}: answered {answer.status}: {said or _beginning(answer)}"
         if answer.status in _BUSY:
             raise _BusyError(sentence, _retry_after(answer.headers))
         if 400 <= answer.status < 500:
-            raise RequestError(f"{self._name}: {_message(answer)}")
+            raise RequestError(f"{self._name}: {said}" if said else sentence)
         if 300 <= answer.status < 400 and (location := answer.headers.get("Location")):
             raise ResponseError(f"{sentence}; it sends to {printable(location)}: open that server itself")
         raise ResponseError(sentence)
@@ -267,13 +287,17 @@ def _changed(name: str, digest: str, expected: str) -> ResponseError:
     return ResponseError(f"{name}: now serves the generator {printable(digest, 64)}, not {expected}: open it again")
 
 
-def _message(answer: Answer) -> str:
-    """The sentence in an error reply of ours, or the beginning of whatever another server in between said."""
+def _said(answer: Answer) -> str:
+    """The sentence in an error reply of ours; empty where it is no such reply."""
     try:
-        said = msgspec.json.decode(answer.body, type=_RefusalReply).error.message
+        return printable(msgspec.json.decode(answer.body, type=_RefusalReply).error.message)
     except UNREADABLE:
-        said = answer.body[:_PAGE_BYTES].decode(errors="replace")
-    return printable(said or answer.reason)
+        return ""
+
+
+def _beginning(answer: Answer) -> str:
+    """Of the page of another server."""
+    return printable(answer.body[:_PAGE_BYTES].decode(errors="replace") or answer.reason)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -65,6 +65,7 @@ def certificates() -> "ssl.SSLContext":
     Raises ``RequestError`` where they cannot be read.
     """
     folder = os.environ.get("SSL_CERT_DIR")
+    _refuse_pipes()
     try:
         if folder and not Path(folder).is_dir() and not os.environ.get("SSL_CERT_FILE"):
             raise FileNotFoundError("no such folder")
@@ -74,6 +75,14 @@ def certificates() -> "ssl.SSLContext":
         raise RequestError(
             f"{given or 'certifi'}: certificates cannot be read from there ({printable(error)})"
         ) from error
+
+
+def _refuse_pipes() -> None:
+    """A pipe that nobody writes to would be waited for without end, and /dev/zero has none."""
+    for name in _CERTIFICATES:
+        value = os.environ.get(name, "")
+        if os.access(value, os.F_OK) and not (Path(value).is_file() or Path(value).is_dir()):
+            raise RequestError(f"{name}={printable(value)}: is a pipe or a device, not a file")
 
 
 def _variable(*names: str) -> str:

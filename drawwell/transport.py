@@ -5,6 +5,9 @@ bytes of a reply, decompresses what it receives, and reads the environment with 
 """
 
 import base64
+import importlib
+import re
+import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -15,8 +18,8 @@ import httpcore
 import httpx
 
 from drawwell import forking
-from drawwell.environment import certificates, proxy_of
-from drawwell.errors import RequestError, UnreachableError
+from drawwell.environment import Proxy, certificates, proxy_of
+from drawwell.errors import DrawwellError, RequestError, UnreachableError
 from drawwell.text import printable
 from drawwell.urls import parse_url
 
@@ -27,8 +30,10 @@ _ERROR_BYTES = 2**16
 _IDLE_SECONDS = 4.0
 """Servers close idle connections, many after 5 s: a request on such a connection would be lost."""
 _FAILURES = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.ProxyError)
-_FOR_GOOD = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
-"""Reasons of TLS that are the same at the next attempt: an unknown authority, or a server that speaks no TLS."""
+_FOR_GOOD = re.compile(r"CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER|^4(?!08|29)\d\d\b")
+"""The same at the next attempt: an unknown authority, a server that speaks no TLS, a proxy that refuses (but for 408 and 429)."""
+_WANTS_USER = re.compile(r"407\b|Invalid username|Requested ")
+"""As httpcore words it: an HTTP proxy wants a password, a SOCKS proxy refuses the one sent, or wants one, or none."""
 
 
 class HopelessError(UnreachableError):
@@ -57,20 +62,29 @@ class Transport:
         self._timeouts = dict.fromkeys(("connect", "read", "write"), timeout)
         self._headers = {**headers, "Host": self._url.netloc.decode(), **_user(self._url)}
         self._proxy, self._clock = proxy_of(self._url), _Clock()
+        self._failures = _failures(self._proxy)
         encrypted = "https" in (self._url.scheme, self._proxy and self._proxy.scheme)
         self._certificates = certificates() if encrypted else None
         self._pool = self._connections()
         forking.at_fork(self, Transport._forked)
 
     def exchange(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes, most_bytes: int, ends: float
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        most_bytes: int,
+        ends: float,
+        begins: bytes = b"",
     ) -> Answer:
         """Send a request and read at most ``most_bytes`` of the body of its reply, less of an error.
 
-        At ``ends``, of ``time.monotonic``, it is given up, unless the body comes faster than ``SLOWEST_BYTES_PER_SECOND``.
-        Raises ``UnreachableError``, or ``HopelessError`` where another attempt would end in the same way.
+        At ``ends``, of ``time.monotonic``, it is given up, unless the body comes faster than ``SLOWEST_BYTES_PER_SECOND`` and
+        begins with ``begins``, if that is given. Raises ``RequestError`` where the proxy wants a password, ``UnreachableError``,
+        or ``HopelessError`` where another attempt would end in the same way.
         """
-        self._clock.ends = ends
+        self._clock.ends, self._clock.opened = ends, None
         length = {"Content-Length": str(len(body))} if body else {}
         request = httpcore.Request(
             method,
@@ -82,11 +96,16 @@ class Transport:
         try:
             response = self._pool.handle_request(request)
             try:
-                most = most_bytes if response.status == 200 else _ERROR_BYTES
-                return _answer(response, self._read(response, most))
+                if response.status == 407:
+                    raise self._wants_user("407")
+                right = response.status == 200
+                most, begins = (most_bytes, begins) if right else (_ERROR_BYTES, b"")
+                return _answer(response, self._read(response, most, begins))
             finally:
                 response.close()
-        except _FAILURES as error:
+        except self._failures as error:
+            if self._clock.opened is not None:  # httpcore leaves it open where a SOCKS proxy fails
+                self._clock.opened.close()
             raise self._failure(error) from error
 
     def close(self) -> None:
@@ -110,20 +129,38 @@ class Transport:
         target = self._url.raw_path.rstrip(b"/") + b"/" + path.encode()
         return httpcore.URL(scheme=self._url.raw_scheme, host=self._url.raw_host, port=self._url.port, target=target)
 
-    def _read(self, response: httpcore.Response, most_bytes: int) -> bytearray:
+    def _read(self, response: httpcore.Response, most_bytes: int, begins: bytes) -> bytearray:
         body, ends = bytearray(), self._clock.ends
         for chunk in response.iter_stream():
             body += chunk
             if len(body) > most_bytes:
                 del body[most_bytes:]
                 break
-            self._clock.ends = ends + len(body) / SLOWEST_BYTES_PER_SECOND
+            if begins and body.startswith(begins):
+                self._clock.ends = ends + len(body) / SLOWEST_BYTES_PER_SECOND
         return body
 
-    def _failure(self, error: Exception) -> UnreachableError:
-        way = f"by way of {self._proxy.variable}: " if self._proxy else ""
-        kind = HopelessError if any(reason in str(error) for reason in _FOR_GOOD) else UnreachableError
-        return kind(f"{self._name}: {way}{printable(error) or type(error).__name__}")
+    def _failure(self, error: Exception) -> DrawwellError:
+        if isinstance(error, httpcore.ProxyError) and _WANTS_USER.match(str(error)):
+            return self._wants_user(str(error))
+        kind = HopelessError if _FOR_GOOD.search(str(error)) else UnreachableError
+        return kind(f"{self._name}: {self._way()}{printable(error) or type(error).__name__}")
+
+    def _wants_user(self, said: str) -> RequestError:
+        return RequestError(
+            f"{self._name}: {self._way()}the proxy does not accept user and password ({printable(said)}): "
+            "give them in the URL of the proxy, as USER:PASSWORD@HOST"
+        )
+
+    def _way(self) -> str:
+        return f"by way of {self._proxy.variable}: " if self._proxy else ""
+
+
+def _failures(proxy: Proxy | None) -> tuple[type[Exception], ...]:
+    """Exceptions of a connection. httpcore lets those through that ``socksio`` raises for an answer that is no SOCKS."""
+    if proxy is None or not proxy.scheme.startswith("socks"):
+        return _FAILURES
+    return (*_FAILURES, importlib.import_module("socksio").SOCKSError)
 
 
 def _parse(text: str) -> httpx.URL:
@@ -148,15 +185,17 @@ def _answer(response: httpcore.Response, body: bytearray) -> Answer:
 
 
 class _Clock(threading.local):
-    """Until when the calling thread's exchange may last."""
+    """Until when the calling thread's exchange may last, and the connection that was made for it, if any."""
 
     ends = float("inf")
+    opened: httpcore.NetworkStream | None = None
 
-    def cut(self, timeout: float | None) -> float:
+    def cut(self, timeout: float | None, shares: int = 1) -> float:
+        """At most ``timeout``, and at most one of so many shares of the time that is left."""
         left = self.ends - time.monotonic()
         if left <= 0:
             raise httpcore.ReadTimeout("the answer took too long")
-        return left if timeout is None else min(timeout, left)
+        return left / shares if timeout is None else min(timeout, left / shares)
 
 
 class _Backend(httpcore.NetworkBackend):
@@ -173,8 +212,26 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        stream = self._sockets.connect_tcp(host, port, self._clock.cut(timeout), local_address, socket_options)
-        return _Stream(stream, self._clock)
+        """To the first address of ``host`` that answers: the time is shared by all, where one socket call would give it to each."""
+        addresses = _resolve(host, port)
+        for shares in range(len(addresses), 0, -1):
+            cut = self._clock.cut(timeout, shares)
+            try:
+                stream = self._sockets.connect_tcp(addresses[-shares], port, cut, local_address, socket_options)
+                self._clock.opened = stream
+                return _Stream(stream, self._clock)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+
+def _resolve(host: str, port: int) -> list[str]:
+    """The addresses of a host, at least one. A name that is unknown is asked for again: it may belong to a server that starts."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class _Stream(httpcore.NetworkStream):

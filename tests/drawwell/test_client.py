@@ -82,6 +82,15 @@ def no_gzip(handler: Handler, asked: dict[str, Any]) -> None:
     handler.reply(200, body_of(pixels(asked)), headers_of(asked) | {"Content-Encoding": "gzip"})
 
 
+def twice(handler: Handler, asked: dict[str, Any]) -> None:
+    """Names are the same in small letters and capitals."""
+    handler.reply(200, body_of(pixels(asked)), headers_of(asked) | {wire.DIGEST.lower(): DIGEST})
+
+
+def plain_page(handler: Handler, _: dict[str, Any]) -> None:
+    handler.reply(404, b"<h1>No such page</h1>")
+
+
 def test_ranges_and_indices_arrive_as_asked(connect: Connect) -> None:
     client = connect()
     assert client.card == CARD
@@ -113,7 +122,7 @@ def test_a_large_count_is_asked_for_in_pieces(server: Scripted, connect: Connect
         floats,
         html,
         unnamed,
-        no_gzip,
+        twice,
         of_another(seed=8),
         of_another(start=5),
         of_another(count=4),
@@ -135,6 +144,7 @@ def test_what_passes_is_retried_and_never_returned(server: Scripted, connect: Co
         (flipped, ResponseError, "do not have the checksum"),
         (short, ResponseError, r"asked for was uint8 \[3, 2, 3, 1\]"),
         (html, ResponseError, "other images"),
+        (twice, ResponseError, "the header X-Drawwell-Digest 2 times"),
     ],
 )
 def test_what_does_not_pass_is_reported(
@@ -152,6 +162,32 @@ def test_a_mistake_of_the_caller_is_not_retried(server: Scripted, connect: Conne
     client = connect()
     server.script = [status(code)]
     with pytest.raises(RequestError, match="because"):
+        client.generate(7, 3)
+    assert len(server.asked) == 1
+
+
+def test_another_servers_refusal_has_its_number(server: Scripted, connect: Connect) -> None:
+    client = connect()
+    server.script = [plain_page]
+    with pytest.raises(RequestError, match="answered 404: <h1>No such page"):
+        client.generate(7, 3)
+
+
+@pytest.mark.parametrize("encoding", ["IDENTITY", "", " identity "])
+def test_no_encoding_may_be_written_in_any_way(server: Scripted, connect: Connect, encoding: str) -> None:
+    server.script = [
+        lambda handler, asked: handler.reply(
+            200, body_of(pixels(asked)), headers_of(asked) | {"Content-Encoding": encoding}
+        )
+    ]
+    assert connect().generate(7, 3).images[:, 0, 0, 0].tolist() == [0, 1, 2]
+    assert len(server.asked) == 1
+
+
+def test_a_server_that_compresses_is_asked_once(server: Scripted, connect: Connect) -> None:
+    client = connect()
+    server.script = [no_gzip]
+    with pytest.raises(ResponseError, match="turn compression off"):
         client.generate(7, 3)
     assert len(server.asked) == 1
 

@@ -4,14 +4,18 @@ import dataclasses
 import functools
 import gzip
 import itertools
+import os
 import shutil
+import socket
+import socketserver
 import ssl
 import subprocess
+import sys
 import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -359,6 +363,136 @@ def test_wrong_certificates_are_named_and_only_where_they_are_needed(
         Client("https://127.0.0.1:9", retry_for=0)
 
 
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"])
+def test_certificates_that_are_a_pipe_are_not_waited_for(variable: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    code = "import drawwell; drawwell.open('https://127.0.0.1:9')"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SSL")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | {variable: str(pipe)},
+        capture_output=True,
+        text=True,
+        timeout=MOST_SECONDS,
+    )
+    assert f"RequestError: {variable}={pipe}: is a pipe or a device, not a file" in done.stderr
+
+
+@pytest.fixture(params=["as installed", "stand-in"])
+def socks(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The package ``socksio``, which is no dependency; the stand-in refuses every answer, as that one those that are no SOCKS."""
+    without_proxies(monkeypatch)
+    if request.param == "as installed":
+        pytest.importorskip("socksio")
+        yield
+        return
+    (tmp_path / "socksio.py").write_text(SOCKSIO)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.MonkeyPatch.context() as context:
+        for name in ("socksio", "httpcore._sync.socks_proxy"):
+            context.setitem(sys.modules, name, None)  # so that it is restored
+            del sys.modules[name]
+        yield
+
+
+SOCKSIO = """
+class SOCKSError(Exception):
+    pass
+
+class socks5:
+    class SOCKS5AuthMethod:
+        NO_AUTH_REQUIRED = b"\\0"
+        USERNAME_PASSWORD = b"\\2"
+
+    class SOCKS5Connection:
+        def send(self, request):
+            pass
+
+        def data_to_send(self):
+            return b"\\5\\1\\0"
+
+        def receive_data(self, data):
+            raise SOCKSError("Malformed reply")
+
+    def SOCKS5AuthMethodsRequest(methods):
+        pass
+"""
+
+
+@pytest.mark.usefixtures("socks")
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad\r\n\r\n", b"\5", b""], ids=["HTTP", "half", "nothing"])
+def test_a_proxy_that_speaks_no_socks_is_named(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(answer) as port:
+        monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{port}")
+        with pytest.raises(UnreachableError, match="by way of ALL_PROXY: Malformed reply"):
+            Client("http://127.0.0.1:9", retry_for=0)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_wants_a_password_is_named_at_once(
+    scheme: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    without_proxies(monkeypatch)
+    with answering(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n") as port:
+        monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{port}")
+        with pytest.raises(
+            RequestError, match=r"by way of ALL_PROXY: the proxy does not accept user and password \(407"
+        ):
+            Client(f"{scheme}://nowhere.example:9")
+    assert not caplog.records, "it was tried again"
+
+
+def test_a_proxy_that_refuses_is_not_asked_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    without_proxies(monkeypatch)
+    with answering(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as port:
+        monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{port}")
+        with pytest.raises(UnreachableError, match="by way of ALL_PROXY: 403 Forbidden"):
+            Client("https://nowhere.example:9")
+    assert not caplog.records, "it was tried again"
+
+
+def test_many_addresses_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with silent("0.0.0.0", 0) as port:
+        resolve_as(monkeypatch, [f"127.0.0.{last}" for last in range(2, 62)])
+        begin = time.monotonic()
+        with pytest.raises(UnreachableError):
+            Client(f"http://many.example:{port}", timeout=1, retry_for=1)
+        assert time.monotonic() - begin < MOST_SECONDS
+
+
+def test_an_address_that_is_silent_does_not_hide_the_next_one(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with silent("127.0.0.2", server.server_address[1]):
+        resolve_as(monkeypatch, ["127.0.0.2", "127.0.0.1"])
+        Client(f"http://two.example:{server.server_address[1]}", timeout=4, retry_for=0).close()
+
+
+@pytest.mark.parametrize("path", ["model", "generate"])
+def test_only_images_may_come_slowly(
+    server: Scripted, client: Client, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And only where the reply begins as they do; a card is small."""
+    monkeypatch.setattr("drawwell.transport.SLOWEST_BYTES_PER_SECOND", 1)
+
+    def reply(handler: Handler, asked: dict[str, Any]) -> None:
+        head = head_of(asked, Content_Length="9999") if asked else b"Content-Length: 9999\r\n\r\n"
+        raw(b"HTTP/1.1 200 OK\r\n" + head, lambda _: slowly(b" "))(handler, asked)
+
+    server.script = [reply]
+    server.model = lambda handler: reply(handler, {})
+    call = functools.partial(Client, server.url, 1, 0) if path == "model" else functools.partial(client.generate, 7, 3)
+    begin = time.monotonic()
+    with pytest.raises(
+        UnreachableError,
+    ):
+        call()
+    assert time.monotonic() - begin < MOST_SECONDS
+
+
 def test_a_server_without_tls_is_not_asked_again(server: Scripted, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ServerError, match="SSL"):
         Client(server.url.replace("http", "https"))
@@ -426,6 +560,47 @@ def test_threads_end_together(server: Scripted) -> None:
 def assert_is_a_line(text: str) -> None:
     assert text.isprintable(), repr(text[:300])
     assert len(text) < 2500
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[int]:
+    """A port that says this to everybody, and hangs up."""
+
+    class Answering(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(4096)
+            self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answering) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def silent(host: str, port: int) -> Iterator[int]:
+    """A port whose queue is full, so that connecting takes for ever."""
+    with socket.socket() as listener, ExitStack() as stack:
+        listener.bind((host, port))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.2", listener.getsockname()[1]))
+        yield listener.getsockname()[1]
+
+
+def resolve_as(monkeypatch: pytest.MonkeyPatch, addresses: list[str]) -> None:
+    resolve = socket.getaddrinfo
+
+    def resolved(host: str, *more: Any, **named: Any) -> Any:
+        hosts = addresses if host.endswith(".example") else [host]
+        return [found for one in hosts for found in resolve(one, *more, **named)]
+
+    without_proxies(monkeypatch)
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
 
 
 def without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
