@@ -16,6 +16,7 @@ import msgspec
 from drawwell.card import UNREADABLE
 from drawwell.errors import DrawwellError
 from drawwell.pictures import Images, contact_sheet, to_png
+from drawwell.writing import remove_leftovers
 from drawwell_train import files
 from drawwell_train.config import TrainConfig
 from drawwell_train.identity import to_dict
@@ -49,6 +50,8 @@ class Run:
             with filelock.FileLock(self._lock, blocking=False):
                 try:
                     files.overwrite(self._lock, f"{os.getpid()} {socket.gethostname()}\n".encode())
+                    for folder in (self.path, self.path / "samples"):
+                        remove_leftovers(folder)
                     yield
                 finally:
                     if made and not any(path.is_file() for path in self.path.rglob("*") if path != self._lock):
