@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-
 _SUFFIX, _RANDOM_BYTES = ".writing", 8
 
 
