@@ -38,7 +38,9 @@ _MPO = "MPO"
 """Several JPEGs in one file, which Pillow reads as a JPEG."""
 
 SUFFIXES = {
-    suffix: name for suffix, name in Image.registered_extensions().items() if name in (*_PICTURES, _ICON, *_BY_NAME_ONLY, _MPO)
+    suffix: name
+    for suffix, name in Image.registered_extensions().items()
+    if name in (*_PICTURES, _ICON, *_BY_NAME_ONLY, _MPO)
 }
 """Endings of pictures, and their formats."""
 _FORMATS = tuple(name for name in _PICTURES if name in Image.OPEN)
