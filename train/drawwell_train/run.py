@@ -32,11 +32,11 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
-        self._stats, self._lock = path / "stats.jsonl", path / ".lock"
+        self._config, self._stats, self._lock = (path / name for name in ("config.json", "stats.jsonl", ".lock"))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder; raise ``RunError`` where another trainer does, or where something cannot be written.
+        """Hold the folder; raise ``RunError`` where another trainer does, or where something cannot be read or written.
 
         A folder that is made for this, and in which nothing is written after all, is removed.
         """
@@ -47,6 +47,9 @@ class Run:
             for folder in (self.path, self.path / "samples", self.checkpoints):
                 if not os.access(folder, os.W_OK | os.X_OK):  # now, and not when the first checkpoint is due
                     raise RunError(f"{folder}: cannot be written (it is read-only)")
+            for file in (self._config, self._stats):
+                if file.exists() and not file.is_file():
+                    raise RunError(f"{file}: is a folder, a pipe or a device: move it away")
             with filelock.FileLock(self._lock, blocking=False):
                 try:
                     files.overwrite(self._lock, f"{os.getpid()} {socket.gethostname()}\n".encode())
@@ -71,7 +74,7 @@ class Run:
 
     def write_config(self, config: TrainConfig) -> None:
         """Write ``config.json``, for people: a checkpoint carries its own."""
-        files.write(self.path / "config.json", (json.dumps(to_dict(config), indent=2) + "\n").encode())
+        files.write(self._config, (json.dumps(to_dict(config), indent=2) + "\n").encode())
 
     def truncate_stats(self, step: int) -> int:
         """Drop the lines past ``step``, which the run is about to write anew, and what is no line. Returns how many of these."""
