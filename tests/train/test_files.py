@@ -83,7 +83,8 @@ def test_a_temporary_file_that_is_there_already_is_not_written_to(
     (tmp_path / "victim").write_bytes(b"as it was")
     monkeypatch.setattr("secrets.token_hex", lambda size: "0" * 2 * size)
     temporary = tmp_path / f".{'0' * 16}.writing"
-    for plant in (lambda: temporary.symlink_to(tmp_path / "victim"), lambda: os.mkfifo(temporary)):
+    plants: list[Callable[[], None]] = [lambda: temporary.symlink_to("victim"), lambda: os.mkfifo(temporary)]
+    for plant in plants:
         plant()
         with pytest.raises(WriteError, match=r"x: 3 bytes could not be written"):
             files.write(tmp_path / "x", b"new")

@@ -189,8 +189,9 @@ def _opened(file: Readable) -> Iterator[Image.Image]:
         if stream.read(len(_ICON_BEGINNING)) == _ICON_BEGINNING:
             yield _inside_icon(stream)
             return
-    with Image.open(file if isinstance(file, Path) else _seekable(file), formats=_formats(file.name)) as picture:
-        yield picture
+        stream.seek(0)
+        with Image.open(file if isinstance(file, Path) else stream, formats=_formats(file.name)) as picture:
+            yield picture
 
 
 def _seekable(file: Readable) -> IO[bytes]:
