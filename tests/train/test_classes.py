@@ -31,13 +31,42 @@ def labels_of(data: ImageData) -> list[int]:
     return list(data.labels)
 
 
-@pytest.mark.parametrize("hidden", [".ipynb_checkpoints", ".thumbnails", "@eaDir", "cats/@eaDir", "__MACOSX", ".git"])
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        *(".ipynb_checkpoints", ".thumbnails", "@eaDir", "cats/@eaDir", "__MACOSX", ".git"),
+        *("@tmp", "#snapshot", "$AVG", "__pycache__", "lost+found"),
+    ],
+)
 def test_hidden_and_system_folders_are_no_classes_and_left_out_with_a_word(tmp_path: Path, hidden: str) -> None:
     folder = pictures(tmp_path, "cats/1.png", "dogs/1.png", f"{hidden}/1.png", f"{hidden}/more/1.png")
     data = load(str(folder), 28)
     assert data.class_names == ("cats", "dogs")
     assert len(data.images) == 2
     assert f"folder '{Path(hidden).name}'" in data.remarks[0]
+
+
+def test_names_that_only_begin_as_those_of_system_folders_are_read(tmp_path: Path) -> None:
+    data = load(str(pictures(tmp_path, "cats/@2x.png", "cats/#1.png", "__dogs/$.png", "dogs__/__1__.png")), 28)
+    assert data.class_names == ("__dogs", "cats", "dogs__") and not data.remarks
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("Train", "val", "test"), ("training", "validation"), ("valid",)])
+def test_parts_of_a_data_set_are_not_taken_for_classes_without_a_word(tmp_path: Path, names: Sequence[str]) -> None:
+    folder = pictures(tmp_path, *(f"{name}/{animal}/1.png" for name in names for animal in ("cats", "dogs")))
+    (told,) = load(str(folder), 28).remarks
+    assert told.startswith(
+        f"taken for classes: {', '.join(map(repr, sorted(names)))}. They look like parts of a data set"
+    )
+    assert load(str(folder / names[0]), 28).class_names == ("cats", "dogs")
+
+
+def test_classes_that_are_called_as_parts_of_a_data_set_may_be(tmp_path: Path) -> None:
+    assert not load(str(pictures(tmp_path / "flat", "train/1.png", "test/1.png")), 28).remarks
+    assert not load(str(pictures(tmp_path / "more", "train/a/1.png", "bus/a/1.png")), 28).remarks
+    labelled = pictures(tmp_path / "labelled", "train/a/1.png", "test/a/1.png")
+    (labelled / "labels.csv").write_text("train/a/1.png,x\ntest/a/1.png,y\n")
+    assert not load(str(labelled), 28).remarks
 
 
 def test_data_in_a_hidden_folder_is_data(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Large pictures, and how much memory they may take."""
 
+import io
+import struct
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +92,75 @@ def test_a_picture_that_memory_does_not_hold_is_left_out(tmp_path: Path, monkeyp
     images, _, skipped = decode_all(files, SHAPE)
     assert len(images) == 1
     assert "large.png': 6 megapixels take 92 MiB to decode; 64 MiB are free" in skipped[0]
+
+
+def jpeg(file: Path, **options: bool) -> Path:
+    Image.new("RGB", (3_000, 2_000), "white").save(file, "JPEG", **options)
+    return file
+
+
+def jpeg_in_scans(file: Path) -> Path:
+    """One colour a scan, of which the first is enough here: what waits for the others is as large as the picture."""
+    together = b"\xff\xda\0\x0c\3\1\0\2\x11\3\x11\0\x3f\0"
+    content = jpeg(file).read_bytes()
+    assert together in content
+    file.write_bytes(content.replace(together, b"\xff\xda\0\x08\1\1\0\0\x3f\0"))
+    return file
+
+
+def icon(file: Path, content: bytes) -> Path:
+    """Whose directory says 16x16."""
+    directory = struct.pack("<3H4B2H2I", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(content), 22)
+    file.write_bytes(directory + content)
+    return file
+
+
+def png(side: tuple[int, int]) -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", side, "white").save(content, "PNG")
+    return content.getvalue()
+
+
+def test_what_decoding_holds_is_counted_and_not_what_it_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large JPEG is decoded scaled down, but all of it is held where it comes in several scans. An icon may hold any picture."""
+    files = [
+        jpeg(tmp_path / "small.jpg"),
+        jpeg(tmp_path / "progressive.jpg", progressive=True),
+        jpeg_in_scans(tmp_path / "scans.jpg"),
+        icon(tmp_path / "large.ico", png((3_000, 2_000))),
+        icon(tmp_path / "icon.png", png((3_000, 2_000))),
+    ]
+    monkeypatch.setattr(memory, "free", lambda: 2**26)
+    images, kept, skipped = decode_all(files, SHAPE)
+    assert kept == [0] and (images == 255).all()
+    assert all("6 megapixels take 92 MiB to decode; 64 MiB are free" in sentence for sentence in skipped), skipped
+
+
+def test_icons_are_read_and_bad_ones_named(tmp_path: Path) -> None:
+    bitmap = struct.pack("<3I2H6I", 40, 5_000, 10_000, 1, 8, 1, 0, 0, 0, 0, 0)
+    Image.new("RGB", (64, 64), "white").save(tmp_path / "bitmap.ico", bitmap_format="bmp", sizes=[(64, 64)])
+    files = [
+        tmp_path / "bitmap.ico",
+        icon(tmp_path / "png.ico", png((64, 64))),
+        icon(tmp_path / "wrong.ico", bitmap + bytes(2**20)),
+        icon(tmp_path / "empty.ico", b""),
+    ]
+    (tmp_path / "cut.ico").write_bytes(b"\0\0\1\0")
+    images, kept, skipped = decode_all([*files, tmp_path / "cut.ico"], SHAPE)
+    assert kept == [0, 1] and (images == 255).all()
+    assert "wrong.ico': an icon's bitmap of 5000x5000 is larger than 256x256" in skipped[0]
+    assert all(sentence.endswith("ico': is no picture that can be read") for sentence in skipped[1:]), skipped
+
+
+def test_warnings_of_decoders_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    """A picture with damaged notes about its camera, for one, is read."""
+    Image.new("RGB", (28, 28)).save(tmp_path / "x.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x09xxxxx")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert len(decode_all([tmp_path / "x.jpg"], SHAPE)[0]) == 1
+    assert not told
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other C libraries keep no memory for each thread")

@@ -76,15 +76,47 @@ def test_what_is_no_file_is_not_written_to(tmp_path: Path, put: Put) -> None:
             write(tmp_path / "x", b"\n")
 
 
-def test_a_leftover_in_the_place_of_a_temporary_file_is_not_written_to(tmp_path: Path) -> None:
+def test_a_temporary_file_that_is_there_already_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A link would lead to another file, and a pipe would wait."""
     (tmp_path / "victim").write_bytes(b"as it was")
-    (tmp_path / ".link.writing").symlink_to(tmp_path / "victim")
-    os.mkfifo(tmp_path / ".pipe.writing")
-    for name in ("link", "pipe"):
-        files.write(tmp_path / name, b"new")
-        assert (tmp_path / name).read_bytes() == b"new"
+    monkeypatch.setattr("secrets.token_hex", lambda size: "0" * 2 * size)
+    temporary = tmp_path / f".{'0' * 16}.writing"
+    plants: list[Callable[[], None]] = [lambda: temporary.symlink_to("victim"), lambda: os.mkfifo(temporary)]
+    for plant in plants:
+        plant()
+        with pytest.raises(WriteError, match=r"x: 3 bytes could not be written"):
+            files.write(tmp_path / "x", b"new")
     assert (tmp_path / "victim").read_bytes() == b"as it was"
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One may begin and end while the other writes, as ``drawwell curves`` while a training draws its own."""
+    file, real, others = tmp_path / "x", os.fsync, [b"second"]
+
+    def fsync(descriptor: int) -> None:
+        if others:
+            files.write(file, others.pop())
+            assert file.read_bytes() == b"second"
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    files.write(file, b"first")
+    assert file.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_next_start_removes_what_a_killed_write_left(tmp_path: Path) -> None:
+    """And nothing that only looks like it."""
+    left = [tmp_path / f".{'0f' * 8}.writing", tmp_path / "samples" / f".{'a1' * 8}.writing"]
+    kept = tmp_path / ".notes.writing"
+    (tmp_path / "samples").mkdir()
+    for file in (*left, kept):
+        file.write_bytes(b"half")
+    with Run(tmp_path).locked():
+        assert not any(file.exists() for file in left)
+    assert kept.exists()
 
 
 def test_a_run_folder_of_what_is_no_file_is_sentences(tmp_path: Path, put: Put) -> None:

@@ -135,6 +135,30 @@ def test_a_zip_of_a_flat_folder_is_read_with_its_labels(tmp_path: Path) -> None:
     assert load(str(zipped(tmp_path / "photos.zip", folder, "photos/")), 28).class_names == ("x", "y")
 
 
+@pytest.mark.parametrize("spelling", ["./{}/{}", "{}\\{}", "{}//{}", "./photos//{}/./{}", "photos\\{}\\{}"])
+def test_a_zip_is_read_however_its_paths_are_spelled(tmp_path: Path, spelling: str) -> None:
+    folder = pictures(tmp_path / "photos", "cats/1.png", "cats/2.png", "dogs/1.png")
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for path in sorted(folder.rglob("*.png")):
+            archive.writestr(spelling.format(path.parent.name, path.name), path.read_bytes())
+        archive.writestr("cats\\", b"")
+    wanted, found = load(str(folder), 28), load(str(tmp_path / "x.zip"), 28)
+    assert found.sha256(with_labels=True) == wanted.sha256(with_labels=True)
+    assert found.class_names == ("cats", "dogs") and not found.remarks
+
+
+def test_a_zip_without_anything_says_so(tmp_path: Path) -> None:
+    zipfile.ZipFile(tmp_path / "x.zip", "w").close()
+    with pytest.raises(DataError, match="no PNG, JPEG, WebP, TIFF or other picture in it or below it"):
+        load(str(tmp_path / "x.zip"))
+
+
+def test_folders_that_are_left_out_are_counted_in_english(tmp_path: Path) -> None:
+    names = ("a/1.png", "b/1.png", "a/.ipynb_checkpoints/1.png", "b/.ipynb_checkpoints/1.png", "@tmp/1.png")
+    told, *_ = load(str(pictures(tmp_path, *names)), 28).remarks
+    assert told == "left out: 2 folders '.ipynb_checkpoints', 1 folder '@tmp'"
+
+
 def test_a_zip_of_arrays_is_an_array_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=np.ones((2, 28, 28), np.uint8))
     (tmp_path / "x.npz").rename(tmp_path / "x.zip")
@@ -147,7 +171,13 @@ def test_archives_that_do_harm_are_refused(tmp_path: Path) -> None:
     for sign, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         encrypted[whole.index(sign) + place] |= 1
     wrong = {"is encrypted": bytes(encrypted), "is no readable .zip": whole[:-30]}
-    for name, what in (("../1.png", "leads out of it"), ("/etc/1.png", "leads out of it"), ("1.bmp", "unpack to")):
+    for name, what in (
+        ("../1.png", "leads out of it"),
+        ("/etc/1.png", "leads out of it"),
+        ("a\\..\\..\\1.png", "leads out of it"),
+        ("\\1.png", "leads out of it"),
+        ("1.bmp", "unpack to"),
+    ):
         with zipfile.ZipFile(tmp_path / "y.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(name, bytes(2**27 if name == "1.bmp" else 9))
         wrong[what] = (tmp_path / "y.zip").read_bytes()

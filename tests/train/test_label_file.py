@@ -18,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("heading", ["", "file,class\n"])
+@pytest.mark.parametrize("heading", ["", "file,class\n", "File, CLASS\n"])
 def test_every_picture_gets_its_class(folder: Path, heading: str) -> None:
     (folder / "labels.csv").write_text(f'{heading}more/c.png,dog\n"b.png","cat, small"\na.png,dog\n')
     data = load(str(folder), 28, 1)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,10 +18,10 @@ import torch
 from PIL import Image
 
 from drawwell.errors import DrawwellError
-from drawwell_train import checkpoint, loop
+from drawwell_train import batches, checkpoint, loop
 from drawwell_train import state as states
 from drawwell_train.config import TrainConfig
-from drawwell_train.images import DataError
+from drawwell_train.images import DataError, check_device_memory
 from drawwell_train.main import main, resolve_options
 from drawwell_train.run import Run, RunError
 from tests.conftest import drawwell
@@ -260,6 +261,41 @@ def test_fewer_devices_than_processes_are_told_before_the_data_is_read(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(DrawwellError, match="3 processes on this machine need a CUDA device each, and there are 2"):
         main(TrainConfig(str(unreadable), out=tmp_path / "run", precision="float32"))
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir], ids=["pipe", "folder"])
+@pytest.mark.parametrize("name", ["stats.jsonl", "config.json"])
+def test_a_record_that_is_no_file_is_told_before_the_data_is_read(
+    tmp_path: Path, unreadable: Path, put: Callable[[Path], None], name: str
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    put(run / name)
+    with pytest.raises(RunError, match=rf"{name}: is a folder, a pipe or a device: move it away"):
+        main(TrainConfig(str(unreadable), out=run))
+
+
+def test_training_refuses_images_that_the_device_does_not_hold(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its first step, with nothing written but the configuration; and a run that is continued stays as it is."""
+    asked: list[int] = []
+
+    def check(needed: int, device: torch.device) -> None:
+        assert device.type == "cpu"
+        asked.append(needed)
+        check_device_memory(needed, torch.device("cuda"))
+
+    monkeypatch.setattr(batches, "check_device_memory", check)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (2**20, 2**34))
+    shutil.copytree(straight, tmp_path / "continued")
+    for name in ("new", "continued"):
+        config = TrainConfig("digits", out=tmp_path / name, width=8, batch_size=16, threads=1, steps=40, kid_every=0)
+        with pytest.raises(DataError, match=r"the images need 0.0 GiB on the device, which has 0.0 GiB free"):
+            main(config)
+    assert asked == [5000 * 28 * 28] * 2
+    assert not list((tmp_path / "new" / "checkpoints").iterdir())
+    assert digest(tmp_path / "continued") == digest(straight)
 
 
 def test_data_that_is_refused_leaves_no_folder(tmp_path: Path, unreadable: Path) -> None:

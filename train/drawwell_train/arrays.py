@@ -52,7 +52,8 @@ def is_numpy_archive(path: Path) -> bool:
         return False
     try:
         with zipfile.ZipFile(path) as archive:
-            return all(name.endswith(".npy") for name in archive.namelist())
+            names = archive.namelist()
+            return bool(names) and all(name.endswith(".npy") for name in names)
     except zipfile.BadZipFile as error:
         raise DataError(f"{path}: is no readable .zip ({error})") from error
 
@@ -133,8 +134,10 @@ def _read_numpy(path: Path) -> ImageData:
     chosen = next(iter(found)) if len(found) == 1 else next((name for name, _ in _NUMPY_NAMES if name in found), None)
     if chosen is None:
         names = ", ".join(images for images, _ in _NUMPY_NAMES)
+        told = some([f"{name!r} of {array.dtype} {list(array.shape)}" for name, array in loaded.items()])
         raise DataError(
-            f"{path}: needs exactly one uint8 array [N, H, W] or [N, H, W, C], or one called {names}; has {len(found)}"
+            f"{path}: needs exactly one uint8 array [N, H, W] or [N, H, W, C], or one called {names}; has {len(found)} such among "
+            f"its arrays: {told or 'none'}"
         )
     partner = dict(_NUMPY_NAMES).get(chosen, "labels")
     labels = next((arrays[name] for name in ("labels", partner, "y") if name in arrays), None)
@@ -198,8 +201,9 @@ def _labelled(
         )
     seen, labels = np.unique(labels, return_inverse=True)
     if len(seen) and (seen[0] < 0 or (names is not None and seen[-1] >= len(names))):
-        fitting = "classes" if names is None else f"{len(names)} classes"
-        raise DataError(f"{path}: labels from {seen[0]} to {seen[-1]} do not fit {fitting}")
+        range_ = "0 or more" if names is None else f"0 to {len(names) - 1}"
+        unfit = "" if names is None else f" do not fit {len(names)} classes"
+        raise DataError(f"{path}: labels from {seen[0]} to {seen[-1]}{unfit}: they must be {range_}")
     classes = tuple(str(label) if names is None else names[label] for label in seen.tolist())
     unseen = [name for name in names or () if name not in classes]
     if unseen:

@@ -3,6 +3,7 @@
 import ctypes
 import io
 import re
+import struct
 import sys
 import threading
 import warnings
@@ -14,7 +15,8 @@ from typing import IO, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import IcoImagePlugin, Image, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from drawwell.cores import cores
 from drawwell_train import memory
@@ -22,16 +24,23 @@ from drawwell_train.processes import on_this_machine
 
 _PICTURES = (
     *("PNG", "JPEG", "WEBP", "BMP", "GIF", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "QOI", "PCX", "SGI", "SUN"),
-    *("DDS", "PSD", "ICO", "ICNS", "XBM"),
+    *("DDS", "PSD", "XBM"),
 )
-"""Of Pillow's other formats, EPS runs a program, and those for video, science and metafiles hold no pictures."""
+"""Of Pillow's other formats, EPS runs a program, and those for video, science and metafiles hold no pictures. An icon of macOS does
+not say how large the picture inside is.
+"""
+_ICON, _ICON_BEGINNING, _ICON_SIDE = "ICO", b"\0\0\1\0", 256
+"""Of Windows: the picture inside is opened, as Pillow would decode it while it opens the icon. Its bitmaps are no larger."""
+_PNG_BEGINNING, _HEADER_BYTES = b"\x89PNG\r\n\x1a\n", 2**12
 _BY_NAME_ONLY = ("TGA",)
 """Nothing in such a file tells that it is one, so that any damaged picture might be read as one."""
 _MPO = "MPO"
 """Several JPEGs in one file, which Pillow reads as a JPEG."""
 
 SUFFIXES = {
-    suffix: name for suffix, name in Image.registered_extensions().items() if name in (*_PICTURES, *_BY_NAME_ONLY, _MPO)
+    suffix: name
+    for suffix, name in Image.registered_extensions().items()
+    if name in (*_PICTURES, _ICON, *_BY_NAME_ONLY, _MPO)
 }
 """Endings of pictures, and their formats."""
 _FORMATS = tuple(name for name in _PICTURES if name in Image.OPEN)
@@ -139,6 +148,7 @@ def _limit(max_pixels: int | None) -> Iterator[None]:
     Image.MAX_IMAGE_PIXELS = max_pixels or before
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a picture that is read for all its oddities is no news
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
     finally:
@@ -149,11 +159,10 @@ def _decode(file: Readable, shape: Shape, room: _Room) -> npt.NDArray[np.uint8] 
     try:
         if not file.is_file():  # to open a pipe would wait for ever
             return f"{str(file)!r}: is no file, or a link that leads to none"
-        with Image.open(_opened(file), formats=_formats(file.name)) as picture:
-            mode = "RGB" if shape[2] == 3 else "L"
-            picture.draft(mode, (2 * shape[1], 2 * shape[0]))  # a large JPEG is read scaled down
-            _check(picture)
-            with room.taken(picture.width * picture.height):
+        with _opened(file) as picture:
+            pixels = _drafted(picture, shape)
+            _check(picture, pixels)
+            with room.taken(pixels):
                 ImageOps.exif_transpose(picture, in_place=True)
                 fitted = fit(picture, shape)
                 picture.close()  # before another one is let in
@@ -173,11 +182,68 @@ def _too_large(error: Exception) -> str:
     return f"{error} Add --max-megapixels {-(-int(found[1]) // 10**6) if found else 'N'} to read it"
 
 
-def _opened(file: Readable) -> Path | IO[bytes]:
+@contextmanager
+def _opened(file: Readable) -> Iterator[Image.Image]:
+    """The picture in a file, of which no pixel is decoded yet."""
+    with _seekable(file) as stream:
+        if stream.read(len(_ICON_BEGINNING)) == _ICON_BEGINNING:
+            yield _inside_icon(stream)
+            return
+        stream.seek(0)
+        with Image.open(file if isinstance(file, Path) else stream, formats=_formats(file.name)) as picture:
+            yield picture
+
+
+def _seekable(file: Readable) -> IO[bytes]:
+    stream = file.open("rb")
     if isinstance(file, Path):
-        return file
-    with file.open("rb") as stream:
+        return stream
+    with stream:
         return io.BytesIO(stream.read())  # to seek in an archive would unpack its member again and again
+
+
+def _inside_icon(stream: IO[bytes]) -> Image.Image:
+    """The largest picture of an icon, whose directory may give it any size. Raises ``ValueError`` for a large bitmap, which would be
+    decoded at once.
+    """
+    stream.seek(0)
+    try:
+        icon = IcoImagePlugin.IcoFile(stream)
+        stream.seek(icon.entry[0].offset)
+        _check_bitmap(stream.read(_HEADER_BYTES))
+        return icon.frame(0)
+    except (IndexError, SyntaxError, struct.error) as error:
+        raise UnidentifiedImageError from error
+
+
+def _check_bitmap(start: bytes) -> None:
+    """Of a picture in an icon. A PNG is decoded later, and is checked as any other."""
+    if start.startswith(_PNG_BEGINNING):
+        return
+    with Image.open(io.BytesIO(start), formats=["DIB"]) as bitmap:
+        height = bitmap.height // 2  # the other half is its mask
+        if max(bitmap.width, height) > _ICON_SIDE:
+            raise ValueError(f"an icon's bitmap of {bitmap.width}x{height} is larger than {_ICON_SIDE}x{_ICON_SIDE}")
+
+
+def _drafted(picture: Image.Image, shape: Shape) -> int:
+    """Have a large JPEG decoded scaled down. Returns the pixels that decoding holds, which are all where it comes in several scans."""
+    pixels, at_once = picture.width * picture.height, _in_one_scan(picture)
+    picture.draft("RGB" if shape[2] == 3 else "L", (2 * shape[1], 2 * shape[0]))
+    return picture.width * picture.height if at_once else pixels
+
+
+def _in_one_scan(picture: Image.Image) -> bool:
+    """Whether a JPEG's first scan holds every colour whole. Otherwise its decoder keeps all coefficients until the last scan."""
+    if not isinstance(picture, JpegImageFile) or picture.info.get("progressive") or picture.fp is None:
+        return False
+    place, length = picture.fp.tell(), 6 + 2 * picture.layers  # of the scan's header, which was just read
+    if place < length:  # a file of several JPEGs, which was wound back
+        return False
+    picture.fp.seek(place - length)
+    header = picture.fp.read(3)
+    picture.fp.seek(place)
+    return header == length.to_bytes(2, "big") + bytes([picture.layers])
 
 
 def _formats(name: str) -> tuple[str, ...]:
@@ -185,11 +251,10 @@ def _formats(name: str) -> tuple[str, ...]:
     return (*_FORMATS, by_name) if by_name in _BY_NAME_ONLY else _FORMATS
 
 
-def _check(picture: Image.Image) -> None:
-    """Raise ``ValueError`` where the range of a picture's levels is unknown, or memory does not hold it."""
+def _check(picture: Image.Image, pixels: int) -> None:
+    """Raise ``ValueError`` where the range of a picture's levels is unknown, or memory does not hold so many pixels."""
     if picture.mode == "F" or (picture.mode == "I" and picture.format != "PNG"):
         raise ValueError("levels of 32 bits have no known range: convert it to 8 or 16 bits")
-    pixels = picture.width * picture.height
     if pixels > _LARGE_PIXELS and (needed := pixels * _BYTES_A_PIXEL) > (free := memory.free()):
         raise ValueError(
             f"{pixels / 1e6:,.0f} megapixels take {needed / 2**20:,.0f} MiB to decode; {free / 2**20:,.0f} MiB are free"

@@ -5,8 +5,10 @@ import os
 import stat
 from io import RawIOBase
 from pathlib import Path
+from typing import BinaryIO
 
 from drawwell.errors import DrawwellError
+from drawwell.writing import replacing
 from drawwell_train import memory
 
 
@@ -27,12 +29,10 @@ def read(file: Path) -> bytes:
 
 def write(file: Path, content: bytes) -> None:
     """Put ``content`` in the place of ``file``, and on the disk. Raises ``WriteError``."""
-    temporary = file.with_name(f".{file.name}.writing")
     try:
-        write_to_disk(temporary, content)
-        temporary.replace(file)
+        with replacing(file) as stream:
+            _write_through(stream, content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise WriteError(file, len(content), error) from error
 
 
@@ -83,9 +83,13 @@ def write_to_disk(file: Path, content: bytes) -> None:
     """Write a new file, in the place of one that a crash left, and return when the disk has it."""
     file.unlink(missing_ok=True)
     with file.open("xb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
+        _write_through(stream, content)
+
+
+def _write_through(stream: BinaryIO, content: bytes) -> None:
+    stream.write(content)
+    stream.flush()
+    os.fsync(stream.fileno())
 
 
 def sync_folder(folder: Path) -> None:

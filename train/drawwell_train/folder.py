@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from drawwell_train import label_file
-from drawwell_train.found import Found, is_hidden, note_file
+from drawwell_train.found import Found, is_hidden_folder, note_file
 
 
 def find(folder: Path) -> Found:
@@ -41,8 +41,8 @@ def _walk(root: Path, top: Path, found: Found, read: set[str]) -> list[Path]:
 def _followed(here: Path, names: list[str], found: Found, read: set[str], links: list[Path]) -> Iterator[str]:
     """Which sub-folders to walk: real ones, not hidden, that no link led to before."""
     for name in sorted(names):
-        if is_hidden(name):
-            found.left_out[f"folder {name!r}"] += 1
+        if is_hidden_folder(name):
+            found.folders_left_out[name] += 1
         elif (here / name).is_symlink():
             links.append(here / name)
         elif os.path.realpath(here / name) not in read:

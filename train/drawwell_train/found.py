@@ -9,8 +9,11 @@ from drawwell_train import label_file
 from drawwell_train.classes import some
 from drawwell_train.decode import SUFFIXES, Readable
 
-_SYSTEM = {"@eadir", "@recycle", "#recycle", "$recycle.bin", "system volume information", "__macosx", "lost+found"}
-"""Folders that operating systems and network disks make, in small letters; they hold thumbnails and what was thrown away."""
+_SYSTEM, _SYSTEM_SIGNS = {"system volume information", "__macosx", "lost+found"}, ("@", "#", "$")
+"""Folders that operating systems and network disks make, in small letters, and how others begin, as @eaDir and $RECYCLE.BIN do; they
+hold thumbnails and what was thrown away.
+"""
+_SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation"}
 _LONGEST_ENDING = 10
 _SHOWN = 8
 
@@ -23,6 +26,8 @@ class Found:
     label_file: Readable | None = None
     left_out: Counter[str] = field(default_factory=Counter)
     """How many of each ending, and of each other kind in words."""
+    folders_left_out: Counter[str] = field(default_factory=Counter)
+    """How many of each name."""
     folders: set[str] = field(default_factory=set)
     """The first folders on the way to anything: each should be a class."""
 
@@ -32,24 +37,44 @@ class Found:
         return sorted(self.pictures, key=lambda name: name.split("/"))
 
     def remarks(self) -> tuple[str, ...]:
-        """A sentence about what is left out, and one about folders without pictures, where there are such."""
-        return tuple(filter(None, (self._about_left_out(), self._about_folders())))
+        """A sentence each about what is left out, folders without pictures, and parts of a data set, where there are such."""
+        return tuple(filter(None, (self._about_left_out(), self._about_folders(), self._about_splits())))
 
     def _about_left_out(self) -> str:
-        if not self.left_out:
+        counts = self.left_out + Counter(
+            {f"folder{'s' * (count > 1)} {name!r}": count for name, count in self.folders_left_out.items()}
+        )
+        if not counts:
             return ""
-        kinds = [f"{count:,} {kind}" for kind, count in self.left_out.most_common(_SHOWN)]
-        more = len(self.left_out) - _SHOWN
+        kinds = [f"{count:,} {kind}" for kind, count in counts.most_common(_SHOWN)]
+        more = len(counts) - _SHOWN
         return f"left out: {', '.join(kinds)}" + (f" and {more:,} other kinds" if more > 0 else "")
 
     def _about_folders(self) -> str:
         empty = sorted(self.folders - set(class_folders(list(self.pictures))))
         return f"no pictures in {len(empty):,} of the folders: {some(list(map(repr, empty)))}" if empty else ""
 
+    def _about_splits(self) -> str:
+        first = sorted(set(class_folders(list(self.pictures))))
+        deep = any(name.count("/") > 1 for name in self.pictures)
+        if self.label_file or not deep or not {name.lower() for name in first} <= _SPLITS:
+            return ""
+        names = ", ".join(map(repr, first))
+        return (
+            f"taken for classes: {names}. They look like parts of a data set with the classes below: name one of them as the data "
+            "to learn these (of a .zip, unpack it)"
+        )
+
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is not for people."""
-    return name.startswith(".") or name.lower() in _SYSTEM
+    """Whether a file is not for people."""
+    return name.startswith(".")
+
+
+def is_hidden_folder(name: str) -> bool:
+    """Whether a folder is not for people, but for a program or the system, as ``__pycache__`` is."""
+    dunder = len(name) > 4 and name.startswith("__") and name.endswith("__")
+    return is_hidden(name) or name.startswith(_SYSTEM_SIGNS) or dunder or name.lower() in _SYSTEM
 
 
 def note_file(found: Found, name: str, file: Readable) -> None:

@@ -1,6 +1,6 @@
 """``labels.csv`` in a folder of pictures: the class of each, where sub-folders do not say it.
 
-A row is the picture's path from the folder on, then its class; a first row ``file,class`` is a heading. Every picture has a
+A row is the picture's path from the folder on, then its class; a first row ``file,class``, in any case, is a heading. Every picture has a
 row, and every row a picture. Spaces around a path or a class mean nothing, and composed letters are those that they are made of.
 """
 
@@ -43,7 +43,7 @@ def _rows(file: Readable) -> Iterator[tuple[int, str, str]]:
             reader = csv.reader(stream, strict=True, skipinitialspace=True)
             for row in reader:
                 cells = [tidy(cell) for cell in row]
-                if row and not (reader.line_num == 1 and cells == _HEADING):
+                if row and not (reader.line_num == 1 and [cell.lower() for cell in cells] == _HEADING):
                     if len(cells) != len(_HEADING) or not all(cells):
                         raise DataError(
                             f"{file}: line {reader.line_num} must be a picture and its class, as in cats/1.png,cat"

@@ -16,6 +16,7 @@ import msgspec
 from drawwell.card import UNREADABLE
 from drawwell.errors import DrawwellError
 from drawwell.pictures import Images, contact_sheet, to_png
+from drawwell.writing import remove_leftovers
 from drawwell_train import files
 from drawwell_train.config import TrainConfig
 from drawwell_train.identity import to_dict
@@ -31,11 +32,11 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
-        self._stats, self._lock = path / "stats.jsonl", path / ".lock"
+        self._config, self._stats, self._lock = (path / name for name in ("config.json", "stats.jsonl", ".lock"))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder; raise ``RunError`` where another trainer does, or where something cannot be written.
+        """Hold the folder; raise ``RunError`` where another trainer does, or where something cannot be read or written.
 
         A folder that is made for this, and in which nothing is written after all, is removed.
         """
@@ -46,9 +47,14 @@ class Run:
             for folder in (self.path, self.path / "samples", self.checkpoints):
                 if not os.access(folder, os.W_OK | os.X_OK):  # now, and not when the first checkpoint is due
                     raise RunError(f"{folder}: cannot be written (it is read-only)")
+            for file in (self._config, self._stats):
+                if file.exists() and not file.is_file():
+                    raise RunError(f"{file}: is a folder, a pipe or a device: move it away")
             with filelock.FileLock(self._lock, blocking=False):
                 try:
                     files.overwrite(self._lock, f"{os.getpid()} {socket.gethostname()}\n".encode())
+                    for folder in (self.path, self.path / "samples"):
+                        remove_leftovers(folder)
                     yield
                 finally:
                     if made and not any(path.is_file() for path in self.path.rglob("*") if path != self._lock):
@@ -68,7 +74,7 @@ class Run:
 
     def write_config(self, config: TrainConfig) -> None:
         """Write ``config.json``, for people: a checkpoint carries its own."""
-        files.write(self.path / "config.json", (json.dumps(to_dict(config), indent=2) + "\n").encode())
+        files.write(self._config, (json.dumps(to_dict(config), indent=2) + "\n").encode())
 
     def truncate_stats(self, step: int) -> int:
         """Drop the lines past ``step``, which the run is about to write anew, and what is no line. Returns how many of these."""

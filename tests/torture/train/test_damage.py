@@ -4,13 +4,14 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import pickle
 import random
 import shutil
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import pytest
 from drawwell_train import checkpoint, data
 from drawwell_train.checkpoint import CheckpointError
 from drawwell_train.images import DataError
+from drawwell_train.run import Run, RunError
 
 from ..conftest import FULL, Record, times
 from .conftest import Train
@@ -173,6 +175,29 @@ def _soon() -> Iterator[None]:
 def _assert_refused(folder: Path) -> None:
     with _soon(), pytest.raises(CheckpointError, match=folder.name):
         checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, lambda file: file.symlink_to("/dev/zero")], ids=["pipe", "device"])
+def test_pipes_and_devices_in_the_place_of_files(run: Path, tmp_path: Path, put: Callable[[Path], None]) -> None:
+    """Pipes and endless devices in the place of data, of checkpoints and of a run's records: each is a sentence within 2 s."""
+    for name in ("x.npy", "x.zip", "x.bin", "x.gz", "folder/data_batch_1.bin"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        put(tmp_path / name)
+        with _soon(), pytest.raises(DataError, match=name):
+            data.load(str(tmp_path / "folder" if "/" in name else tmp_path / name))
+        (tmp_path / name).unlink()
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    for file in (copy / "checkpoints" / "step-00000010").iterdir():
+        content = file.read_bytes()
+        file.unlink()
+        put(file)
+        _assert_refused(file.parent)
+        file.unlink()
+        file.write_bytes(content)
+    (copy / "stats.jsonl").unlink()
+    put(copy / "stats.jsonl")
+    with _soon(), pytest.raises(RunError, match=r"stats\.jsonl"), Run(copy).locked():
+        pass
 
 
 def test_data_that_is_made_to_do_harm(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import os
 import resource
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -87,6 +89,29 @@ def test_a_folder_of_odd_and_of_bad_pictures(tmp_path: Path) -> None:
     assert all("bad" in sentence and "\n" not in sentence for sentence in read.skipped)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert grown < _MEGABYTES_OF_A_BOMB / 4
+
+
+def test_large_pictures_by_the_dozen(tmp_path: Path) -> None:
+    """Dozens of large pictures, some of which look small (progressive JPEGs, icons with a PNG inside), on 16 threads: all are read, in
+    the memory of a few."""
+    large = Image.new("RGB", (6_000, 6_000), "white")
+    large.save(tmp_path / "0.jpg", progressive=True)
+    large.save(tmp_path / "png", "PNG", compress_level=1)
+    png = (tmp_path / "png").read_bytes()
+    directory = struct.pack("<3H4B2H2I", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(png), 22)
+    (tmp_path / "0.ico").write_bytes(directory + png)
+    for number in range(1, 16):
+        for suffix in ("jpg", "ico"):
+            (tmp_path / f"{number}.{suffix}").hardlink_to(tmp_path / f"0.{suffix}")
+    code = (
+        "import sys, resource; from drawwell_train import data, decode; decode.cores = lambda: 16\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak(); count = len(data.load(sys.argv[1], 28).images); print(count, (peak() - before) // 1024)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    count, megabytes = map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert count == 32
+    assert megabytes < 1_024
 
 
 def test_a_folder_with_more_than_one_per_cent_of_bad_pictures(tmp_path: Path) -> None:

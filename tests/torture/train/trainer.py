@@ -58,6 +58,7 @@ def prepared(arguments: list[str], largest_file: int | None = None) -> Training:
 
 def _train(arguments: list[str], says: Connection, waits: Connection, largest_file: int | None) -> None:
     os.dup2(says.fileno(), 2)
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115  # the old one may remember a file, in which one can seek
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     waits.recv()
