@@ -121,7 +121,11 @@ class Log:
         self._style = _STYLES[style]
         self._lines = Lines(sys.stdout.fileno(), self._how_many, dropped)
         self.handler = Handler(self._lines, self._style)
-        atexit.register(self._lines.close)
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """Wait until all is written, as long as that is being read."""
+        self._lines.close()
 
     def request(self, facts: Facts) -> None:
         """Write the line of a request."""

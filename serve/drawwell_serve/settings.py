@@ -6,6 +6,7 @@ import ipaddress
 import math
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,24 @@ def _long_enough(key: str) -> str:
             f"the key has {len(key)} characters and can be guessed: give {LEAST_KEY_CHARACTERS} or more"
         )
     return key
+
+
+def _read_key(file: str) -> str:
+    try:
+        with open(file, encoding="utf-8", opener=_open_at_once) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise DrawwellError(
+                    f"{file}: is no regular file, and the server reads the key several times: "
+                    "write the key to a file, or give it in DRAWWELL_KEY"
+                )
+            return stream.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DrawwellError(f"{file}: cannot be read as a key ({error})") from None
+
+
+def _open_at_once(file: str, flags: int) -> int:
+    """Open a pipe without waiting for its writer."""
+    return os.open(file, flags | os.O_NONBLOCK)
 
 
 @dataclass(frozen=True)
@@ -181,10 +200,7 @@ class Settings:
         if self.key_file is not None:
             if key is not None:
                 raise DrawwellError("DRAWWELL_KEY and a key file are both given: take one")
-            try:
-                key = Path(self.key_file).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise DrawwellError(f"{self.key_file}: cannot be read as a key ({error})") from None
+            key = _read_key(self.key_file)
         try:
             return None if key is None else _long_enough(check_key(key)).encode()
         except ValueError as error:

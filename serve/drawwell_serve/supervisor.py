@@ -6,15 +6,17 @@ This one takes no commands but signals: SIGTERM and SIGINT end the server, SIGHU
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import logging
 import os
 import resource
 import signal
 import sys
-from collections.abc import Coroutine
+import threading
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 import _bentoml_impl.server
 from bentoml._internal.configuration.containers import BentoMLContainer
@@ -29,6 +31,8 @@ from .settings import Settings, unknown_variables
 from .shared_metrics import SharedMetrics
 
 logger = logging.getLogger("drawwell.serve")
+
+Value = TypeVar("Value")
 
 
 def install() -> None:
@@ -49,7 +53,7 @@ def serve_http(
     reload: bool = False,
     threaded: bool = False,
     **options: Any,
-) -> None:
+) -> NoReturn:
     """Serve until a signal ends it: what `bentoml serve` calls. Exits with 1 and a sentence where the server cannot start."""
     try:
         if reload:
@@ -63,10 +67,9 @@ def serve_http(
             *(("--development-mode",) if development_mode else ()),
         )
         command = Command(bento_identifier, str(Path(working_dir or ".").absolute()), worker_options)
-        code = _serve(Settings(), command, host, port, backlog or listening.BACKLOG)
+        _serve(Settings(), command, host, port, backlog or listening.BACKLOG)
     except DrawwellError as error:
         sys.exit(f"drawwell: {error}")
-    sys.exit(code)
 
 
 _SSL = ("certfile", "keyfile", "keyfile_password", "version", "cert_reqs", "ca_certs", "ciphers")
@@ -77,9 +80,10 @@ def _ssl(options: dict[str, Any]) -> dict[str, Any]:
     return {f"ssl_{name}": options.get(f"ssl_{name}") or BentoMLContainer.ssl[name].get() for name in _SSL}
 
 
-def _serve(settings: Settings, command: Command, host: str | None, port: int | None, backlog: int) -> int:
-    log.install(settings.log_format)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as process 1 of a container it would be ignored by default
+def _serve(settings: Settings, command: Command, host: str | None, port: int | None, backlog: int) -> NoReturn:
+    written = log.install(settings.log_format)
+    for number in (signal.SIGTERM, signal.SIGINT):  # as process 1 of a container it would ignore SIGTERM by default
+        signal.signal(number, lambda *_: _exit(written, 0))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the files are read now
     for sentence in unknown_variables(os.environ):
         logger.warning("%s", sentence)
@@ -94,7 +98,13 @@ def _serve(settings: Settings, command: Command, host: str | None, port: int | N
     with listening.listen(address, port, backlog) as listener:
         scheme, host = "https" if command.has_tls else "http", f"[{address}]" if ":" in address else address
         logger.info("serving %s, at %s://%s:%d", handover.in_words(), scheme, host, port)
-        return asyncio.run(Supervisor(Site(settings, command, listener, metrics)).run(handover))
+        _exit(written, asyncio.run(Supervisor(Site(settings, command, listener, metrics)).run(handover)))
+
+
+def _exit(written: log.Log, code: int) -> NoReturn:
+    """End this process once its log is written. Python would take most of a second to tidy up, and crash threads that still draw."""
+    written.close()
+    os._exit(code)
 
 
 def _take_all_descriptors() -> None:
@@ -147,7 +157,7 @@ class Supervisor:
         if self._leaving:
             await asyncio.wait(self._leaving.values())  # they count where the next crew will
         try:
-            handover = await asyncio.to_thread(take, self._site.settings)
+            handover = await _on_a_daemon(lambda: take(self._site.settings))
         except DrawwellError as error:
             logger.error("SIGHUP: nothing is changed: %s", error)
             return
@@ -172,6 +182,21 @@ class Supervisor:
     def _crew_of(self, handover: Handover) -> Crew:
         self._generation += 1
         return Crew(self._site, handover, self._generation)
+
+
+async def _on_a_daemon(work: Callable[[], Value]) -> Value:
+    """Do ``work`` on a thread that the end of the process does not wait for: a file may take for ever to read."""
+    outcome = concurrent.futures.Future[Value]()
+    outcome.set_running_or_notify_cancel()  # it cannot be cancelled from here on
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except Exception as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="take", daemon=True).start()
+    return await asyncio.wrap_future(outcome)
 
 
 async def _first(*events: asyncio.Event) -> asyncio.Event:

@@ -1,12 +1,15 @@
 """The supervisor and its workers: what they need, what they say, and how they begin again."""
 
+import asyncio
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +20,10 @@ import pytest
 
 from drawwell.errors import DrawwellError
 from drawwell_serve import listening
+from drawwell_serve.handover import Handover
+from drawwell_serve.memory import SharedMemory
 from drawwell_serve.settings import Settings, unknown_variables
+from drawwell_serve.shared_metrics import SharedMetrics
 from tests.conftest import (
     ROOT,
     START_SECONDS,
@@ -28,6 +34,11 @@ from tests.conftest import (
     server_environment,
     wait_until_ready,
 )
+
+with warnings.catch_warnings(action="ignore"):  # BentoML's own, of pydantic and pathspec
+    from drawwell_serve import supervisor
+    from drawwell_serve.crew import Command, Site
+    from drawwell_serve.supervisor import Supervisor
 
 
 @contextmanager
@@ -235,6 +246,79 @@ def test_a_key_file_that_changes_counts_from_sighup_on(start_server: StartServer
     server.process.send_signal(signal.SIGHUP)
     assert wait_for(lambda: status(server, "second-key-of-this-server") == 200)
     assert wait_for(lambda: status(server, "first-key-of-this-server") == 401)
+
+
+def test_a_key_file_is_followed_and_a_pipe_in_its_place_holds_up_nothing(tmp_path: Path) -> None:
+    """Kubernetes and administrators exchange a link to the file. A pipe keeps who opens it waiting for its writer."""
+    for name in ("first", "second"):
+        (tmp_path / name).write_text(f"{name}-key-of-this-server")
+    key = tmp_path / "key"
+    key.symlink_to("first")
+    with started([*DRAWWELL_SERVE, "--port", "PORT", "--key-file", str(key)], tmp_path) as server:
+        wait_until_ready(server)
+        key.unlink()
+        key.symlink_to("second")
+        server.process.send_signal(signal.SIGHUP)
+        assert wait_for(lambda: status(server, "second-key-of-this-server") == 200)
+        key.unlink()
+        os.mkfifo(key)
+        server.process.send_signal(signal.SIGHUP)
+        assert wait_for(lambda: f"SIGHUP: nothing is changed: {key}: is no regular file" in server.log.read_text())
+        assert status(server, "second-key-of-this-server") == 200
+        server.process.terminate()
+        assert server.process.wait(START_SECONDS) == 0
+
+
+WORKER = """
+import os, signal, sys
+
+_, _, _, slot, ready = map(int, os.environ["_DRAWWELL_WORKER"].split(","))
+os.write(ready, b"x")
+os.close(ready)
+signal.pause()
+"""
+
+
+class WorkersOf(Command):
+    """Workers that run a script in place of the service."""
+
+    def line(self, place: int, listener: int) -> list[str]:
+        return [sys.executable, "-S", "-c", self.bento]
+
+
+@contextmanager
+def site_of(script: str) -> Iterator[tuple[Site, Handover]]:
+    content = SharedMemory("generator", 1)
+    with listening.listen("127.0.0.1", free_port()) as listener:
+        site = Site(Settings(drain_seconds=5), WorkersOf(script, "/", ()), listener, SharedMetrics(2))
+        yield site, Handover("name", "digest", "cpu", content, None)
+
+
+def test_a_file_that_cannot_be_read_to_its_end_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, going_on = threading.Event(), threading.Event()
+
+    def never_take(_: Settings) -> Handover:
+        reading.set()
+        going_on.wait()
+        raise DrawwellError("it has ended")
+
+    async def serve(serving_on: Supervisor, handover: Handover) -> int:
+        serving = asyncio.create_task(serving_on.run(handover))
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGHUP)
+        while not reading.is_set():
+            await asyncio.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return await serving
+
+    monkeypatch.setattr(supervisor, "take", never_take)
+    ended = threading.Timer(START_SECONDS, going_on.set)
+    ended.start()
+    with site_of(WORKER) as (site, handover):
+        assert asyncio.run(serve(Supervisor(site), handover)) == 0
+    assert not going_on.is_set()
+    ended.cancel()
+    going_on.set()
 
 
 def status(server: Server, key: str) -> int | None:
