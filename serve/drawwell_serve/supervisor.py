@@ -119,13 +119,12 @@ class Supervisor:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._stopped, self._hung_up = asyncio.Event(), asyncio.Event()
-        self._generation = 0
         self._leaving = dict[Crew, asyncio.Task[None]]()
 
     async def run(self, handover: Handover) -> int:
         """Serve until SIGTERM or SIGINT, and return the exit code: 1 where the workers cannot start."""
         loop = asyncio.get_running_loop()
-        self._crew = self._crew_of(handover)
+        self._crew = Crew(self._site, handover)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
@@ -156,6 +155,7 @@ class Supervisor:
         """Start workers for the files as they are now; only when all are ready do the others stop."""
         if self._leaving:
             await asyncio.wait(self._leaving.values())  # they count where the next crew will
+        logger.info("SIGHUP: reading the generator and the key again")
         try:
             handover = await _on_a_daemon(lambda: take(self._site.settings))
         except DrawwellError as error:
@@ -164,7 +164,7 @@ class Supervisor:
         except Exception:  # no reason to end a server that serves
             logger.exception("SIGHUP: nothing is changed")
             return
-        crew = self._crew_of(handover)
+        crew = Crew(self._site, handover, side=1 - self._crew.side)
         try:
             if await _first(crew.complete, crew.hopeless) is crew.complete:
                 logger.info("SIGHUP: serving %s from now on", handover.in_words())
@@ -178,10 +178,6 @@ class Supervisor:
         """Have a crew stop, while others go on."""
         self._leaving[crew] = asyncio.create_task(crew.stop())
         self._leaving[crew].add_done_callback(lambda _: self._leaving.pop(crew))
-
-    def _crew_of(self, handover: Handover) -> Crew:
-        self._generation += 1
-        return Crew(self._site, handover, self._generation)
 
 
 async def _on_a_daemon(work: Callable[[], Value]) -> Value:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -34,9 +35,10 @@ from tests.conftest import (
     server_environment,
     wait_until_ready,
 )
+from tests.torture.metrics import total
 
 with warnings.catch_warnings(action="ignore"):  # BentoML's own, of pydantic and pathspec
-    from drawwell_serve import supervisor
+    from drawwell_serve import crew, supervisor
     from drawwell_serve.crew import Command, Site
     from drawwell_serve.supervisor import Supervisor
 
@@ -217,10 +219,21 @@ def test_new_workers_that_do_not_get_ready_leave_the_old_ones_in_place(
     assert len(starts.read_text().split()) == 3
     assert httpx.post(f"{server.url}/generate", json={}).is_success
     assert psutil.Process(server.process.pid).children() == workers
+    before = served(server)
+    starts.unlink()
+    server.process.send_signal(signal.SIGHUP)
+    assert wait_for(lambda: "SIGHUP: serving" in server.log.read_text())
+    assert wait_for(lambda: not workers[0].is_running())
+    assert wait_for(lambda: total(server, "drawwell_workers") == 1), "the new one's gauge outlives the old one"
+    assert served(server) == before
     server.process.send_signal(signal.SIGHUP)
     time.sleep(0.5)  # the end is asked for in the middle of it
     server.process.terminate()
     assert server.process.wait(20) == 0, "the old and the new workers end side by side"
+
+
+def served(server: Server) -> float:
+    return total(server, "bentoml_service_request_total", endpoint="/generate")
 
 
 def test_a_closed_standard_output_is_a_sentence(tmp_path: Path) -> None:
@@ -292,6 +305,27 @@ def site_of(script: str) -> Iterator[tuple[Site, Handover]]:
     with listening.listen("127.0.0.1", free_port()) as listener:
         site = Site(Settings(drain_seconds=5), WorkersOf(script, "/", ()), listener, SharedMetrics(2))
         yield site, Handover("name", "digest", "cpu", content, None)
+
+
+HANGING = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"
+
+
+def test_a_worker_that_hangs_before_it_is_ready_is_killed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else a SIGHUP would wait for it for ever, and every later one with it."""
+    monkeypatch.setattr(crew, "_READY_SECONDS", 0.5)
+
+    async def start(site: Site, handover: Handover) -> None:
+        workers = crew.Crew(site, handover)
+        await asyncio.wait_for(workers.hopeless.wait(), START_SECONDS)
+        await workers.stop()
+
+    with site_of(HANGING) as (site, handover):
+        asyncio.run(start(site, handover))
+    assert len(re.findall(r"worker 1 \(process \d+\) is not ready after 0.5 s: it is killed", caplog.text)) >= 3
+    assert "worker 1 cannot get ready: it failed 3 times" in caplog.text
+    assert not psutil.Process().children()
 
 
 def test_a_file_that_cannot_be_read_to_its_end_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
