@@ -71,10 +71,10 @@ class Crew:
             keeper.add_done_callback(self._give_up_if_failed)
 
     async def stop(self) -> None:
-        """End the workers within ``drain_seconds``; one that hangs is killed."""
+        """End the workers; one that has not ended after ``kill_seconds`` is killed."""
         self._stopping.set()
         self._send(signal.SIGTERM)
-        await asyncio.wait(self._keepers, timeout=self._site.settings.drain_seconds)
+        await asyncio.wait(self._keepers, timeout=self._site.settings.kill_seconds)
         for place, worker in self._processes.items():
             logger.error("worker %d (process %d) does not end: it is killed", place, worker.pid)
         self.kill()
@@ -135,7 +135,9 @@ class Crew:
         try:
             return await asyncio.wait_for(_byte(ready), _READY_SECONDS)
         except TimeoutError:
-            logger.error("worker %d (process %d) is not ready after %g s: it is killed", place, worker.pid, _READY_SECONDS)
+            logger.error(
+                "worker %d (process %d) is not ready after %g s: it is killed", place, worker.pid, _READY_SECONDS
+            )
             with contextlib.suppress(ProcessLookupError):
                 worker.kill()
             return False

@@ -46,7 +46,9 @@ def main(config: ServeConfig) -> None:
         raise DrawwellError("serving needs BentoML: pip install 'drawwell[serve,cpu]', or 'drawwell[serve,gpu]'")
     home = _make_home()
     listening.listen(listening.resolve(config.host, config.port), config.port).close()  # before it takes time to start
-    environment = os.environ | config.variables() | {"BENTOML_HOME": str(home), "DRAWWELL_GENERATOR": str(config.file.absolute())}
+    environment = (
+        os.environ | config.variables() | {"BENTOML_HOME": str(home), "DRAWWELL_GENERATOR": str(config.file.absolute())}
+    )
     if config.key_file is not None:
         environment["DRAWWELL_KEY_FILE"] = str(Path(config.key_file).absolute())  # a link is followed at every SIGHUP
     environment.setdefault("BENTOML_DO_NOT_TRACK", "True")

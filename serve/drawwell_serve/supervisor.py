@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -67,7 +68,8 @@ def serve_http(
             *(("--development-mode",) if development_mode else ()),
         )
         command = Command(bento_identifier, str(Path(working_dir or ".").absolute()), worker_options)
-        _serve(Settings(), command, host, port, backlog or listening.BACKLOG)
+        listen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+        _serve(replace(Settings(), **listen), command, backlog or listening.BACKLOG)
     except DrawwellError as error:
         sys.exit(f"drawwell: {error}")
 
@@ -80,7 +82,7 @@ def _ssl(options: dict[str, Any]) -> dict[str, Any]:
     return {f"ssl_{name}": options.get(f"ssl_{name}") or BentoMLContainer.ssl[name].get() for name in _SSL}
 
 
-def _serve(settings: Settings, command: Command, host: str | None, port: int | None, backlog: int) -> NoReturn:
+def _serve(settings: Settings, command: Command, backlog: int) -> NoReturn:
     written = log.install(settings.log_format)
     for number in (signal.SIGTERM, signal.SIGINT):  # as process 1 of a container it would ignore SIGTERM by default
         signal.signal(number, lambda *_: _exit(written, 0))
@@ -89,15 +91,14 @@ def _serve(settings: Settings, command: Command, host: str | None, port: int | N
         logger.warning("%s", sentence)
     if BentoMLContainer.http.cors.enabled.get():
         logger.warning("BentoML's CORS settings have no effect here: name the origins in DRAWWELL_CORS_ORIGINS")
-    port = port or settings.port
-    address = listening.resolve(host or settings.host, port)
+    address = listening.resolve(settings.host, settings.port)
     settings.check_exposure(address)
     handover = take(settings)
     metrics = SharedMetrics(2 * settings.workers)
     _take_all_descriptors()
-    with listening.listen(address, port, backlog) as listener:
+    with listening.listen(address, settings.port, backlog) as listener:
         scheme, host = "https" if command.has_tls else "http", f"[{address}]" if ":" in address else address
-        logger.info("serving %s, at %s://%s:%d", handover.in_words(), scheme, host, port)
+        logger.info("serving %s, at %s://%s:%d", handover.in_words(), scheme, host, settings.port)
         _exit(written, asyncio.run(Supervisor(Site(settings, command, listener, metrics)).run(handover)))
 
 

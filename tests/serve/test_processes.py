@@ -20,8 +20,11 @@ import psutil
 import pytest
 
 from drawwell.errors import DrawwellError
+from drawwell.opening import find_file
 from drawwell_serve import listening
 from drawwell_serve.handover import Handover
+from drawwell_serve.main import ServeConfig
+from drawwell_serve.main import main as serve
 from drawwell_serve.memory import SharedMemory
 from drawwell_serve.settings import Settings, unknown_variables
 from drawwell_serve.shared_metrics import SharedMetrics
@@ -44,7 +47,7 @@ with warnings.catch_warnings(action="ignore"):  # BentoML's own, of pydantic and
 
 
 @contextmanager
-def started(command: list[str], folder: Path, **variables: str) -> Iterator[Server]:
+def started(command: list[str], folder: Path, stdin: int | None = None, **variables: str) -> Iterator[Server]:
     """A server with the URL ``http://127.0.0.1:PORT``, where PORT is that of the command or of a variable."""
     port = free_port()
     command = [word.replace("PORT", str(port)) for word in command]
@@ -54,7 +57,7 @@ def started(command: list[str], folder: Path, **variables: str) -> Iterator[Serv
     log = folder / "log"
     with (
         log.open("wb") as stream,
-        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stream, stderr=stream) as process,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdin=stdin, stdout=stream, stderr=stream) as process,
     ):
         try:
             yield Server(f"http://127.0.0.1:{port}", process, log)
@@ -141,6 +144,41 @@ def refused(folder: Path, *options: str, **variables: str) -> str:
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr + done.stdout
     return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [("--port", "must be from 1 to 65535, not 0"), ("--host", "the host (--host or DRAWWELL_HOST) is empty")],
+)
+def test_a_host_or_port_that_is_none_is_a_sentence_of_both_commands(option: str, reason: str, tmp_path: Path) -> None:
+    value = "0" if option == "--port" else ""
+    assert reason in refused(tmp_path, option, value)
+    assert reason in drawwell("serve", option, value, code=1).stderr
+
+
+def test_a_key_from_a_pipe_is_a_sentence(tmp_path: Path) -> None:
+    """As of `--key-file <(pass show key)`: it could be read once only."""
+    with started(
+        [*DRAWWELL_SERVE, "--port", "PORT", "--key-file", "/dev/stdin"], tmp_path, stdin=subprocess.PIPE
+    ) as server:
+        assert server.process.wait(START_SECONDS) == 1
+    said = server.log.read_text()
+    assert "drawwell: /dev/stdin: is no regular file, and the server reads the key several times" in said
+    assert "Traceback" not in said
+
+
+def test_paths_are_absolute_before_the_folder_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And links stay links, which SIGHUP follows again."""
+    environments = list[dict[str, str]]()
+    monkeypatch.setattr(os, "execve", lambda _, __, environment: environments.append(environment))
+    monkeypatch.chdir(tmp_path)  # it is put back at the end
+    monkeypatch.setenv("BENTOML_HOME", "home")
+    Path("generator").symlink_to(find_file("fashion"))
+    Path("key").symlink_to("another")
+    serve(ServeConfig(generator="generator", key_file="key", port=free_port()))
+    (environment,) = environments
+    names = {"BENTOML_HOME": "home", "DRAWWELL_GENERATOR": "generator", "DRAWWELL_KEY_FILE": "key"}
+    assert {name: environment[name] for name in names} == {name: f"{tmp_path}/{path}" for name, path in names.items()}
 
 
 def test_a_home_that_cannot_be_made_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,7 +333,7 @@ signal.pause()
 class WorkersOf(Command):
     """Workers that run a script in place of the service."""
 
-    def line(self, place: int, listener: int) -> list[str]:
+    def line(self, place: int, listener: int) -> list[str]:  # noqa: ARG002 - a method of another
         return [sys.executable, "-S", "-c", self.bento]
 
 
@@ -305,6 +343,35 @@ def site_of(script: str) -> Iterator[tuple[Site, Handover]]:
     with listening.listen("127.0.0.1", free_port()) as listener:
         site = Site(Settings(drain_seconds=5), WorkersOf(script, "/", ()), listener, SharedMetrics(2))
         yield site, Handover("name", "digest", "cpu", content, None)
+
+
+STOPPED = """
+import logging, os, sys, threading
+from drawwell_serve import supervisor
+
+def take(settings):
+    threading.Thread(target=threading.Event().wait).start()  # as the threads of ONNX Runtime, which Python does not know
+    logging.getLogger("drawwell").info("it begins")
+    os.kill(os.getpid(), int(sys.argv[1]))
+    threading.Event().wait()
+
+supervisor.take = take
+supervisor.serve_http("service")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_start(number: signal.Signals, tmp_path: Path) -> None:
+    """At once, whatever the threads of that time do, and the log is whole."""
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, str(int(number))],
+        env=server_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["message"] == "it begins"
 
 
 HANGING = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"
@@ -336,7 +403,7 @@ def test_a_file_that_cannot_be_read_to_its_end_holds_up_no_end(monkeypatch: pyte
         going_on.wait()
         raise DrawwellError("it has ended")
 
-    async def serve(serving_on: Supervisor, handover: Handover) -> int:
+    async def serve_on(serving_on: Supervisor, handover: Handover) -> int:
         serving = asyncio.create_task(serving_on.run(handover))
         await asyncio.sleep(0)
         os.kill(os.getpid(), signal.SIGHUP)
@@ -349,7 +416,7 @@ def test_a_file_that_cannot_be_read_to_its_end_holds_up_no_end(monkeypatch: pyte
     ended = threading.Timer(START_SECONDS, going_on.set)
     ended.start()
     with site_of(WORKER) as (site, handover):
-        assert asyncio.run(serve(Supervisor(site), handover)) == 0
+        assert asyncio.run(serve_on(Supervisor(site), handover)) == 0
     assert not going_on.is_set()
     ended.cancel()
     going_on.set()
