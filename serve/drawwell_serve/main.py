@@ -51,6 +51,8 @@ def main(config: ServeConfig) -> None:
     )
     if config.key_file is not None:
         environment["DRAWWELL_KEY_FILE"] = str(Path(config.key_file).absolute())  # a link is followed at every SIGHUP
+    if config_file := os.environ.get("BENTOML_CONFIG"):
+        environment["BENTOML_CONFIG"] = str(Path(config_file).absolute())
     environment.setdefault("BENTOML_DO_NOT_TRACK", "True")
     listen = ["--host", config.host, "--port", str(config.port)]
     # BentoML puts the working directory on the path; the user's may hold a train.py or a serve.py, this one only packages.

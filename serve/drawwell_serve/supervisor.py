@@ -68,7 +68,7 @@ def serve_http(
             *(("--development-mode",) if development_mode else ()),
         )
         command = Command(bento_identifier, str(Path(working_dir or ".").absolute()), worker_options)
-        listen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+        listen: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
         _serve(replace(Settings(), **listen), command, backlog or listening.BACKLOG)
     except DrawwellError as error:
         sys.exit(f"drawwell: {error}")
