@@ -20,6 +20,8 @@ from .shared_metrics import SharedMetrics
 PATIENCE = 3
 """Times that a worker may fail in a row before it is ready, while the server starts or reloads."""
 _MOST_PAUSE_SECONDS = 30.0
+_READY_SECONDS = 120.0
+"""From the start of a worker until it is ready; the supervisor has loaded the same libraries and the same generator before."""
 _KILL_SECONDS = 5.0
 """That the kernel gets for a killed process, whose driver may hold it."""
 
@@ -58,8 +60,9 @@ class Site:
 class Crew:
     """The workers for one handover. ``complete`` once all have been ready; ``hopeless`` if one cannot get ready before."""
 
-    def __init__(self, site: Site, handover: Handover, generation: int) -> None:
-        self._site, self._handover, self._generation = site, handover, generation
+    def __init__(self, site: Site, handover: Handover, side: int = 0) -> None:
+        """``side`` 0 or 1 is the half of the metrics' slots that it takes; two crews that live at once must not share one."""
+        self._site, self._handover, self.side = site, handover, side
         self.complete, self.hopeless, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._ready = set[int]()
@@ -68,10 +71,10 @@ class Crew:
             keeper.add_done_callback(self._give_up_if_failed)
 
     async def stop(self) -> None:
-        """End the workers within ``drain_seconds``; one that hangs is killed."""
+        """End the workers; one that has not ended after ``kill_seconds`` is killed."""
         self._stopping.set()
         self._send(signal.SIGTERM)
-        await asyncio.wait(self._keepers, timeout=self._site.settings.drain_seconds)
+        await asyncio.wait(self._keepers, timeout=self._site.settings.kill_seconds)
         for place, worker in self._processes.items():
             logger.error("worker %d (process %d) does not end: it is killed", place, worker.pid)
         self.kill()
@@ -106,7 +109,7 @@ class Crew:
 
     async def _live(self, place: int) -> bool:
         """The life of a worker; whether it has ever been ready."""
-        slot = self._site.settings.workers * (self._generation % 2) + place - 1
+        slot = self._site.settings.workers * self.side + place - 1
         try:
             worker, ready = await self._spawn(place, slot)
         except OSError as error:
@@ -115,7 +118,7 @@ class Crew:
         self._processes[place] = worker
         if self._stopping.is_set():
             self._send(signal.SIGTERM)
-        was_ready = await _byte(ready)
+        was_ready = await self._is_ready(place, worker, ready)
         if was_ready:
             self._ready.add(place)
             if len(self._ready) == self._site.settings.workers:
@@ -126,6 +129,18 @@ class Crew:
         if not self._stopping.is_set():
             logger.error("worker %d (process %d) %s; another takes its place", place, worker.pid, _end(code))
         return was_ready
+
+    async def _is_ready(self, place: int, worker: asyncio.subprocess.Process, ready: int) -> bool:
+        """Whether the worker gets ready before it ends; one that hangs is killed."""
+        try:
+            return await asyncio.wait_for(_byte(ready), _READY_SECONDS)
+        except TimeoutError:
+            logger.error(
+                "worker %d (process %d) is not ready after %g s: it is killed", place, worker.pid, _READY_SECONDS
+            )
+            with contextlib.suppress(ProcessLookupError):
+                worker.kill()
+            return False
 
     async def _spawn(self, place: int, slot: int) -> tuple[asyncio.subprocess.Process, int]:
         """A worker, and the descriptor at which it says that it is ready."""

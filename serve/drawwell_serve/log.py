@@ -4,6 +4,7 @@ A line is a JSON object, or text (``DRAWWELL_LOG_FORMAT``): of a request, or of 
 """
 
 import atexit
+import itertools
 import logging
 import os
 import select
@@ -25,7 +26,7 @@ MOST_WAITING_BYTES = 2**20
 """Of lines that nobody has read yet; then lines are dropped."""
 _GATHER_SECONDS = 0.02
 """Lines of this time are written together: every write lets the log's thread take the interpreter from those that draw."""
-_LAST_SECONDS = 1.0
+_LAST_SECONDS = 0.5
 """That the end of a process waits for its last lines to be read."""
 _CHUNK_BYTES = select.PIPE_BUF
 """Written in one piece, between the lines of other processes."""
@@ -41,6 +42,7 @@ class Lines:
         self._descriptor, self._in_words, self._on_drop = descriptor, in_words, dropped
         self._lines: list[bytes] = []
         self._waiting_bytes, self._dropped = 0, 0
+        self._is_torn = False  # the last line was taken in part
         self._lock, self._some, self._none = threading.Lock(), threading.Event(), threading.Event()
         self._none.set()
         threading.Thread(target=self._work, name="log", daemon=True).start()
@@ -62,42 +64,59 @@ class Lines:
         self._none.wait(_LAST_SECONDS)
 
     def _work(self) -> None:
+        lost = 0  # lines that standard output did not take, before those that wait
         while self._some.wait():
             time.sleep(_GATHER_SECONDS)
             with self._lock:
                 lines, dropped = self._lines, self._dropped
                 self._lines, self._dropped = [], 0
                 self._some.clear()
-            if dropped:
-                lines.append(self._in_words(dropped) + b"\n")
-            written = self._write(lines)
+            lost = self._write_between(lost, lines, dropped)
             with self._lock:
                 self._waiting_bytes = sum(map(len, self._lines)) - len(self._lines)
-                self._dropped += len(lines) - written
                 if not self._lines:
                     self._none.set()
 
+    def _write_between(self, lost: int, lines: list[bytes], dropped: int) -> int:
+        """Write that ``lost`` lines are missing, ``lines``, and that ``dropped`` are missing; return how many are still to be said."""
+        before, after = self._missing(lost), self._missing(dropped)
+        entries = [*before, *((line, 1) for line in lines), *after]
+        written = self._write([line for line, _ in entries])
+        for _ in lines[max(0, written - len(before)) :]:
+            self._on_drop()
+        return sum(count for _, count in entries[written:])
+
+    def _missing(self, count: int) -> list[tuple[bytes, int]]:
+        """The line that says that ``count`` lines are missing, with that count; nothing for none."""
+        return [(self._in_words(count) + b"\n", count)] if count else []
+
     def _write(self, lines: list[bytes]) -> int:
-        """Write the lines, several in one piece; return how many were taken, all unless standard output is closed."""
+        """Write the lines, several in one piece; return how many were taken, all unless standard output fails."""
         begin = 0
         while begin < len(lines):
             end, size = begin + 1, len(lines[begin])
             while end < len(lines) and size + len(lines[end]) <= _CHUNK_BYTES:
                 size += len(lines[end])
                 end += 1
-            try:
-                _write_all(self._descriptor, b"".join(lines[begin:end]))
-            except OSError:  # it is closed: nobody can read it any more
-                for _ in lines[begin:]:
-                    self._on_drop()
-                return begin
+            taken = self._put(b"".join(lines[begin:end]))
+            if taken < size:
+                ends = itertools.accumulate(map(len, lines[begin:end]))
+                return begin + sum(end - 1 <= taken for end in ends)  # all but its end of line is a whole line, too
             begin = end
         return begin
 
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    while content:
-        content = content[os.write(descriptor, content) :]
+    def _put(self, content: bytes) -> int:
+        """Write ``content``; return how many bytes were taken, all unless standard output is closed, full or not waited for."""
+        taken = 0
+        try:
+            if self._is_torn:
+                os.write(self._descriptor, b"\n")
+                self._is_torn = False
+            while taken < len(content):
+                taken += os.write(self._descriptor, content[taken:])
+        except OSError:
+            self._is_torn = self._is_torn or (taken > 0 and content[taken - 1 : taken] != b"\n")
+        return taken
 
 
 class Handler(logging.Handler):
@@ -121,14 +140,18 @@ class Log:
         self._style = _STYLES[style]
         self._lines = Lines(sys.stdout.fileno(), self._how_many, dropped)
         self.handler = Handler(self._lines, self._style)
-        atexit.register(self._lines.close)
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """Wait until all is written, as long as that is being read."""
+        self._lines.close()
 
     def request(self, facts: Facts) -> None:
         """Write the line of a request."""
         self._lines.add(self._style(facts))
 
     def _how_many(self, dropped: int) -> bytes:
-        message = f"{dropped:,} lines of the log are missing here: nobody read standard output"
+        message = f"{dropped:,} lines of the log are missing here: standard output did not take them"
         return self._style(_facts(logging.makeLogRecord({"levelname": "WARNING", "msg": message})))
 
 

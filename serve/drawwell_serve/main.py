@@ -44,11 +44,15 @@ def main(config: ServeConfig) -> None:
         raise DrawwellError("serving needs Linux or macOS; on Windows use WSL")
     if importlib.util.find_spec("bentoml") is None:
         raise DrawwellError("serving needs BentoML: pip install 'drawwell[serve,cpu]', or 'drawwell[serve,gpu]'")
-    _check_home()
+    home = _make_home()
     listening.listen(listening.resolve(config.host, config.port), config.port).close()  # before it takes time to start
-    environment = os.environ | config.variables() | {"DRAWWELL_GENERATOR": str(config.file.resolve())}
+    environment = (
+        os.environ | config.variables() | {"BENTOML_HOME": str(home), "DRAWWELL_GENERATOR": str(config.file.absolute())}
+    )
     if config.key_file is not None:
-        environment["DRAWWELL_KEY_FILE"] = str(Path(config.key_file).resolve())
+        environment["DRAWWELL_KEY_FILE"] = str(Path(config.key_file).absolute())  # a link is followed at every SIGHUP
+    if config_file := os.environ.get("BENTOML_CONFIG"):
+        environment["BENTOML_CONFIG"] = str(Path(config_file).absolute())
     environment.setdefault("BENTOML_DO_NOT_TRACK", "True")
     listen = ["--host", config.host, "--port", str(config.port)]
     # BentoML puts the working directory on the path; the user's may hold a train.py or a serve.py, this one only packages.
@@ -56,9 +60,9 @@ def main(config: ServeConfig) -> None:
     os.execve(sys.executable, [sys.executable, "-m", "bentoml", "serve", SERVICE, *listen], environment)
 
 
-def _check_home() -> None:
+def _make_home() -> Path:
     """BentoML keeps its bentos there, and makes the folders even where there are none."""
-    home = Path(os.path.expandvars(os.environ.get("BENTOML_HOME") or "~/bentoml")).expanduser()
+    home = Path(os.path.expandvars(os.environ.get("BENTOML_HOME") or "~/bentoml")).expanduser().absolute()
     try:
         for folder in ("bentos", "models", "envs", "tmp"):
             (home / folder).mkdir(parents=True, exist_ok=True)
@@ -66,3 +70,4 @@ def _check_home() -> None:
         raise DrawwellError(
             f"BentoML's folder {home} cannot be made ({error.strerror}): set BENTOML_HOME to one that can be written to"
         ) from error
+    return home

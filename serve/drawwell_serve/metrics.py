@@ -131,7 +131,7 @@ def _series() -> dict[str, Any]:
             buckets=_SECONDS,
         ),
         "refused": Counter("drawwell_refused", "Requests refused or given up, by the code of the error.", ["reason"]),
-        "dropped": Counter("drawwell_log_lines_dropped", "Lines of the log that nobody read in time."),
+        "dropped": Counter("drawwell_log_lines_dropped", "Lines of the log that standard output did not take."),
         "queue_images": live("drawwell_queue_images", "Images that wait to be drawn."),
         "queue_requests": live("drawwell_queue_requests", "Requests for images that are being answered."),
         "info": live("drawwell_workers", "Workers, by what they draw.", ["provider", "digest", "fingerprint"]),

@@ -6,6 +6,7 @@ import ipaddress
 import math
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,24 @@ def _long_enough(key: str) -> str:
     return key
 
 
+def _read_key(file: str) -> str:
+    try:
+        with open(file, encoding="utf-8", opener=_open_at_once) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise DrawwellError(
+                    f"{file}: is no regular file, and the server reads the key several times: "
+                    "write the key to a file, or give it in DRAWWELL_KEY"
+                )
+            return stream.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DrawwellError(f"{file}: cannot be read as a key ({error})") from None
+
+
+def _open_at_once(file: str, flags: int) -> int:
+    """Open a pipe without waiting for its writer."""
+    return os.open(file, flags | os.O_NONBLOCK)
+
+
 @dataclass(frozen=True)
 class Settings:
     """The settings of one server, by default from the environment. Raises ``DrawwellError`` for what makes no sense."""
@@ -121,16 +140,16 @@ class Settings:
     """Images that wait to be drawn, of a stream its next few pieces, or that JSON and PNG replies hold; beyond, a request is a 429.
     By default 8,192, or more where all the requests would hold more as streams. DRAWWELL_QUEUE_IMAGES"""
     deadline_seconds: float = _setting("DEADLINE_SECONDS", _seconds, 30.0)
-    """Until a reply begins, else it is a 503. DRAWWELL_DEADLINE_SECONDS"""
+    """Seconds that a request may wait before its reply starts; then it is a 503. DRAWWELL_DEADLINE_SECONDS"""
     read_seconds: float = _setting("READ_SECONDS", _seconds, 8.0)
-    """For the head of a request, and again for its body. DRAWWELL_READ_SECONDS"""
+    """Seconds for the head of a request to arrive, and again for its body; then it is a 408. DRAWWELL_READ_SECONDS"""
     stall_seconds: float = _setting("STALL_SECONDS", _seconds, 8.0)
-    """That a client may leave a reply unread before it is cut off. DRAWWELL_STALL_SECONDS"""
+    """Seconds that a client may stop reading before the connection is closed. DRAWWELL_STALL_SECONDS"""
     keep_alive_seconds: float = _setting("KEEP_ALIVE_SECONDS", _seconds, 75.0)
     """Seconds that an idle connection stays open. Choose more than the idle timeout of a load balancer in front, often 60.
     DRAWWELL_KEEP_ALIVE_SECONDS"""
     drain_seconds: float = _setting("DRAIN_SECONDS", _seconds, 30.0)
-    """After SIGTERM, until replies still under way are cut off. DRAWWELL_DRAIN_SECONDS"""
+    """Seconds from SIGTERM to the end of the server. Replies still under way are cut off two seconds before. DRAWWELL_DRAIN_SECONDS"""
     log_requests: bool = _setting("LOG_REQUESTS", _yes, True)
     """Write no line for each request. DRAWWELL_LOG_REQUESTS=0"""
     log_format: LogFormat = _setting("LOG_FORMAT", _log_format, "json")  # noqa: RUF009 - it is a field
@@ -147,6 +166,10 @@ class Settings:
             )
         if self.log_format not in get_args(LogFormat):
             raise DrawwellError(f"DRAWWELL_LOG_FORMAT must be json or text, not {self.log_format!r}")
+        if not self.host:
+            raise DrawwellError(
+                "the host (--host or DRAWWELL_HOST) is empty: give an address or a name, such as 127.0.0.1"
+            )
         if not 1 <= self.port <= 65535:
             raise DrawwellError(f"the port (--port, DRAWWELL_PORT or PORT) must be from 1 to 65535, not {self.port}")
         for name, variable, value in self._numbers():
@@ -181,10 +204,7 @@ class Settings:
         if self.key_file is not None:
             if key is not None:
                 raise DrawwellError("DRAWWELL_KEY and a key file are both given: take one")
-            try:
-                key = Path(self.key_file).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise DrawwellError(f"{self.key_file}: cannot be read as a key ({error})") from None
+            key = _read_key(self.key_file)
         try:
             return None if key is None else _long_enough(check_key(key)).encode()
         except ValueError as error:
@@ -192,7 +212,12 @@ class Settings:
 
     @property
     def cut_seconds(self) -> float:
-        """After SIGTERM, until replies under way are cut off: soon enough for the server to end within ``drain_seconds``."""
+        """After SIGTERM, until replies under way are cut off: soon enough for the workers to end within ``kill_seconds``."""
+        return self.kill_seconds - min(1.0, self.drain_seconds / 5)
+
+    @property
+    def kill_seconds(self) -> float:
+        """After SIGTERM, until workers that hang are killed: soon enough for the server to end within ``drain_seconds``."""
         return self.drain_seconds - min(1.0, self.drain_seconds / 5)
 
     def check_exposure(self, address: str) -> None:

@@ -6,15 +6,18 @@ This one takes no commands but signals: SIGTERM and SIGINT end the server, SIGHU
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import logging
 import os
 import resource
 import signal
 import sys
-from collections.abc import Coroutine
+import threading
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 import _bentoml_impl.server
 from bentoml._internal.configuration.containers import BentoMLContainer
@@ -29,6 +32,8 @@ from .settings import Settings, unknown_variables
 from .shared_metrics import SharedMetrics
 
 logger = logging.getLogger("drawwell.serve")
+
+Value = TypeVar("Value")
 
 
 def install() -> None:
@@ -49,7 +54,7 @@ def serve_http(
     reload: bool = False,
     threaded: bool = False,
     **options: Any,
-) -> None:
+) -> NoReturn:
     """Serve until a signal ends it: what `bentoml serve` calls. Exits with 1 and a sentence where the server cannot start."""
     try:
         if reload:
@@ -63,10 +68,10 @@ def serve_http(
             *(("--development-mode",) if development_mode else ()),
         )
         command = Command(bento_identifier, str(Path(working_dir or ".").absolute()), worker_options)
-        code = _serve(Settings(), command, host, port, backlog or listening.BACKLOG)
+        listen: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+        _serve(replace(Settings(), **listen), command, backlog or listening.BACKLOG)
     except DrawwellError as error:
         sys.exit(f"drawwell: {error}")
-    sys.exit(code)
 
 
 _SSL = ("certfile", "keyfile", "keyfile_password", "version", "cert_reqs", "ca_certs", "ciphers")
@@ -77,24 +82,30 @@ def _ssl(options: dict[str, Any]) -> dict[str, Any]:
     return {f"ssl_{name}": options.get(f"ssl_{name}") or BentoMLContainer.ssl[name].get() for name in _SSL}
 
 
-def _serve(settings: Settings, command: Command, host: str | None, port: int | None, backlog: int) -> int:
-    log.install(settings.log_format)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as process 1 of a container it would be ignored by default
+def _serve(settings: Settings, command: Command, backlog: int) -> NoReturn:
+    written = log.install(settings.log_format)
+    for number in (signal.SIGTERM, signal.SIGINT):  # as process 1 of a container it would ignore SIGTERM by default
+        signal.signal(number, lambda *_: _exit(written, 0))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the files are read now
     for sentence in unknown_variables(os.environ):
         logger.warning("%s", sentence)
     if BentoMLContainer.http.cors.enabled.get():
         logger.warning("BentoML's CORS settings have no effect here: name the origins in DRAWWELL_CORS_ORIGINS")
-    port = port or settings.port
-    address = listening.resolve(host or settings.host, port)
+    address = listening.resolve(settings.host, settings.port)
     settings.check_exposure(address)
     handover = take(settings)
     metrics = SharedMetrics(2 * settings.workers)
     _take_all_descriptors()
-    with listening.listen(address, port, backlog) as listener:
+    with listening.listen(address, settings.port, backlog) as listener:
         scheme, host = "https" if command.has_tls else "http", f"[{address}]" if ":" in address else address
-        logger.info("serving %s, at %s://%s:%d", handover.in_words(), scheme, host, port)
-        return asyncio.run(Supervisor(Site(settings, command, listener, metrics)).run(handover))
+        logger.info("serving %s, at %s://%s:%d", handover.in_words(), scheme, host, settings.port)
+        _exit(written, asyncio.run(Supervisor(Site(settings, command, listener, metrics)).run(handover)))
+
+
+def _exit(written: log.Log, code: int) -> NoReturn:
+    """End this process once its log is written. Python would take most of a second to tidy up, and crash threads that still draw."""
+    written.close()
+    os._exit(code)
 
 
 def _take_all_descriptors() -> None:
@@ -109,13 +120,12 @@ class Supervisor:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._stopped, self._hung_up = asyncio.Event(), asyncio.Event()
-        self._generation = 0
         self._leaving = dict[Crew, asyncio.Task[None]]()
 
     async def run(self, handover: Handover) -> int:
         """Serve until SIGTERM or SIGINT, and return the exit code: 1 where the workers cannot start."""
         loop = asyncio.get_running_loop()
-        self._crew = self._crew_of(handover)
+        self._crew = Crew(self._site, handover)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
@@ -146,15 +156,16 @@ class Supervisor:
         """Start workers for the files as they are now; only when all are ready do the others stop."""
         if self._leaving:
             await asyncio.wait(self._leaving.values())  # they count where the next crew will
+        logger.info("SIGHUP: reading the generator and the key again")
         try:
-            handover = await asyncio.to_thread(take, self._site.settings)
+            handover = await _on_a_daemon(lambda: take(self._site.settings))
         except DrawwellError as error:
             logger.error("SIGHUP: nothing is changed: %s", error)
             return
         except Exception:  # no reason to end a server that serves
             logger.exception("SIGHUP: nothing is changed")
             return
-        crew = self._crew_of(handover)
+        crew = Crew(self._site, handover, side=1 - self._crew.side)
         try:
             if await _first(crew.complete, crew.hopeless) is crew.complete:
                 logger.info("SIGHUP: serving %s from now on", handover.in_words())
@@ -169,9 +180,20 @@ class Supervisor:
         self._leaving[crew] = asyncio.create_task(crew.stop())
         self._leaving[crew].add_done_callback(lambda _: self._leaving.pop(crew))
 
-    def _crew_of(self, handover: Handover) -> Crew:
-        self._generation += 1
-        return Crew(self._site, handover, self._generation)
+
+async def _on_a_daemon(work: Callable[[], Value]) -> Value:
+    """Do ``work`` on a thread that the end of the process does not wait for: a file may take for ever to read."""
+    outcome = concurrent.futures.Future[Value]()
+    outcome.set_running_or_notify_cancel()  # it cannot be cancelled from here on
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except Exception as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="take", daemon=True).start()
+    return await asyncio.wrap_future(outcome)
 
 
 async def _first(*events: asyncio.Event) -> asyncio.Event:

@@ -66,6 +66,28 @@ def test_a_closed_standard_output_drops_lines_and_stops_nothing() -> None:
     os.close(writing)
 
 
+def test_lines_that_a_full_disk_does_not_take_are_counted_once_and_none_is_torn(pipe: tuple[int, int]) -> None:
+    """A full pipe that nobody waits for fails as a full disk does: it takes a part of a line, then nothing."""
+    reading, writing = pipe
+    os.set_blocking(writing, False)
+    dropped = threading.Semaphore(0)
+    lines = Lines(writing, lambda count: b"%d missing" % count, dropped.release)
+    lines.add(b"whole")
+    lines.add(b"x" * 2**18)
+    assert dropped.acquire(timeout=30)
+    for number in range(3):  # each finds it full, as does the line that says how many are missing
+        lines.add(b"%d" % number)
+        assert dropped.acquire(timeout=30)
+    came = os.read(reading, 2**18)
+    assert came.startswith(b"whole\nxxx") and came.endswith(b"xxx")
+    for word in (b"again\n", b"and again\n"):
+        lines.add(word[:-1])
+        came += read(reading, word)
+    assert came.rpartition(b"xxx")[2] == b"\n4 missing\nagain\nand again\n"
+    assert not dropped.acquire(blocking=False), "each was counted once"
+    lines.close()
+
+
 def test_long_and_short_lines_of_two_processes_do_not_mix(pipe: tuple[int, int]) -> None:
     reading, writing = pipe
     several = [lines_to(writing, []) for _ in range(2)]

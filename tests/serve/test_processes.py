@@ -1,12 +1,16 @@
 """The supervisor and its workers: what they need, what they say, and how they begin again."""
 
+import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +20,14 @@ import psutil
 import pytest
 
 from drawwell.errors import DrawwellError
+from drawwell.opening import find_file
 from drawwell_serve import listening
+from drawwell_serve.handover import Handover
+from drawwell_serve.main import ServeConfig
+from drawwell_serve.main import main as serve
+from drawwell_serve.memory import SharedMemory
 from drawwell_serve.settings import Settings, unknown_variables
+from drawwell_serve.shared_metrics import SharedMetrics
 from tests.conftest import (
     ROOT,
     START_SECONDS,
@@ -28,6 +38,12 @@ from tests.conftest import (
     server_environment,
     wait_until_ready,
 )
+from tests.torture.metrics import total
+
+with warnings.catch_warnings(action="ignore"):  # BentoML's own, of pydantic and pathspec
+    from drawwell_serve import crew, supervisor
+    from drawwell_serve.crew import Command, Site
+    from drawwell_serve.supervisor import Supervisor
 
 
 @contextmanager
@@ -130,6 +146,47 @@ def refused(folder: Path, *options: str, **variables: str) -> str:
     return done.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [("--port", "must be from 1 to 65535, not 0"), ("--host", "the host (--host or DRAWWELL_HOST) is empty")],
+)
+def test_a_host_or_port_that_is_none_is_a_sentence_of_both_commands(option: str, reason: str, tmp_path: Path) -> None:
+    value = "0" if option == "--port" else ""
+    assert reason in refused(tmp_path, option, value)
+    assert reason in drawwell("serve", option, value, code=1).stderr
+
+
+def test_a_key_from_a_pipe_is_a_sentence(tmp_path: Path) -> None:
+    """As of `--key-file <(pass show key)`: it could be read once only."""
+    done = subprocess.run(
+        [*DRAWWELL_SERVE, "--port", str(free_port()), "--key-file", "/dev/stdin"],
+        cwd=ROOT,
+        env=server_environment(tmp_path),
+        input="a-key-from-a-pipe",
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr + done.stdout
+    assert "drawwell: /dev/stdin: is no regular file, and the server reads the key several times" in done.stderr
+
+
+def test_paths_are_absolute_before_the_folder_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And links stay links, which SIGHUP follows again."""
+    environments = list[dict[str, str]]()
+    monkeypatch.setattr(os, "execve", lambda _, __, environment: environments.append(environment))
+    monkeypatch.chdir(tmp_path)  # it is put back at the end
+    monkeypatch.setenv("BENTOML_HOME", "home")
+    monkeypatch.setenv("BENTOML_CONFIG", "bentoml.yaml")
+    Path("generator").symlink_to(find_file("fashion"))
+    Path("key").symlink_to("another")
+    serve(ServeConfig(generator="generator", key_file="key", port=free_port()))
+    (environment,) = environments
+    names = {"BENTOML_HOME": "home", "BENTOML_CONFIG": "bentoml.yaml"}
+    names |= {"DRAWWELL_GENERATOR": "generator", "DRAWWELL_KEY_FILE": "key"}
+    assert {name: environment[name] for name in names} == {name: f"{tmp_path}/{path}" for name, path in names.items()}
+
+
 def test_a_home_that_cannot_be_made_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "file" / "home"))
@@ -206,10 +263,21 @@ def test_new_workers_that_do_not_get_ready_leave_the_old_ones_in_place(
     assert len(starts.read_text().split()) == 3
     assert httpx.post(f"{server.url}/generate", json={}).is_success
     assert psutil.Process(server.process.pid).children() == workers
+    before = served(server)
+    starts.unlink()
+    server.process.send_signal(signal.SIGHUP)
+    assert wait_for(lambda: "SIGHUP: serving" in server.log.read_text())
+    assert wait_for(lambda: not workers[0].is_running())
+    assert wait_for(lambda: total(server, "drawwell_workers") == 1), "the new one's gauge outlives the old one"
+    assert served(server) == before
     server.process.send_signal(signal.SIGHUP)
     time.sleep(0.5)  # the end is asked for in the middle of it
     server.process.terminate()
     assert server.process.wait(20) == 0, "the old and the new workers end side by side"
+
+
+def served(server: Server) -> float:
+    return total(server, "bentoml_service_request_total", endpoint="/generate")
 
 
 def test_a_closed_standard_output_is_a_sentence(tmp_path: Path) -> None:
@@ -235,6 +303,130 @@ def test_a_key_file_that_changes_counts_from_sighup_on(start_server: StartServer
     server.process.send_signal(signal.SIGHUP)
     assert wait_for(lambda: status(server, "second-key-of-this-server") == 200)
     assert wait_for(lambda: status(server, "first-key-of-this-server") == 401)
+
+
+def test_a_key_file_is_followed_and_a_pipe_in_its_place_holds_up_nothing(tmp_path: Path) -> None:
+    """Kubernetes and administrators exchange a link to the file. A pipe keeps who opens it waiting for its writer."""
+    for name in ("first", "second"):
+        (tmp_path / name).write_text(f"{name}-key-of-this-server")
+    key = tmp_path / "key"
+    key.symlink_to("first")
+    with started([*DRAWWELL_SERVE, "--port", "PORT", "--key-file", str(key)], tmp_path) as server:
+        wait_until_ready(server)
+        key.unlink()
+        key.symlink_to("second")
+        server.process.send_signal(signal.SIGHUP)
+        assert wait_for(lambda: status(server, "second-key-of-this-server") == 200)
+        key.unlink()
+        os.mkfifo(key)
+        server.process.send_signal(signal.SIGHUP)
+        assert wait_for(lambda: f"SIGHUP: nothing is changed: {key}: is no regular file" in server.log.read_text())
+        assert status(server, "second-key-of-this-server") == 200
+        server.process.terminate()
+        assert server.process.wait(START_SECONDS) == 0
+
+
+WORKER = """
+import os, signal, sys
+
+_, _, _, slot, ready = map(int, os.environ["_DRAWWELL_WORKER"].split(","))
+os.write(ready, b"x")
+os.close(ready)
+signal.pause()
+"""
+
+
+class WorkersOf(Command):
+    """Workers that run a script in place of the service."""
+
+    def line(self, place: int, listener: int) -> list[str]:  # noqa: ARG002 - a method of another
+        return [sys.executable, "-S", "-c", self.bento]
+
+
+@contextmanager
+def site_of(script: str) -> Iterator[tuple[Site, Handover]]:
+    content = SharedMemory("generator", 1)
+    with listening.listen("127.0.0.1", free_port()) as listener:
+        site = Site(Settings(drain_seconds=5), WorkersOf(script, "/", ()), listener, SharedMetrics(2))
+        yield site, Handover("name", "digest", "cpu", content, None)
+
+
+STOPPED = """
+import logging, os, sys, threading
+from drawwell_serve import supervisor
+
+def take(settings):
+    threading.Thread(target=threading.Event().wait).start()  # as the threads of ONNX Runtime, which Python does not know
+    logging.getLogger("drawwell").info("it begins")
+    os.kill(os.getpid(), int(sys.argv[1]))
+    threading.Event().wait()
+
+supervisor.take = take
+supervisor.serve_http("service")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_start(number: signal.Signals, tmp_path: Path) -> None:
+    """At once, whatever the threads of that time do, and the log is whole."""
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, str(int(number))],
+        env=server_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["message"] == "it begins"
+
+
+HANGING = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"
+
+
+def test_a_worker_that_hangs_before_it_is_ready_is_killed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else a SIGHUP would wait for it for ever, and every later one with it."""
+    monkeypatch.setattr(crew, "_READY_SECONDS", 0.5)
+
+    async def start(site: Site, handover: Handover) -> None:
+        workers = crew.Crew(site, handover)
+        await asyncio.wait_for(workers.hopeless.wait(), START_SECONDS)
+        await workers.stop()
+
+    others = set(psutil.Process().children())
+    with site_of(HANGING) as (site, handover):
+        asyncio.run(start(site, handover))
+    assert len(re.findall(r"worker 1 \(process \d+\) is not ready after 0.5 s: it is killed", caplog.text)) >= 3
+    assert "worker 1 cannot get ready: it failed 3 times" in caplog.text
+    assert set(psutil.Process().children()) <= others
+
+
+def test_a_file_that_cannot_be_read_to_its_end_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, going_on = threading.Event(), threading.Event()
+
+    def never_take(_: Settings) -> Handover:
+        reading.set()
+        going_on.wait()
+        raise DrawwellError("it has ended")
+
+    async def serve_on(serving_on: Supervisor, handover: Handover) -> int:
+        serving = asyncio.create_task(serving_on.run(handover))
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGHUP)
+        while not reading.is_set():
+            await asyncio.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return await serving
+
+    monkeypatch.setattr(supervisor, "take", never_take)
+    ended = threading.Timer(START_SECONDS, going_on.set)
+    ended.start()
+    with site_of(WORKER) as (site, handover):
+        assert asyncio.run(serve_on(Supervisor(site), handover)) == 0
+    assert not going_on.is_set()
+    ended.cancel()
+    going_on.set()
 
 
 def status(server: Server, key: str) -> int | None:
