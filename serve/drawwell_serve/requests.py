@@ -101,6 +101,9 @@ class GenerateRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     interpolate: Interpolation | UnsetType = UNSET
 
 
+_MOST_KEYS = len(GenerateRequest.__struct_fields__) + _KEYS_OF_INTERPOLATION
+
+
 async def read_drawing(request: Request, well: Well) -> Drawing:
     """Read the body as a ``GenerateRequest``. Raises ``ApiError`` 400, 408, 413, 415 or 422."""
     body = await read_json(request, well)
@@ -194,6 +197,13 @@ def _count(asked: GenerateRequest) -> int:
 def _decode(body: bytes) -> GenerateRequest:
     if not body.strip():
         raise ApiError(400, "empty_body", 'the body is empty; send a JSON object, for example {"seed": 7, "count": 16}')
+    # no value here is a string, so every colon follows a key. msgspec would decode all of several, and take the last
+    if (colons := body.count(b":")) > _MOST_KEYS:
+        raise ApiError(
+            400,
+            "malformed_json",
+            f"the body has {colons:,} fields: more than {_MOST_KEYS} means that some are given twice",
+        )
     try:
         asked = msgspec.json.decode(body, type=GenerateRequest)
     except msgspec.ValidationError as error:
@@ -201,8 +211,7 @@ def _decode(body: bytes) -> GenerateRequest:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         why = str(error).removeprefix("JSON is malformed: ")
         raise ApiError(400, "malformed_json", f"the body is no JSON: {why}") from None
-    # no value here is a string, so that every colon follows a key; msgspec would take the last of two
-    if body.count(b":") != _keys(asked) + _colons(asked):
+    if colons != _keys(asked) + _colons(asked):
         raise ApiError(400, "malformed_json", "a field is given twice")
     return asked
 

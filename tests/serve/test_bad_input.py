@@ -85,7 +85,10 @@ WRONG = [
     (row("1", "9" * 5000), 422, "latents", "latents[0][1]: Number out of range"),
     (b'{"latents": [1]}', 422, "latents", "latents[0]: Expected `array`, got `int`"),
     (b'{"latents": ["1"]}', 422, "latents", "latents[0]: Expected `array`, got `str`"),
-    (b'{"interpolate": ' + b'{"from": ' * 100_000, 422, "interpolate", "interpolate.from: Object contains unknown field `from`"),
+    (b'{"interpolate": ' + b'{"from": ' * 9, 422, "interpolate", "interpolate.from: Object contains unknown field `from`"),
+    (b'{"interpolate": ' + b'{"from": ' * 100_000, 400, None, "the body has 100,001 fields: more than 16 means"),
+    (b'{' + b'"truncation":1e-320,' * 100_000 + b'"seed":1}', 400, None, "the body has 100,001 fields: more than 16 means"),
+    (b'{"latents": [{' + b'"a":1e-320,' * 100_000 + b'"b":1}]}', 400, None, "the body has 100,002 fields: more than 16 means"),
     (b'{"truncation": 0}', 422, "truncation", "truncation: Expected `float` > 0.0"),
     (b'{"truncation": -0.5}', 422, "truncation", "truncation: Expected `float` > 0.0"),
     (b'{"truncation": 1.5}', 422, "truncation", "truncation: Expected `float` <= 1.0"),
@@ -140,6 +143,7 @@ def test_no_body_keeps_others_waiting(http: httpx.Client, server: Server, number
         f'{{"latents": [{rows}]}}',
         f'{{"indices": [{one}]}}',
         f'{{"labels": [{one}]}}',
+        f"{{{', '.join([f'"truncation": {number}'] * (MAX_BODY_BYTES // (len(number) + 18)))}}}",
     ]
     with ThreadPoolExecutor(len(bodies)) as pool:
         sent = [pool.submit(http.post, "/generate", content=body, headers=TYPE) for body in bodies]
@@ -153,6 +157,8 @@ def test_no_body_keeps_others_waiting(http: httpx.Client, server: Server, number
 
 
 NO_REQUEST, CUT = "this is no HTTP request", "the body is no JSON: Input data was truncated"
+FRAMING = "the chunk sizes and trailer fields of the body are larger than 65,536 bytes"
+FIELDS = "the request has more than 100 header and trailer fields"
 FRAMES = [
     (b'Content-Length: 5\r\n\r\n{"seed": 7}', 400, CUT),
     (b'Content-Length: 20\r\n\r\n{"seed": 7}', 408, "the body did not come within 1 seconds"),
@@ -164,8 +170,11 @@ FRAMES = [
     (b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400, NO_REQUEST),
     (b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400, NO_REQUEST),
     (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, NO_REQUEST),
-    (b"Transfer-Encoding: chunked\r\n\r\n2;" + b"x" * 300_000, 431, "the head of the request is larger than 65,536"),
-    (b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 50_000, 431, "the head of the request is larger than"),
+    (b"Transfer-Encoding: chunked\r\n\r\n2;" + b"x" * 300_000, 431, FRAMING),
+    (b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 50_000, 431, FRAMING),
+    (b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 50_000, 431, FIELDS),
+    (b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 98, 431, FIELDS),
+    (b"a: b\r\n" * 99, 431, FIELDS),
     (b"X: " + b"x" * 300_000, 431, "the head of the request is larger than 65,536 bytes"),
     (b"X: ", 408, "the head of the request did not come in 1 seconds"),
     (
