@@ -137,7 +137,8 @@ class Connection(PipeliningProtocol):
     def on_message_complete(self) -> None:
         self._head_bytes = 0
         super().on_message_complete()
-        self.cycle.more_body = False  # uvicorn leaves it where the reply was sent before
+        if self._is_refused_body():
+            self.cycle.more_body = False  # uvicorn leaves it as it was
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

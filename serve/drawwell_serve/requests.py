@@ -15,6 +15,7 @@ from drawwell.card import ModelCard
 from drawwell.errors import RequestError
 from drawwell.latents import interpolate, latents, random_seed
 
+from .bodies import SHORT_BODY_BYTES
 from .body import read_json
 from .drawing import Addressed, Drawing, Given
 from .errors import ApiError
@@ -24,9 +25,6 @@ from .well import Well
 MAX_INDICES = 65_536
 MAX_LATENTS = 512
 """Rows of latents, sent in or interpolated: the body holds them up to some 190 numbers each, in all their digits."""
-
-_SHORT_BYTES = 16 * 1024
-"""A body up to this length is decoded in about a millisecond. Longer ones are decoded on another thread than the event loop's."""
 
 _SENTENCE = 200
 """Characters of one about a wrong field, which may name a field of any length."""
@@ -107,7 +105,7 @@ _MOST_KEYS = len(GenerateRequest.__struct_fields__) + _KEYS_OF_INTERPOLATION
 async def read_drawing(request: Request, well: Well) -> Drawing:
     """Read the body as a ``GenerateRequest``. Raises ``ApiError`` 400, 408, 413, 415 or 422."""
     body = await read_json(request, well)
-    if len(body) <= _SHORT_BYTES:
+    if len(body) <= SHORT_BODY_BYTES:  # decoded in about a millisecond; msgspec and numpy take longer for others
         return _drawing(body, well)
     return await asyncio.to_thread(_drawing, body, well)
 

@@ -1,10 +1,12 @@
 """Requests that are wrong, or nearly: each is answered with the status and the sentence that put whoever sent it right."""
 
+import asyncio
 import io
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from drawwell.latents import latents
 from drawwell_serve.body import MAX_BODY_BYTES
 from tests.conftest import Server, StartServer
 from tests.raw import exchange, request
+from tests.serve.behind import asked
 
 MOST = 1000
 JSON = {"Content_Type": "application/json"}
@@ -143,7 +146,7 @@ def test_no_body_keeps_others_waiting(http: httpx.Client, server: Server, number
         f'{{"latents": [{rows}]}}',
         f'{{"indices": [{one}]}}',
         f'{{"labels": [{one}]}}',
-        f"{{{', '.join([f'"truncation": {number}'] * (MAX_BODY_BYTES // (len(number) + 18)))}}}",
+        "{" + f'"truncation": {number},' * (MAX_BODY_BYTES // (len(number) + 17) - 1) + '"seed": 7}',
     ]
     with ThreadPoolExecutor(len(bodies)) as pool:
         sent = [pool.submit(http.post, "/generate", content=body, headers=TYPE) for body in bodies]
@@ -154,6 +157,29 @@ def test_no_body_keeps_others_waiting(http: httpx.Client, server: Server, number
             waited.append(time.perf_counter() - begin)
     assert {one.result().status_code for one in sent} <= {200, 400, 422}
     assert max(waited, default=0) < 2
+
+
+def test_stalled_bodies_shut_nobody_out(tiny_generator: Path) -> None:
+    """Forty that are nearly whole take all the memory that there is for long bodies: short ones and quick ones are read."""
+
+    async def ask(http: httpx.AsyncClient) -> list[int]:
+        ended = asyncio.Event()
+
+        async def stalled() -> AsyncIterator[bytes]:
+            yield b" " * (MAX_BODY_BYTES - 1)
+            await ended.wait()
+            yield b"x"
+
+        several = [asyncio.create_task(http.post("/generate", content=stalled(), headers=TYPE)) for _ in range(40)]
+        await asyncio.sleep(0.5)
+        quick = [b'{"seed": 7}' + b" " * more for more in (0, MAX_BODY_BYTES - 11)]
+        answers = [await http.post("/generate", content=body, headers=TYPE) for body in quick]
+        ended.set()
+        return [one.status_code for one in (*answers, *await asyncio.gather(*several))]
+
+    short, long, *others = asked(tiny_generator, ask)
+    assert (short, long) == (200, 200)
+    assert Counter(others) == {503: 9, 400: 31}
 
 
 NO_REQUEST, CUT = "this is no HTTP request", "the body is no JSON: Input data was truncated"
@@ -173,8 +199,8 @@ FRAMES = [
     (b"Transfer-Encoding: chunked\r\n\r\n2;" + b"x" * 300_000, 431, FRAMING),
     (b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 50_000, 431, FRAMING),
     (b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 50_000, 431, FIELDS),
-    (b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 98, 431, FIELDS),
-    (b"a: b\r\n" * 99, 431, FIELDS),
+    (b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 99, 431, FIELDS),
+    (b"a: b\r\n" * 100, 431, FIELDS),
     (b"X: " + b"x" * 300_000, 431, "the head of the request is larger than 65,536 bytes"),
     (b"X: ", 408, "the head of the request did not come in 1 seconds"),
     (
