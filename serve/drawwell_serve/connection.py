@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import re
 import socket
 import sys
 from typing import Any
@@ -25,6 +26,8 @@ MAX_FIELDS = 100
 
 _REST_BYTES = 64 * 1024
 """Of a body that was refused before it came: so much is read for the next request on the same connection, and more ends it."""
+
+_ABSOLUTE = re.compile(rb"(?i)https?://([^/?#]*)")
 
 _UNSENT_BYTES = 128 * 1024
 """Of a reply that the kernel takes before the client has room for it: it would take megabytes, drawn for a client that reads
@@ -56,7 +59,7 @@ class Connection(PipeliningProtocol):
     A client that ends its own side (a half-close) still gets the replies to what it has sent.
 
     An application asks ``scope["extensions"]["drawwell"]["gone"]()`` whether the client has left, and ends the connection
-    by ``["cut"]()``.
+    by ``["cut"]()``; ``["peer"]`` is the address at its other end.
     """
 
     def __init__(self, settings: Settings, **uvicorn_gives: Any) -> None:
@@ -111,7 +114,12 @@ class Connection(PipeliningProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._fields = self._rest_bytes = 0
-        self.scope["extensions"] = {"drawwell": {"gone": self.transport.is_closing, "cut": self.transport.abort}}
+        about: dict[object, object] = {
+            "gone": self.transport.is_closing,
+            "cut": self.transport.abort,
+            "peer": self.client and self.client[0],
+        }
+        self.scope["extensions"] = {"drawwell": about}
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields += 1
@@ -126,6 +134,8 @@ class Connection(PipeliningProtocol):
             self._reading = None
         if self._is_idle() and not self.flow.write_paused:
             self._watch_reader_no_more()  # another reply will be written meanwhile
+        if absolute := _ABSOLUTE.match(self.url):  # its host goes before that of the header (RFC 9112, section 3.2.2)
+            self.headers[:] = [(name, absolute[1] if name == b"host" else value) for name, value in self.headers]
         super().on_headers_complete()
         if self._stopping and self.cycle is not None:
             self.cycle.keep_alive = False

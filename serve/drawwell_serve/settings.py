@@ -153,6 +153,11 @@ class Settings:
             if not 0 < value < math.inf:
                 raise DrawwellError(f"{name} ({variable}) must be above 0, not {value}")
 
+        for host in (self.hosts or "*").split(","):
+            if "*" in host and host.strip() != "*":
+                raise DrawwellError(
+                    f"DRAWWELL_HOSTS: {host.strip()!r} stands for several names: list each, or * for any"
+                )
         for origin in (self.cors_origins or "*").split(","):
             if not _ORIGIN.fullmatch(origin.strip()):
                 raise DrawwellError(

@@ -39,7 +39,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAWWELL_KEY", "a-key-of-tests")
 
 
-@pytest.mark.parametrize("origins", [PAGE, f"https://other.example.org, {PAGE}", "*"])
+@pytest.mark.parametrize("origins", [PAGE, f"https://other.example.org, {PAGE}", "*", "HTTPS://Page.Example.org:443"])
 def test_a_page_that_the_setting_names_may_ask_and_read(tiny_generator: Path, origins: str) -> None:
     before, without_key, reply = answers(tiny_generator, origins)
     assert [one.status_code for one in (before, without_key, reply)] == [200, 401, 200]
