@@ -23,7 +23,7 @@ LogFormat = Literal["json", "text"]
 PACKED_GENERATOR = Path(__file__).with_name("generator.onnx")
 """Where `make bento GENERATOR=...` puts a user's own generator, so that the bento carries and serves it."""
 
-_ORIGIN = re.compile(r"\*|https?://[^\s/?#@,]+")
+_ORIGIN = re.compile(r"(?i)\*|https?://[^\s/?#@,*]+")
 
 LEAST_KEY_CHARACTERS = 8
 """Of a key; `openssl rand -hex 32` makes 64."""

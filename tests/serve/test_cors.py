@@ -59,7 +59,9 @@ def test_no_other_page_may(tiny_generator: Path, origins: str | None) -> None:
     assert ALLOWED not in before.headers and ALLOWED not in reply.headers
 
 
-@pytest.mark.parametrize("origins", ["page.example.org", f"{PAGE}/", f"{PAGE},", "null", "https://*/x", "https://a@b"])
+@pytest.mark.parametrize(
+    "origins", ["page.example.org", f"{PAGE}/", f"{PAGE},", "null", "https://*/x", "https://a@b", "https://*.a.org"]
+)
 def test_what_is_no_origin_is_a_sentence(origins: str) -> None:
     with pytest.raises(DrawwellError, match=r"is no origin; one is written https://example.org, without a path"):
         Settings(cors_origins=origins)
