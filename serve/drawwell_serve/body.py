@@ -4,41 +4,48 @@ import asyncio
 
 from starlette.requests import ClientDisconnect, Request
 
+from .bodies import Body
 from .errors import ApiError
 from .well import Well
 
 MAX_BODY_BYTES = 2 * 2**20
 """65,536 indices of 19 digits fit; nothing longer makes sense."""
-MAX_ALL_BODIES_BYTES = 32 * MAX_BODY_BYTES
-"""Of all that a worker reads at once."""
+
+_CLOSE = {"Connection": "close"}
 
 
 async def read_json(request: Request, well: Well) -> bytes:
     """The body, counted while it comes, since a ``Content-Length`` may lie or be absent. Raises ``ApiError`` 400, 408, 413, 415 or 503."""
     _check_content_type(request)
-    body = bytearray()
+    body = Body()
     try:
-        async with asyncio.timeout(well.settings.read_seconds):
-            async for chunk in request.stream():
-                body += chunk
-                well.body_bytes += len(chunk)
-                _check_length(len(body), well)
+        async with asyncio.timeout(well.settings.read_seconds) as body.timeout:
+            await _read(request, body, well)
     except TimeoutError:
-        late = f"the body did not come within {well.settings.read_seconds:g} seconds"
-        raise ApiError(408, "body_too_slow", late, headers={"Connection": "close"}) from None
+        raise _too_slow(body, well) from None
     except ClientDisconnect:
         raise ApiError(400, "body_cut_off", "the connection ended before the body did") from None
     finally:
-        well.body_bytes -= len(body)
-    return bytes(body)
+        well.bodies.discard(body)
+    return bytes(body.content)
 
 
-def _check_length(length: int, well: Well) -> None:
-    if length > MAX_BODY_BYTES:
-        raise ApiError(413, "body_too_large", f"the body is larger than {MAX_BODY_BYTES:,} bytes")
-    if well.body_bytes > MAX_ALL_BODIES_BYTES:
-        message = "too many large bodies are being read: come back"
-        raise ApiError(503, "too_many_bodies", message, headers=well.retry_after())
+async def _read(request: Request, body: Body, well: Well) -> None:
+    async for chunk in request.stream():
+        if not body.gave_way:
+            well.bodies.add(body, chunk)
+        if body.gave_way:
+            raise TimeoutError
+        if len(body.content) > MAX_BODY_BYTES:
+            raise ApiError(413, "body_too_large", f"the body is larger than {MAX_BODY_BYTES:,} bytes")
+
+
+def _too_slow(body: Body, well: Well) -> ApiError:
+    if body.gave_way:
+        message = "too many large bodies are being read, and this one came most slowly: come back"
+        return ApiError(503, "too_many_bodies", message, headers=well.retry_after() | _CLOSE)
+    late = f"the body did not come within {well.settings.read_seconds:g} seconds"
+    return ApiError(408, "body_too_slow", late, headers=_CLOSE)
 
 
 def _check_content_type(request: Request) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import re
 import socket
 import sys
 from typing import Any
@@ -18,7 +19,15 @@ from .pipelining import PipeliningProtocol
 from .settings import Settings
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Of a request, before its body, and of what frames a body between two bytes of it; browsers and proxies stay below 16 KiB."""
+"""Of a request, before its body, and of all chunk sizes and trailer fields together; browsers and proxies stay below 16 KiB."""
+
+MAX_FIELDS = 100
+"""Of head and trailer together. Each takes some 200 bytes of memory, however short it is; browsers send some 20."""
+
+_REST_BYTES = 64 * 1024
+"""Of a body that was refused before it came: so much is read for the next request on the same connection, and more ends it."""
+
+_ABSOLUTE = re.compile(rb"(?i)https?://([^/?#]*)")
 
 _UNSENT_BYTES = 128 * 1024
 """Of a reply that the kernel takes before the client has room for it: it would take megabytes, drawn for a client that reads
@@ -50,14 +59,14 @@ class Connection(PipeliningProtocol):
     A client that ends its own side (a half-close) still gets the replies to what it has sent.
 
     An application asks ``scope["extensions"]["drawwell"]["gone"]()`` whether the client has left, and ends the connection
-    by ``["cut"]()``.
+    by ``["cut"]()``; ``["peer"]`` is the address at its other end.
     """
 
     def __init__(self, settings: Settings, **uvicorn_gives: Any) -> None:
         super().__init__(**uvicorn_gives)
         self.timeout_keep_alive = settings.keep_alive_seconds  # type: ignore[assignment] # seconds may be fractions
         self._settings, self._stopping, self._deaf, self._ended = settings, False, False, False
-        self._head_bytes, self._piece = 0, memoryview(b"")
+        self._head_bytes, self._fields, self._rest_bytes, self._piece = 0, 0, 0, memoryview(b"")
         self._reading: asyncio.TimerHandle | None = None
         self._stalling: asyncio.TimerHandle | None = None
 
@@ -90,16 +99,33 @@ class Connection(PipeliningProtocol):
         self._head_bytes += len(piece)
         self._piece = piece
         super().parse(piece)
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._deaf:
             return
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse(431, "head_too_large", f"the head of the request is larger than {MAX_HEAD_BYTES:,} bytes")
+        if self._is_refused_body():
+            self._rest_bytes += len(piece)
+            if self._rest_bytes > _REST_BYTES:
+                self._end_without_rest()
+        elif self._head_bytes > MAX_HEAD_BYTES:
+            what = "head of the request is" if self._is_idle() else "chunk sizes and trailer fields of the body are"
+            self._refuse(431, "head_too_large", f"the {what} larger than {MAX_HEAD_BYTES:,} bytes")
         elif self._is_idle() and self._reading is None:
             self._expect_head()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {"drawwell": {"gone": self.transport.is_closing, "cut": self.transport.abort}}
+        self._fields = self._rest_bytes = 0
+        about: dict[object, object] = {
+            "gone": self.transport.is_closing,
+            "cut": self.transport.abort,
+            "peer": self.client and self.client[0],
+        }
+        self.scope["extensions"] = {"drawwell": about}
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields += 1
+        if self._fields > MAX_FIELDS:
+            raise OverflowError  # the parser stops, and uvicorn calls send_400_response
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._head_bytes = 0
@@ -108,17 +134,21 @@ class Connection(PipeliningProtocol):
             self._reading = None
         if self._is_idle() and not self.flow.write_paused:
             self._watch_reader_no_more()  # another reply will be written meanwhile
+        if absolute := _ABSOLUTE.match(self.url):  # its host goes before that of the header (RFC 9112, section 3.2.2)
+            self.headers[:] = [(name, absolute[1] if name == b"host" else value) for name, value in self.headers]
         super().on_headers_complete()
         if self._stopping and self.cycle is not None:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        self._head_bytes = 0
+        self._head_bytes = max(0, self._head_bytes - len(body))  # what frames the body is left
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._head_bytes = 0
         super().on_message_complete()
+        if self._is_refused_body():
+            self.cycle.more_body = False  # uvicorn leaves it as it was
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -146,7 +176,10 @@ class Connection(PipeliningProtocol):
         self._close()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours is in the form of all errors
-        self._refuse(400, "malformed_request", "this is no HTTP request")
+        if self._fields > MAX_FIELDS:
+            self._refuse(431, "head_too_large", f"the request has more than {MAX_FIELDS} header and trailer fields")
+        else:
+            self._refuse(400, "malformed_request", "this is no HTTP request")
 
     def shutdown(self) -> None:
         self._stopping = True
@@ -176,6 +209,19 @@ class Connection(PipeliningProtocol):
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
+
+    def _is_refused_body(self) -> bool:
+        """Whether the rest of a body comes that nobody waits for, since its reply was sent."""
+        return self.cycle is not None and self.cycle.response_complete and self.cycle.more_body
+
+    def _end_without_rest(self) -> None:
+        """End this side, and drop what still comes: closed at once, the kernel would take the reply back from the client."""
+        self._deaf = True
+        self.forget_unparsed()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self._close()
 
     def _last_call(self) -> None:
         self.loop.call_later(_LAST_CALL_SECONDS, self._close_if_idle)
@@ -257,6 +303,9 @@ class Connection(PipeliningProtocol):
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Answer before there is a request that the application could answer; not in the middle of another's reply."""
         self.forget_unparsed()
+        if self._is_refused_body():
+            self._close()
+            return
         if not self._is_idle():
             self.cycle.keep_alive = False
             if self.pipeline or self.cycle.response_started or not self.cycle.more_body:

@@ -1,5 +1,7 @@
 """CORS: web pages of other origins may send requests only if the settings name their origin."""
 
+import re
+
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
@@ -9,13 +11,20 @@ METHODS = ("GET", "HEAD", "POST")
 _SENT = ("Authorization", "If-None-Match", "If-Range", "Range")
 _READ = ("Content-Digest", "Content-Range", "ETag", "Retry-After", "WWW-Authenticate", wire.DIGEST, wire.PROVIDER)
 _DAY_SECONDS = 86_400
+_DEFAULT_PORT = re.compile(r"(http://[^/]*):80$|(https://[^/]*):443$")
 
 
-def allowing(origins: str, app: ASGIApp) -> ASGIApp:
-    """``app``, open to pages of ``origins``, which are separated by commas. Preflight requests carry no key and need none."""
+def origins_of(setting: str | None) -> frozenset[str]:
+    """The origins of the setting, spelled as browsers do: lower case, without the port that is the scheme's own."""
+    several = [origin.strip().lower() for origin in (setting or "").split(",")]
+    return frozenset(_DEFAULT_PORT.sub(r"\1\2", origin) for origin in several if origin)
+
+
+def allowing(origins: frozenset[str], app: ASGIApp) -> ASGIApp:
+    """``app``, open to pages of ``origins``. Preflight requests carry no key and need none."""
     return CORSMiddleware(
         app,
-        allow_origins=[origin.strip() for origin in origins.split(",")],
+        allow_origins=sorted(origins),
         allow_methods=METHODS,
         allow_headers=_SENT,
         allow_private_network=True,  # a page on the internet asks a server on the loopback or in a local network

@@ -61,7 +61,7 @@ def on_api_error(_: Request, error: Exception) -> Response:
 def on_http_exception(request: Request, error: Exception) -> Response:
     """Starlette's own, a wrong method for one; Starlette's headers (``Allow``) stay."""
     assert isinstance(error, HTTPException)
-    asked = f"{request.method[:_NAMED]} {request.url.path[:_NAMED]}"
+    asked = f"{request.method[:_NAMED]} {request.scope['path'][:_NAMED]}"
     instead = f", ask with {allowed}" if (allowed := (error.headers or {}).get("Allow")) else ""
     message = f"{asked}: {error.detail.lower()}{instead}; GET /docs.json lists what there is"
     return reply(error.status_code, _CODES.get(error.status_code, "error"), message, headers=error.headers)

@@ -1,6 +1,7 @@
 """What every request passes, whoever answers it: its length, the key, the host, security headers, metrics, and one line in the log."""
 
 import functools
+import ipaddress
 import logging
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .app import PROBES
-from .cors import allowing
+from .cors import allowing, origins_of
 from .errors import SECURITY_HEADERS, ApiError, error_reply
 from .hosts import Hosts
 from .keys import Lock
@@ -46,8 +47,9 @@ class Gate:
         self._ours, self._bentoml = ours, bentoml_app
         routes = [route for route in ours.routes if isinstance(route, Route)]
         self._route = functools.lru_cache(128)(functools.partial(_route, routes))
-        self._lock, self._hosts = None if key is None else Lock(key), Hosts(hosts)
-        self._answer = allowing(cors_origins, self._checked) if cors_origins else self._checked
+        origins = origins_of(cors_origins)
+        self._lock, self._hosts = None if key is None else Lock(key), Hosts(hosts, origins)
+        self._answer = allowing(origins, self._checked) if origins else self._checked
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,7 +124,7 @@ class _Exchange:
         scope = self._scope
         facts = {
             "time": now(),
-            "client": scope["client"] and scope["client"][0],
+            "client": _client(scope),
             "method": scope["method"],
             "path": scope["path"][:_LOGGED_CHARACTERS],
             "status": self._status,
@@ -131,6 +133,18 @@ class _Exchange:
             "whole": self.is_whole,
         }
         return facts | self._about
+
+
+def _client(scope: Scope) -> str | None:
+    """The IP address of the client; of its proxy, where ``X-Forwarded-For`` is none."""
+    named = str(scope["client"][0]) if scope["client"] else ""
+    try:
+        if "%" not in named:  # a zone may have any length
+            return str(ipaddress.ip_address(named))
+    except ValueError:
+        pass
+    peer: str | None = scope.get("extensions", {}).get("drawwell", {}).get("peer")
+    return peer
 
 
 def _is_page(scope: Scope) -> bool:

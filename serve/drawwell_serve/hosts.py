@@ -2,6 +2,8 @@
 
 DNS rebinding: a web page lets its own name resolve to 127.0.0.1, and the browser then sends the page's requests to a server on the
 reader's machine. An IP address in a URL cannot be rebound, and nobody owns the name ``localhost`` (RFC 6761, section 6.3).
+
+Pages of other sites may also name ``localhost`` themselves, in ``<img src>`` for one, and have their reader's machine draw.
 """
 
 import functools
@@ -13,6 +15,7 @@ import socket
 import click
 from starlette.types import Scope
 
+from .browsers import site_of
 from .errors import ApiError
 from .settings import Settings
 
@@ -38,29 +41,47 @@ def listens_to() -> str:
 
 
 class Hosts:
-    """Checks the ``Host`` header of requests."""
+    """Checks the ``Host`` header of requests, and the page that sent them."""
 
-    def __init__(self, names: frozenset[str] | None) -> None:
-        self._names = names
+    def __init__(self, names: frozenset[str] | None, origins: frozenset[str] = frozenset()) -> None:
+        self._names, self._origins = names, origins
         self._is_known = functools.lru_cache(128)(self._is_known)  # type: ignore[method-assign]
 
     def check(self, scope: Scope) -> None:
-        """Raise ``ApiError`` 400 unless the request has one ``Host`` (RFC 9112, section 3.2), and 421 if it names another server."""
+        """Raise ``ApiError`` 400 unless the request has one ``Host`` (RFC 9112, section 3.2), 421 if it names another server, and
+        403 if a page of another site has sent it to this machine.
+        """
         named = [value for name, value in scope["headers"] if name == b"host"]
         if len(named) > 1 or (not named and scope["http_version"] != "1.0"):
             raise ApiError(400, "malformed_request", f"a request needs one Host header, and this one has {len(named)}")
         if named and not self._is_known(named[0]):
-            name = named[0][:100].decode("ascii", "replace")
+            raise ApiError(421, "unknown_host", _unknown(named[0][:100].decode("ascii", "replace")))
+        if named and self._is_local(named[0]) and self._is_of_another_site(scope):
             message = (
-                f"this server does not answer to the name {name}: if it is right, add it to DRAWWELL_HOSTS (--hosts)"
+                "a page of another site asks this server, which is its reader's own: the setting DRAWWELL_CORS_ORIGINS "
+                "(--cors-origins) lets pages in, DRAWWELL_HOSTS (--hosts) makes a public name known"
             )
-            raise ApiError(421, "unknown_host", message)
+            raise ApiError(403, "other_site", message)
+
+    def _is_local(self, host: bytes) -> bool:
+        """Whether the server checks names, and this is none of those that the setting made public."""
+        return self._names is not None and _name(host.decode("latin-1").lower()) not in self._names
+
+    def _is_of_another_site(self, scope: Scope) -> bool:
+        origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
+        return site_of(scope["headers"]) == b"cross-site" and not {"*", origin} & self._origins
 
     def _is_known(self, host: bytes) -> bool:
         if self._names is None:
             return True
         name = _name(host.decode("latin-1").lower())
         return name in self._names or name == "localhost" or name.endswith(".localhost") or _is_address(name)
+
+
+def _unknown(name: str) -> str:
+    if not name.strip():
+        return "this server does not answer to an empty Host header"
+    return f"this server does not answer to the name {name}: if it is right, add it to DRAWWELL_HOSTS (--hosts)"
 
 
 def _name(host: str) -> str:

@@ -6,18 +6,18 @@ import binascii
 import contextlib
 import hmac
 import time
-from collections.abc import Sequence
 
+from .browsers import Headers, site_of
 from .errors import ApiError
 
 GUESSES_A_SECOND = 10
-"""Wrong keys that a worker answers, for all clients together. The right key never waits."""
-_MOST_SECONDS = 8.0
-"""The longest wait for one wrong key, so that no connection is held for ever."""
+"""Wrong keys that wait are answered at this rate by a worker, for all clients together. The right key never waits."""
+_MOST_SECONDS = 8
+"""The longest wait for one wrong key. Where others wait that long already, a further one is a 429 at once: a client that tries many
+keys learns from it too that its key is wrong, so the length of the key is what protects.
+"""
 
 _HOW = "send the key of this server as Authorization: Bearer KEY (drawwell takes it from DRAWWELL_KEY)"
-
-Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Lock:
@@ -31,7 +31,7 @@ class Lock:
         return len(sent) == 1 and hmac.compare_digest(_bearer(sent[0], headers), self._authorization)
 
     async def refuse(self, headers: Headers, is_page: bool) -> None:
-        """Raise ``ApiError`` 401: at once if no key was sent, in turn after other wrong keys if a wrong key was sent."""
+        """Raise ``ApiError`` 401: at once if no key was sent, in turn after other wrong keys if a wrong key was sent; or 429."""
         challenge = {"WWW-Authenticate": 'Basic realm="drawwell", charset="UTF-8"' if is_page else "Bearer"}
         if _sent(headers):
             await self._turn()
@@ -41,7 +41,10 @@ class Lock:
 
     async def _turn(self) -> None:
         now = time.monotonic()
-        mine = max(now, min(self._next, now + _MOST_SECONDS))
+        mine = max(now, self._next)
+        if mine - now > _MOST_SECONDS:
+            headers = {"Retry-After": str(_MOST_SECONDS), "Connection": "close"}
+            raise ApiError(429, "too_many_wrong_keys", "too many wrong keys were sent: come back", headers=headers)
         self._next = mine + 1 / GUESSES_A_SECOND
         await asyncio.sleep(mine - now)
 
@@ -54,15 +57,8 @@ def _bearer(sent: bytes, headers: Headers) -> bytes:
     """The value as ``Bearer KEY``; empty if it is no use."""
     if sent[:6].lower() != b"basic ":
         return sent[:7].title() + sent[7:]
-    if _is_of_another_page(headers):
+    if site_of(headers) not in (b"none", b"same-origin"):  # a page of others made the browser send this
         return b""
     with contextlib.suppress(binascii.Error):
         return b"Bearer " + base64.b64decode(sent[6:], validate=True).partition(b":")[2]
     return b""
-
-
-def _is_of_another_page(headers: Headers) -> bool:
-    """Whether another site's page made the browser fetch this: the browser adds ``Basic`` by itself. A followed link is fine."""
-    told = dict(headers)
-    site, mode = told.get(b"sec-fetch-site", b"none"), told.get(b"sec-fetch-mode")
-    return site not in (b"none", b"same-origin") and mode != b"navigate"

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Callable
 
-from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _PIECE_BYTES = 1024
 """The parser takes this many at once. The shortest request has 25 bytes, so at most 40 parsed requests wait in one connection."""
+
+_TURN_PIECES = 16
+"""Pieces that are parsed at once; then other connections have their turn. A chunk of one byte takes a microsecond or two for six bytes."""
 
 
 class PipeliningProtocol(HttpToolsProtocol):
@@ -18,6 +21,8 @@ class PipeliningProtocol(HttpToolsProtocol):
     """
 
     _unparsed = memoryview(b"")
+    _has_turn = False
+    """Whether the loop will call ``_parse_on`` by itself."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -29,7 +34,8 @@ class PipeliningProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unparsed = memoryview(b"".join((self._unparsed, data)) if self._unparsed else data)
-        self._parse_on()
+        if not self._has_turn:
+            self._parse_on()
 
     def parse(self, piece: memoryview) -> None:
         """Give one piece to the parser."""
@@ -58,11 +64,26 @@ class PipeliningProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def _parse_on(self) -> None:
-        while self._unparsed and not self.pipeline and not self.transport.is_closing():
+        """Parse a few pieces, and leave the rest to the next turn of the loop."""
+        for _ in range(_TURN_PIECES):
+            if not self._may_parse():
+                break
             piece, self._unparsed = self._unparsed[:_PIECE_BYTES], self._unparsed[_PIECE_BYTES:]
             self.parse(piece)
+        if self._may_parse() and not self._has_turn:
+            self._has_turn = True
+            self.loop.call_soon(self._take_turn)
         if self.has_waiting() and not self.transport.is_closing():
             self.flow.pause_reading()
+
+    def _may_parse(self) -> bool:
+        return bool(self._unparsed and not self.pipeline and not self.transport.is_closing())
+
+    def _take_turn(self) -> None:
+        self._has_turn = False
+        self._parse_on()
+        if not self.transport.is_closing() and (self.cycle is None or len(self.cycle.body) <= HIGH_WATER_LIMIT):
+            self.flow.resume_reading()
 
 
 class _Reading(FlowControl):

@@ -74,10 +74,11 @@ class ImagesReply(Response):
         self._named = {"content-type": form.media_type} | well.headers(drawing) | dict(headers or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the body was read
-        connection = {"gone": lambda: False, "cut": lambda: None} | scope.get("extensions", {}).get("drawwell", {})
+        about = scope.get("extensions", {}).get("drawwell", {})
+        gone, cut = about.get("gone", lambda: False), about.get("cut", lambda: None)
         whole = self._form.stream is None or len(self._drawing) <= self._well.scheduler.piece_images
         images = len(self._drawing) if whole or self._part is None else 2 * len(self._drawing)
-        with self._well.admitted(is_whole=whole, images=images, **connection) as flow, suppress(ClientGoneError):
+        with self._well.admitted(gone, images, whole, cut) as flow, suppress(ClientGoneError):
             if whole:
                 await self._send_whole(flow, send)
             else:
@@ -117,7 +118,8 @@ class ImagesReply(Response):
         length = self._form.length(self._well, self._drawing)
         chunks = self._form.stream(self._well, self._drawing, flow)
         if self._part is not None:
-            whole = await self._in_time(_length_of(chunks))
+            with self._well.finding_length(flow):  # without a deadline: it takes as long as the whole reply
+                whole = await _length_of(chunks)
             positions = self._part.of(whole)
             self._named |= ranges.headers(positions, whole)
             length = len(positions)

@@ -15,6 +15,7 @@ from drawwell.card import ModelCard
 from drawwell.errors import RequestError
 from drawwell.latents import interpolate, latents, random_seed
 
+from .bodies import SHORT_BODY_BYTES
 from .body import read_json
 from .drawing import Addressed, Drawing, Given
 from .errors import ApiError
@@ -24,9 +25,6 @@ from .well import Well
 MAX_INDICES = 65_536
 MAX_LATENTS = 512
 """Rows of latents, sent in or interpolated: the body holds them up to some 190 numbers each, in all their digits."""
-
-_SHORT_BYTES = 16 * 1024
-"""A body up to this length is decoded in about a millisecond. Longer ones are decoded on another thread than the event loop's."""
 
 _SENTENCE = 200
 """Characters of one about a wrong field, which may name a field of any length."""
@@ -101,10 +99,13 @@ class GenerateRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     interpolate: Interpolation | UnsetType = UNSET
 
 
+_MOST_KEYS = len(GenerateRequest.__struct_fields__) + _KEYS_OF_INTERPOLATION
+
+
 async def read_drawing(request: Request, well: Well) -> Drawing:
     """Read the body as a ``GenerateRequest``. Raises ``ApiError`` 400, 408, 413, 415 or 422."""
     body = await read_json(request, well)
-    if len(body) <= _SHORT_BYTES:
+    if len(body) <= SHORT_BODY_BYTES:  # decoded in about a millisecond; msgspec and numpy take longer for others
         return _drawing(body, well)
     return await asyncio.to_thread(_drawing, body, well)
 
@@ -194,6 +195,13 @@ def _count(asked: GenerateRequest) -> int:
 def _decode(body: bytes) -> GenerateRequest:
     if not body.strip():
         raise ApiError(400, "empty_body", 'the body is empty; send a JSON object, for example {"seed": 7, "count": 16}')
+    # no value here is a string, so every colon follows a key. msgspec would decode all of several, and take the last
+    if (colons := body.count(b":")) > _MOST_KEYS:
+        raise ApiError(
+            400,
+            "malformed_json",
+            f"the body has {colons:,} fields: more than {_MOST_KEYS} means that some are given twice",
+        )
     try:
         asked = msgspec.json.decode(body, type=GenerateRequest)
     except msgspec.ValidationError as error:
@@ -201,8 +209,7 @@ def _decode(body: bytes) -> GenerateRequest:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         why = str(error).removeprefix("JSON is malformed: ")
         raise ApiError(400, "malformed_json", f"the body is no JSON: {why}") from None
-    # no value here is a string, so that every colon follows a key; msgspec would take the last of two
-    if body.count(b":") != _keys(asked) + _colons(asked):
+    if colons != _keys(asked) + _colons(asked):
         raise ApiError(400, "malformed_json", "a field is given twice")
     return asked
 

@@ -46,6 +46,8 @@ class Flow:
         cut: Callable[[], None] = lambda: None,
     ) -> None:
         self.gone, self.cut, self.left, self.held, self.finish = gone, cut, left, held, 0.0
+        self.finds_length = False
+        """Whether images are drawn only to learn how long the reply is: work that its client need not read."""
         self._began = time.monotonic()
         self._sent_bytes, self._read_seconds, self._reading_since = 0, 0.0, math.inf
 

@@ -24,7 +24,7 @@ LogFormat = Literal["json", "text"]
 PACKED_GENERATOR = Path(__file__).with_name("generator.onnx")
 """Where `make bento GENERATOR=...` puts a user's own generator, so that the bento carries and serves it."""
 
-_ORIGIN = re.compile(r"\*|https?://[^\s/?#@,]+")
+_ORIGIN = re.compile(r"(?i)\*|https?://[^\s/?#@,*]+")
 
 LEAST_KEY_CHARACTERS = 8
 """Of a key; `openssl rand -hex 32` makes 64."""
@@ -176,6 +176,11 @@ class Settings:
             if not 0 < value < math.inf:
                 raise DrawwellError(f"{name} ({variable}) must be above 0, not {value}")
 
+        for host in (self.hosts or "*").split(","):
+            if "*" in host and host.strip() != "*":
+                raise DrawwellError(
+                    f"DRAWWELL_HOSTS: {host.strip()!r} stands for several names: list each, or * for any"
+                )
         for origin in (self.cors_origins or "*").split(","):
             if not _ORIGIN.fullmatch(origin.strip()):
                 raise DrawwellError(

@@ -16,6 +16,7 @@ from drawwell.errors import ProviderError
 from drawwell.pictures import Images
 from drawwell.text import printable
 
+from .bodies import Bodies
 from .drawing import Drawing
 from .errors import RETRY_SECONDS, ApiError
 from .metrics import Metrics, refused
@@ -25,6 +26,9 @@ from .settings import Settings
 Result = TypeVar("Result")
 
 MOST_RETRY_SECONDS = 60
+
+MOST_LENGTHS = 2
+"""Of long replies that a worker draws at once only to learn their length."""
 
 logger = logging.getLogger("drawwell.serve")
 
@@ -48,7 +52,7 @@ class Well:
             wire.PROVIDER: self.engine.provider,
             wire.FINGERPRINT: self.fingerprint,
         }
-        self.body_bytes = 0
+        self.bodies = Bodies()
         self._flows, self._held_images, self._left_images = set[Flow](), 0, 0
         self._checking: asyncio.Task[None] | None = None
 
@@ -66,8 +70,8 @@ class Well:
         in time.
         """
         self.check_room()
-        if self._is_full() and (slowest := self._slowest()) is not None:
-            self._end(slowest)
+        if self._is_full() and (last := self._least_urgent()) is not None:
+            self._end(last)
         flow = Flow(gone, images, images if is_whole else 0, cut)
         self._flows.add(flow)
         self._count(flow.held, images)
@@ -76,6 +80,18 @@ class Well:
         finally:
             self._flows.discard(flow)
             self._count(-flow.held, -flow.left)
+
+    @contextlib.contextmanager
+    def finding_length(self, flow: Flow) -> Iterator[None]:
+        """Count ``flow`` as one that is drawn only to learn its length. Raises ``ApiError`` 429 where that is done for others."""
+        if sum(other.finds_length for other in self._flows) >= MOST_LENGTHS:
+            message = "the length of other long replies is being found: come back, or ask for the whole without a Range"
+            raise ApiError(429, "too_many_requests", message, headers=self.retry_after())
+        flow.finds_length = True
+        try:
+            yield
+        finally:
+            flow.finds_length = False
 
     def let_go(self, flow: Flow) -> None:
         """The images of a reply that is made whole are its body now, however slowly that is read."""
@@ -149,7 +165,7 @@ class Well:
     def check_room(self) -> None:
         """Raise ``ApiError`` 429 where there is no room for a request, and 503 where its reply would begin too late."""
         settings, seconds, retry = self.settings, self._seconds_of_queue(), self.retry_after()
-        if self._is_full() and self._slowest() is None:
+        if self._is_full() and self._least_urgent() is None:
             answered = f"{len(self._flows)} requests are being answered: come back"
             raise ApiError(429, "too_many_requests", answered, headers=retry)
         images, most = max(self.scheduler.waiting_images, self._held_images), self.most_images
@@ -166,15 +182,17 @@ class Well:
     def _is_full(self) -> bool:
         return len(self._flows) >= self.settings.queue_requests
 
-    def _slowest(self) -> Flow | None:
-        """The reply with the slowest reader, among those that wait for their readers."""
+    def _least_urgent(self) -> Flow | None:
+        """A reply whose length is being found, else the one with the slowest reader among those that wait for their readers."""
+        if lengths := [flow for flow in self._flows if flow.finds_length]:
+            return lengths[0]
         slow = [flow for flow in self._flows if flow.waits_for_client()]
         return min(slow, key=Flow.bytes_a_second, default=None)
 
     def _end(self, flow: Flow) -> None:
         """Break a reply off and free its place. The client can ask for the rest later."""
         self._flows.discard(flow)
-        refused("slow_reader")
+        refused("unknown_length" if flow.finds_length else "slow_reader")
         flow.cut()
 
     def _count(self, held_images: int, left_images: int) -> None:

@@ -1,10 +1,12 @@
 """Requests that are wrong, or nearly: each is answered with the status and the sentence that put whoever sent it right."""
 
+import asyncio
 import io
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from drawwell.latents import latents
 from drawwell_serve.body import MAX_BODY_BYTES
 from tests.conftest import Server, StartServer
 from tests.raw import exchange, request
+from tests.serve.behind import asked
 
 MOST = 1000
 JSON = {"Content_Type": "application/json"}
@@ -85,7 +88,10 @@ WRONG = [
     (row("1", "9" * 5000), 422, "latents", "latents[0][1]: Number out of range"),
     (b'{"latents": [1]}', 422, "latents", "latents[0]: Expected `array`, got `int`"),
     (b'{"latents": ["1"]}', 422, "latents", "latents[0]: Expected `array`, got `str`"),
-    (b'{"interpolate": ' + b'{"from": ' * 100_000, 422, "interpolate", "interpolate.from: Object contains unknown field `from`"),
+    (b'{"interpolate": ' + b'{"from": ' * 9, 422, "interpolate", "interpolate.from: Object contains unknown field `from`"),
+    (b'{"interpolate": ' + b'{"from": ' * 100_000, 400, None, "the body has 100,001 fields: more than 16 means"),
+    (b'{' + b'"truncation":1e-320,' * 100_000 + b'"seed":1}', 400, None, "the body has 100,001 fields: more than 16 means"),
+    (b'{"latents": [{' + b'"a":1e-320,' * 100_000 + b'"b":1}]}', 400, None, "the body has 100,002 fields: more than 16 means"),
     (b'{"truncation": 0}', 422, "truncation", "truncation: Expected `float` > 0.0"),
     (b'{"truncation": -0.5}', 422, "truncation", "truncation: Expected `float` > 0.0"),
     (b'{"truncation": 1.5}', 422, "truncation", "truncation: Expected `float` <= 1.0"),
@@ -140,6 +146,7 @@ def test_no_body_keeps_others_waiting(http: httpx.Client, server: Server, number
         f'{{"latents": [{rows}]}}',
         f'{{"indices": [{one}]}}',
         f'{{"labels": [{one}]}}',
+        "{" + f'"truncation": {number},' * (MAX_BODY_BYTES // (len(number) + 17) - 1) + '"seed": 7}',
     ]
     with ThreadPoolExecutor(len(bodies)) as pool:
         sent = [pool.submit(http.post, "/generate", content=body, headers=TYPE) for body in bodies]
@@ -152,7 +159,32 @@ def test_no_body_keeps_others_waiting(http: httpx.Client, server: Server, number
     assert max(waited, default=0) < 2
 
 
+def test_stalled_bodies_shut_nobody_out(tiny_generator: Path) -> None:
+    """Forty that are nearly whole take all the memory that there is for long bodies: short ones and quick ones are read."""
+
+    async def ask(http: httpx.AsyncClient) -> list[int]:
+        ended = asyncio.Event()
+
+        async def stalled() -> AsyncIterator[bytes]:
+            yield b" " * (MAX_BODY_BYTES - 1)
+            await ended.wait()
+            yield b"x"
+
+        several = [asyncio.create_task(http.post("/generate", content=stalled(), headers=TYPE)) for _ in range(40)]
+        await asyncio.sleep(0.5)
+        quick = [b'{"seed": 7}' + b" " * more for more in (0, MAX_BODY_BYTES - 11)]
+        answers = [await http.post("/generate", content=body, headers=TYPE) for body in quick]
+        ended.set()
+        return [one.status_code for one in (*answers, *await asyncio.gather(*several))]
+
+    short, long, *others = asked(tiny_generator, ask)
+    assert (short, long) == (200, 200)
+    assert Counter(others) == {503: 9, 400: 31}
+
+
 NO_REQUEST, CUT = "this is no HTTP request", "the body is no JSON: Input data was truncated"
+FRAMING = "the chunk sizes and trailer fields of the body are larger than 65,536 bytes"
+FIELDS = "the request has more than 100 header and trailer fields"
 FRAMES = [
     (b'Content-Length: 5\r\n\r\n{"seed": 7}', 400, CUT),
     (b'Content-Length: 20\r\n\r\n{"seed": 7}', 408, "the body did not come within 1 seconds"),
@@ -164,8 +196,11 @@ FRAMES = [
     (b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400, NO_REQUEST),
     (b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400, NO_REQUEST),
     (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400, NO_REQUEST),
-    (b"Transfer-Encoding: chunked\r\n\r\n2;" + b"x" * 300_000, 431, "the head of the request is larger than 65,536"),
-    (b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 50_000, 431, "the head of the request is larger than"),
+    (b"Transfer-Encoding: chunked\r\n\r\n2;" + b"x" * 300_000, 431, FRAMING),
+    (b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 50_000, 431, FRAMING),
+    (b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 50_000, 431, FIELDS),
+    (b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 99, 431, FIELDS),
+    (b"a: b\r\n" * 100, 431, FIELDS),
     (b"X: " + b"x" * 300_000, 431, "the head of the request is larger than 65,536 bytes"),
     (b"X: ", 408, "the head of the request did not come in 1 seconds"),
     (

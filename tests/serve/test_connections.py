@@ -137,3 +137,38 @@ def test_trailers_are_no_part_of_the_header(server: Server) -> None:
         first, *second = exchange(server, sent, seconds=10)
         assert (first.status, first.headers["content-type"]) == (200, "application/json")
         assert [reply.status for reply in second] == ([] if last else [200])
+
+
+def test_a_refused_body_costs_little_however_it_is_cut_up(server: Server) -> None:
+    """A million chunks of one byte each, which nobody needs: the reply comes, and the rest is not parsed."""
+    worker = psutil.Process(server.process.pid).children()[0]
+    head = b"POST /model HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    before = sum(worker.cpu_times()[:2])
+    (reply,) = exchange(server, head, b"1\r\n \r\n" * 1_000_000, seconds=60)
+    assert reply.status in (405, 431)
+    assert sum(worker.cpu_times()[:2]) - before < 0.5
+
+
+def test_the_next_request_follows_a_short_body_that_was_refused(server: Server) -> None:
+    refused = kept("POST", "/model", b" " * 50_000)
+    several = exchange(server, refused[:200], refused[200:] + request("GET", "/livez"))
+    assert [reply.status for reply in several] == [405, 200]
+
+
+def test_a_body_in_many_small_chunks_is_read(server: Server) -> None:
+    head = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = b'{"seed": 7, "indices": [' + b"5, " * 33_333 + b"6]}"
+    chunks = [b"10\r\n%b\r\n" % body[at : at + 16] for at in range(0, len(body) - 16, 16)]
+    rest_of_body = body[16 * len(chunks) :]
+    framed = b"".join(chunks) + b"%x\r\n%b\r\n0\r\n\r\n" % (len(rest_of_body), rest_of_body)
+    first, second = exchange(server, head, framed + request("GET", "/livez"), seconds=60)
+    assert (first.status, second.status) == (400, 200)
+    assert json.loads(first.body)["error"]["code"] == "too_many_for_this_form"
+
+
+def test_a_head_may_have_a_hundred_fields(server: Server) -> None:
+    """The first one too many ends it, whether or not the head is whole: fields take far more memory than their bytes."""
+    many = b"GET /model HTTP/1.1\r\nHost: localhost\r\n" + b"a:b\r\n" * 98
+    assert [one.status for one in exchange(server, many + b"Connection: close\r\n\r\n")] == [200]
+    (reply,) = exchange(server, many + b"a:b\r\n" * 3)
+    assert (reply.status, json.loads(reply.body)["error"]["code"]) == (431, "head_too_large")

@@ -39,7 +39,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAWWELL_KEY", "a-key-of-tests")
 
 
-@pytest.mark.parametrize("origins", [PAGE, f"https://other.example.org, {PAGE}", "*"])
+@pytest.mark.parametrize("origins", [PAGE, f"https://other.example.org, {PAGE}", "*", "HTTPS://Page.Example.org:443"])
 def test_a_page_that_the_setting_names_may_ask_and_read(tiny_generator: Path, origins: str) -> None:
     before, without_key, reply = answers(tiny_generator, origins)
     assert [one.status_code for one in (before, without_key, reply)] == [200, 401, 200]
@@ -59,7 +59,9 @@ def test_no_other_page_may(tiny_generator: Path, origins: str | None) -> None:
     assert ALLOWED not in before.headers and ALLOWED not in reply.headers
 
 
-@pytest.mark.parametrize("origins", ["page.example.org", f"{PAGE}/", f"{PAGE},", "null", "https://*/x", "https://a@b"])
+@pytest.mark.parametrize(
+    "origins", ["page.example.org", f"{PAGE}/", f"{PAGE},", "null", "https://*/x", "https://a@b", "https://*.a.org"]
+)
 def test_what_is_no_origin_is_a_sentence(origins: str) -> None:
     with pytest.raises(DrawwellError, match=r"is no origin; one is written https://example.org, without a path"):
         Settings(cors_origins=origins)

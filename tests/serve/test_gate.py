@@ -1,6 +1,8 @@
 """Who gets in."""
 
+import asyncio
 import hmac
+import json
 import os
 import re
 import socket
@@ -15,8 +17,9 @@ import pytest
 
 import drawwell as library
 from drawwell.errors import DrawwellError, RequestError
-from drawwell_serve import gate
+from drawwell_serve import gate, keys
 from drawwell_serve.app import PROBES, create_app
+from drawwell_serve.errors import ApiError
 from drawwell_serve.keys import GUESSES_A_SECOND
 from drawwell_serve.process import take_one_device
 from drawwell_serve.settings import Settings
@@ -99,6 +102,8 @@ def test_a_person_with_a_browser_is_asked_for_the_key(locked: Server) -> None:
     assert httpx.get(locked.url, headers=page, auth=(KEY, "")).status_code == 401
     link = page | {"Sec-Fetch-Site": "cross-site"}
     assert httpx.get(locked.url, headers=link, auth=("", KEY)).is_success, "a link on another page is its reader's wish"
+    frame = link | {"Sec-Fetch-Dest": "iframe"}
+    assert httpx.get(locked.url, headers=frame, auth=("", KEY)).status_code == 401
     fetched = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
     assert httpx.get(f"{locked.url}/model", headers=fetched, auth=("", KEY)).status_code == 401
     assert httpx.get(f"{locked.url}/model", headers=fetched | BEARER).is_success
@@ -126,6 +131,41 @@ def test_guesses_take_their_time_and_keep_nobody_waiting(locked: Server) -> None
         assert {one.result().status_code for one in guesses} == {401}
     assert time.perf_counter() - begin > 0.9 * 39 / GUESSES_A_SECOND
     assert under_way > 0
+
+
+def test_a_bounded_number_of_wrong_keys_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A further one is refused at once, on a connection that ends; the right key passes."""
+    monkeypatch.setattr(keys, "_MOST_SECONDS", 1)
+    lock = keys.Lock(KEY.encode())
+
+    async def guess(number: int) -> ApiError:
+        with pytest.raises(ApiError) as refused:
+            await lock.refuse([(b"authorization", b"Bearer guess-%d" % number)], is_page=False)
+        return refused.value
+
+    async def guesses() -> list[ApiError]:
+        return list(await asyncio.gather(*map(guess, range(100))))
+
+    refused = asyncio.run(guesses())
+    most = 2 * keys.GUESSES_A_SECOND
+    assert [one.status for one in refused[: keys.GUESSES_A_SECOND]] == [401] * keys.GUESSES_A_SECOND
+    assert {(one.status, one.code) for one in refused[most:]} == {(429, "too_many_wrong_keys")}
+    assert refused[-1].headers == {"Retry-After": "1", "Connection": "close"}
+    assert lock.opens([(b"authorization", f"Bearer {KEY}".encode())])
+
+
+def test_the_log_names_a_client_by_an_address_only(start_server: StartServer, tiny_generator: Path) -> None:
+    """Whatever a client says in X-Forwarded-For: it may be long, and it may look like another's."""
+    server = start_server(tiny_generator)
+    said = ["192.0.2.7", "2001:db8::7", "x" * 9000, "192.0.2.7 status=200", "fe80::1%" + "z" * 999]
+    for number, one in enumerate(said):
+        httpx.get(f"{server.url}/model?{number}", headers={"X-Forwarded-For": one})
+    deadline = time.monotonic() + 30
+    while (log := server.log.read_text()).count('"/model"') < len(said):
+        assert time.monotonic() < deadline, log
+        time.sleep(0.05)
+    clients = [json.loads(line)["client"] for line in log.splitlines() if '"/model"' in line]
+    assert clients == ["192.0.2.7", "2001:db8::7", "127.0.0.1", "127.0.0.1", "127.0.0.1"]
 
 
 def test_what_is_refused_is_counted_by_its_code(locked: Server) -> None:

@@ -1,14 +1,20 @@
 """A part of an image or of a shard, so that a download that broke off goes on."""
 
+import asyncio
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from drawwell_serve import well
+from drawwell_serve.scheduler import Scheduler
 from tests.conftest import Server
+from tests.serve import behind
 
 PATHS = ("images/{}/7/5.png", "shards/{}/7/0-9.tar", "shards/{}/7/3-999.tar")
 """One image, a shard that is made whole, and one that is streamed."""
@@ -81,3 +87,41 @@ def test_curl_goes_on_where_it_stopped(http: httpx.Client, server: Server, url: 
     file.write_bytes(whole[: len(whole) // 3])
     subprocess.run(["curl", "-sfC", "-", "-o", file, f"{server.url}/{url}"], check=True)
     assert file.read_bytes() == whole
+
+
+def test_finding_lengths_shuts_nobody_out(tiny_generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranges of long shards take two places at most, for as long as nobody else wants them."""
+    monkeypatch.setattr(Scheduler, "_work", lambda _: None)  # nothing is drawn
+
+    async def ask(http: httpx.AsyncClient) -> list[int]:
+        url = f"/shards/{(await http.get('/model')).json()['digest']}/7/0-999.tar"
+        first = [asyncio.create_task(http.get(url, headers={"Range": "bytes=0-0"})) for _ in range(well.MOST_LENGTHS)]
+        await asyncio.sleep(0.1)
+        answer = await http.get(url, headers={"Range": "bytes=0-0"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (429, "too_many_requests")
+        assert int(answer.headers["retry-after"]) >= 1
+        others = [asyncio.create_task(http.get(url)) for _ in range(4)]
+        await asyncio.sleep(0.1)
+        full = await http.get(url)
+        for task in (*first, *others):
+            task.cancel()
+        return [full.status_code, *(task.done() for task in others)]
+
+    assert behind.asked(tiny_generator, ask, queue_requests=4) == [429, False, False, False, False]
+
+
+def test_finding_a_length_has_no_deadline(tiny_generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes as long as the whole reply, which has none either."""
+    draw = Scheduler._draw
+
+    def slowly(self: Scheduler, run: list[Any]) -> None:
+        time.sleep(0.15)
+        draw(self, run)
+
+    monkeypatch.setattr(Scheduler, "_draw", slowly)
+
+    async def ask(http: httpx.AsyncClient) -> int:
+        url = f"/shards/{(await http.get('/model')).json()['digest']}/7/0-999.tar"
+        return (await http.get(url, headers={"Range": "bytes=0-9"})).status_code
+
+    assert behind.asked(tiny_generator, ask, deadline_seconds=1) == 206
