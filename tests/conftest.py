@@ -1,6 +1,7 @@
 """What the tests share: a small generator that was really trained and exported, and a real server."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 60
+
+for _number in (signal.SIGHUP, signal.SIGINT):
+    # nohup and shells that start the suite in the background ignore these; a program that it tests would inherit that, but no handler
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 
 @dataclass(frozen=True)

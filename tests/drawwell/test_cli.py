@@ -69,11 +69,6 @@ def test_a_mistake_is_one_sentence_and_ends_with_1(arguments: list[str], sentenc
     assert error.splitlines()[-1].startswith(f"drawwell {arguments[0]}: ")
 
 
-def heard() -> None:
-    """A shell that starts the tests in the background has SIGINT ignored, and so would all that they start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def test_an_interrupted_drawing_leaves_no_half_file(tmp_path: Path, tiny_generator: Path) -> None:
     command = [
         sys.executable,
@@ -87,7 +82,7 @@ def test_an_interrupted_drawing_leaves_no_half_file(tmp_path: Path, tiny_generat
         "x.npy",
     ]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
         while not list(tmp_path.glob(".*.writing")):
             assert process.poll() is None
             time.sleep(0.01)
@@ -318,7 +313,7 @@ def test_a_planted_link_is_not_followed(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_a_folder_that_is_interrupted_holds_whole_files_only(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "drawwell.cli", "generate", "--count", "100000", "--seed", "7", "--out", "out"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, preexec_fn=heard) as process:
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
         while len(list((tmp_path / "out").glob("*.png"))) < 50:
             assert process.poll() is None
             time.sleep(0.01)
