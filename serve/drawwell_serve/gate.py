@@ -137,14 +137,18 @@ class _Exchange:
 
 def _client(scope: Scope) -> str | None:
     """The IP address of the client; of its proxy, where ``X-Forwarded-For`` is none."""
-    named = str(scope["client"][0]) if scope["client"] else ""
-    try:
-        if "%" not in named:  # a zone may have any length
-            return str(ipaddress.ip_address(named))
-    except ValueError:
-        pass
+    address = _address(str(scope["client"][0])) if scope["client"] else None
     peer: str | None = scope.get("extensions", {}).get("drawwell", {}).get("peer")
-    return peer
+    return peer if address is None else address
+
+
+@functools.lru_cache(1024)
+def _address(named: str) -> str | None:
+    """The IP address, None for what is none."""
+    try:
+        return None if "%" in named else str(ipaddress.ip_address(named))  # a zone may have any length
+    except ValueError:
+        return None
 
 
 def _is_page(scope: Scope) -> bool:

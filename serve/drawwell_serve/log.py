@@ -8,6 +8,7 @@ import itertools
 import logging
 import os
 import select
+import stat
 import sys
 import threading
 import time
@@ -28,8 +29,8 @@ _GATHER_SECONDS = 0.02
 """Lines of this time are written together: every write lets the log's thread take the interpreter from those that draw."""
 _LAST_SECONDS = 0.5
 """That the end of a process waits for its last lines to be read."""
-_CHUNK_BYTES = select.PIPE_BUF
-"""Written in one piece, between the lines of other processes."""
+_CHUNK_BYTES = 2**16
+"""Written in one piece, between the lines of other processes; to a pipe ``PIPE_BUF``, as more may be taken in parts."""
 
 Facts = Mapping[str, object]
 
@@ -43,6 +44,7 @@ class Lines:
         self._lines: list[bytes] = []
         self._waiting_bytes, self._dropped = 0, 0
         self._is_torn = False  # the last line was taken in part
+        self._chunk_bytes = select.PIPE_BUF if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else _CHUNK_BYTES
         self._lock, self._some, self._none = threading.Lock(), threading.Event(), threading.Event()
         self._none.set()
         threading.Thread(target=self._work, name="log", daemon=True).start()
@@ -52,12 +54,15 @@ class Lines:
         with self._lock:
             fits = self._waiting_bytes + len(line) <= MOST_WAITING_BYTES
             if fits:
+                if not self._lines:
+                    self._none.clear()
+                    self._some.set()
                 self._lines.append(line + b"\n")
                 self._waiting_bytes += len(line)
-                self._none.clear()
             else:
                 self._dropped += 1
-        self._some.set() if fits else self._on_drop()
+        if not fits:
+            self._on_drop()
 
     def close(self) -> None:
         """Wait until all is written, as long as that is being read."""
@@ -95,7 +100,7 @@ class Lines:
         begin = 0
         while begin < len(lines):
             end, size = begin + 1, len(lines[begin])
-            while end < len(lines) and size + len(lines[end]) <= _CHUNK_BYTES:
+            while end < len(lines) and size + len(lines[end]) <= self._chunk_bytes:
                 size += len(lines[end])
                 end += 1
             taken = self._put(b"".join(lines[begin:end]))
