@@ -311,9 +311,8 @@ class Connection(PipeliningProtocol):
             if self.pipeline or self.cycle.response_started or not self.cycle.more_body:
                 self._deaf = True
                 return
-            self.cycle.disconnected = (
-                True  # the application waits for the rest of the body, and counts that it does not come
-            )
+            # the application waits for the rest of the body, and counts that it does not come
+            self.cycle.disconnected = True
             self.cycle.message_event.set()
         else:
             refused(code)
