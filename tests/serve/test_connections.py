@@ -113,7 +113,8 @@ def test_it_gets_all_of_several(server: Server) -> None:
     [
         (kept("POST", "/generate", SHORT_BODY, **TYPE)[:-5], "body_cut_off"),
         (
-            b"POST /generate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+            b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
             "body_cut_off",
         ),
         (b"GET /model HTTP/1.1\r\nHost: loc", "malformed_request"),
