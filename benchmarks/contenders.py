@@ -5,12 +5,12 @@ from pathlib import Path
 import onnx
 
 from benchmarks.servers import Contender
-from drawwell.card import Target
-from drawwell.session import Provider
+from drawwell.engine.onnx_session import Provider
+from drawwell.files.card import Target
 from drawwell_export import graph
 from drawwell_export.main import export
-from drawwell_train import state
-from drawwell_train.checkpoint import Checkpoint
+from drawwell_train.run.checkpoint import Checkpoint
+from drawwell_train.step import state
 
 DEPENDENCIES = ("bentoml", "fastapi", "litserve", "uvicorn", "uvloop", "httptools")
 """Whose versions belong beside the figures."""

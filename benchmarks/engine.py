@@ -19,19 +19,20 @@ import torch
 from benchmarks import kernels, png, table
 from benchmarks.race import Make, race
 from benchmarks.report import seconds, spread, write
-from drawwell.backends import Feeds
-from drawwell.card import Target
-from drawwell.engine import Engine
-from drawwell.generator_file import read_generator
-from drawwell.latents import latents
+from drawwell.addresses.latents import latents
+from drawwell.engine.backends import Feeds
+from drawwell.engine.engine import Engine
+from drawwell.files.card import Target
+from drawwell.files.generator_file import read_generator
 from drawwell.opening import find_file
 from drawwell_export import graph
 from drawwell_export.main import export
 from drawwell_export.parity import feeds
-from drawwell_train import checkpoint, state
-from drawwell_train.checkpoint import Checkpoint
 from drawwell_train.config import TrainConfig
-from drawwell_train.networks import Generator
+from drawwell_train.networks.networks import Generator
+from drawwell_train.run import checkpoint
+from drawwell_train.run.checkpoint import Checkpoint
+from drawwell_train.step import state
 
 BATCHES = (1, 16, 64)
 TARGETS: tuple[Target, ...] = get_args(Target)

@@ -21,16 +21,16 @@ import torch
 
 from benchmarks.engine import multiply_adds, random
 from benchmarks.report import Report, interleaved, seconds
-from drawwell.backends import Backend, CudaBackend
-from drawwell.engine import Engine
-from drawwell.generator_file import read_generator
-from drawwell.latents import latents
-from drawwell.session import Provider, open_cpu, open_cuda
+from drawwell.addresses.latents import latents
+from drawwell.engine.backends import Backend, CudaBackend
+from drawwell.engine.engine import Engine
+from drawwell.engine.onnx_session import Provider, open_cpu, open_cuda
+from drawwell.files.generator_file import read_generator
 from drawwell_export import graph
 from drawwell_export.main import export
-from drawwell_train import state
-from drawwell_train.checkpoint import Checkpoint
-from drawwell_train.networks import Generator, to_pixels
+from drawwell_train.networks.networks import Generator, to_pixels
+from drawwell_train.run.checkpoint import Checkpoint
+from drawwell_train.step import state
 
 ADDRESSES, ROUNDS, SHORT_ROUNDS = 1024, 7, 3
 VARIANTS: dict[str, dict[str, str]] = {

@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.race import Make, race
 from benchmarks.report import spread
-from drawwell.cores import cores
-from drawwell.session import session_options
+from drawwell.engine.cores import cores
+from drawwell.engine.onnx_session import session_options
 
 _BATCH, _CHANNELS, _PIXELS, _KERNEL = 4, 256, 16, 3
 _OPERATIONS = 2 * 2 * _BATCH * _CHANNELS * _CHANNELS * _PIXELS**2 * _KERNEL**2

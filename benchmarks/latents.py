@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks.report import interleaved, seconds, write
-from drawwell.latents import latents
+from drawwell.addresses.latents import latents
 
 DIM, BATCH, REPEATS, ROUNDS = 100, 64, 500, 15
 

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.report import interleaved, seconds
-from drawwell.engine import Engine
-from drawwell.pictures import to_pngs
+from drawwell.engine.engine import Engine
+from drawwell.formats.png import to_pngs
 
 IMAGES = 64
 

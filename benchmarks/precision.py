@@ -18,11 +18,11 @@ from onnx import numpy_helper
 
 import drawwell
 from benchmarks.precision_page import REORDERED, RESULT, digests, update
-from drawwell.engine import Engine
+from drawwell.addresses.latents import latents
+from drawwell.engine.engine import Engine
+from drawwell.engine.onnx_session import session_options
 from drawwell.errors import ProviderError
-from drawwell.latents import latents
 from drawwell.opening import bundled, find_file
-from drawwell.session import session_options
 
 SEED, ADDRESSES = 7, 2048
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.report import RESULTS
 from benchmarks.table import README
-from drawwell.generator_file import read_generator
+from drawwell.files.generator_file import read_generator
 from drawwell.opening import bundled, find_file
 
 RESULT = RESULTS / "precision.json"

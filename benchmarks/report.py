@@ -13,8 +13,8 @@ import numpy as np
 import onnxruntime
 
 import drawwell
-from drawwell.fingerprint import fingerprint
-from drawwell_train import files
+from drawwell.engine.fingerprint import fingerprint
+from drawwell_train.run import atomic_files as files
 
 RESULTS = Path(__file__).with_name("results")
 

@@ -32,8 +32,8 @@ from benchmarks.race import race
 from benchmarks.report import Report, spread
 from benchmarks.servers import Server, serving
 from benchmarks.starts import first_replies
-from drawwell.latents import latents
-from drawwell.session import Provider
+from drawwell.addresses.latents import latents
+from drawwell.engine.onnx_session import Provider
 
 CASES = {"A": Case(clients=1, count=1), "B": Case(32, 1), "C": Case(8, 16), "D": Case(2, 256)}
 SIZES = {"dcgan64": 64, "small": 32}

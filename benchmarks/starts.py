@@ -3,7 +3,7 @@
 from benchmarks.contenders import EMPTY, ours
 from benchmarks.report import spread
 from benchmarks.servers import serving
-from drawwell.session import Provider
+from drawwell.engine.onnx_session import Provider
 
 
 def first_replies(provider: Provider, starts: int) -> dict[str, dict[str, float]]:

@@ -22,15 +22,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import step_profile
 from benchmarks.race import Make, race
 from benchmarks.report import Report, seconds, spread
-from drawwell.cores import cores
-from drawwell_train import state
-from drawwell_train.architectures import build_discriminator, build_generator
-from drawwell_train.batches import Batches
+from drawwell.engine.cores import cores
 from drawwell_train.config import TrainConfig, complete, images_per_step
-from drawwell_train.images import ImageData
+from drawwell_train.data.images import ImageData
 from drawwell_train.main import resolve
+from drawwell_train.networks.architectures import build_discriminator, build_generator
 from drawwell_train.presets import PRESETS, PresetName
-from drawwell_train.steps import train_step
+from drawwell_train.step import state
+from drawwell_train.step.batches import Batches
+from drawwell_train.step.steps import train_step
 
 IMAGES, BATCH = 16_384, 64
 """256 steps an epoch: of a shorter one the beginning, when workers have nothing ready yet, would be measured too."""

@@ -23,16 +23,16 @@ from drawwell.opening import open_generator as open  # noqa: A004 - as PIL.Image
 
 if TYPE_CHECKING:
     from drawwell import datasets
-    from drawwell.batch import Batch, Generator
-    from drawwell.card import ModelCard
+    from drawwell.files.card import ModelCard
+    from drawwell.generator import Batch, ImageGenerator
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Batch",
     "DrawwellError",
-    "Generator",
     "GeneratorFileError",
+    "ImageGenerator",
     "ModelCard",
     "ProviderError",
     "RequestError",
@@ -44,7 +44,7 @@ __all__ = [
     "open",
 ]
 
-_LAZY = {"Batch": "drawwell.batch", "Generator": "drawwell.batch", "ModelCard": "drawwell.card"}
+_LAZY = {"Batch": "drawwell.generator", "ImageGenerator": "drawwell.generator", "ModelCard": "drawwell.files.card"}
 
 
 def __getattr__(name: str) -> Any:

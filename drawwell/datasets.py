@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from drawwell.batch import Generator, Labels, check_labels
 from drawwell.errors import RequestError
+from drawwell.generator import ImageGenerator, LabelChoice, check_labels
 
 if TYPE_CHECKING:
     import torch
@@ -26,12 +26,12 @@ class TorchDataset:
 
     def __init__(
         self,
-        generator: Generator,
+        generator: ImageGenerator,
         seed: int,
         size: int,
         start: int = 0,
         transform: Transform | None = None,
-        labels: Labels | None = None,
+        labels: LabelChoice | None = None,
     ) -> None:
         if size < 1:
             raise RequestError(f"size must be at least 1, not {size}")

@@ -9,15 +9,15 @@ from drawwell.errors import GeneratorFileError, RequestError
 from drawwell.text import printable, reason
 
 if TYPE_CHECKING:
-    from drawwell.batch import Generator
-    from drawwell.session import Provider
+    from drawwell.engine.onnx_session import Provider
+    from drawwell.generator import ImageGenerator
 
 _MODELS = Path(__file__).with_name("models")
 
 
 def open_generator(
     target: str | os.PathLike[str], *, provider: "Provider" = "auto", threads: int | None = None
-) -> "Generator":
+) -> "ImageGenerator":
     """Open a generator: ``http://...`` or ``https://...``, the path of a generator file, or the name of a bundled one.
 
     A server's key is sent from the environment variable DRAWWELL_KEY, as ``Authorization: Bearer KEY``, to whatever URL is opened.
@@ -27,10 +27,10 @@ def open_generator(
     if is_url(target):
         if provider != "auto" or threads is not None:
             raise RequestError("provider and threads are the server's to choose; leave them out for a URL")
-        from drawwell.client import Client
+        from drawwell.http.client import Client
 
         return Client(str(target))
-    from drawwell.engine import Engine
+    from drawwell.engine.engine import Engine
 
     return Engine(find_file(target), provider, threads)
 

@@ -108,7 +108,7 @@ def wait_until_ready(server: Server) -> None:
 
 def drawwell(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own and check its exit code."""
-    command = [sys.executable, "-m", "drawwell.cli", *arguments]
+    command = [sys.executable, "-m", "drawwell", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == code, f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr, done.stderr

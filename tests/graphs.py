@@ -7,10 +7,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from drawwell.card import MIXTURE_FORMAT, KnownAnswers, ModelCard, Parity, Training, total_of
-from drawwell.generator_file import seal
-from drawwell.latents import labels, members
-from drawwell.quality import Measure, Quality
+from drawwell.addresses.latents import labels, members
+from drawwell.files.card import MIXTURE_FORMAT, KnownAnswers, ModelCard, Parity, Training, total_of
+from drawwell.files.generator_file import seal
+from drawwell.files.quality import Measure, Quality
 from drawwell_export.mixture import join
 
 SHAPE = (2, 3, 1)

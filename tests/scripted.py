@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from drawwell import wire
-from drawwell.card import ModelCard
+from drawwell.files.card import ModelCard
+from drawwell.http import protocol as wire
 from tests import graphs
 
 DIGEST = "ab" * 32

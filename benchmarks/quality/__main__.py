@@ -22,7 +22,7 @@ from benchmarks.quality import plain, tables
 from benchmarks.quality.experiments import RUNS, Experiment, experiments, prepare
 from benchmarks.quality.measuring import last_step, measure
 from benchmarks.quality.results import read
-from drawwell.cores import cores
+from drawwell.engine.cores import cores
 from drawwell.errors import DrawwellError
 
 _STOPPED = 130
@@ -95,7 +95,7 @@ def carry_out(experiment: Experiment, root: Path, deadline: float) -> None:
 
 def train(experiment: Experiment, root: Path, deadline: float) -> None:
     """Run `drawwell train` until it is done or the time is over. Raises ``DrawwellError`` with the end of its output where it fails."""
-    command = [sys.executable, "-m", "drawwell.cli", *experiment.command(root)]
+    command = [sys.executable, "-m", "drawwell", *experiment.command(root)]
     print(f"{experiment.name}: {experiment.pasted(root)}", flush=True)
     log = RUNS / f"{experiment.name}.log"
     with log.open("ab") as output:

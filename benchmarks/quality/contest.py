@@ -30,14 +30,16 @@ from benchmarks.quality.experiments import find, prepare
 from benchmarks.quality.measuring import extractor, judge, last_step
 from benchmarks.report import RESULTS
 from drawwell.errors import DrawwellError
-from drawwell_train import data, files, state
-from drawwell_train.batches import Batches
 from drawwell_train.config import TrainConfig, images_per_step
+from drawwell_train.data import dataset as data
+from drawwell_train.data.images import ImageData
 from drawwell_train.evaluation.reference import Reference, Sources, read_reference
 from drawwell_train.evaluation.source import open_source
-from drawwell_train.images import ImageData
 from drawwell_train.main import resolve
-from drawwell_train.steps import train_step
+from drawwell_train.run import atomic_files as files
+from drawwell_train.step import state
+from drawwell_train.step.batches import Batches
+from drawwell_train.step.steps import train_step
 
 RUNS = Path("runs", "contest")
 FILE = RESULTS / "contest.json"
@@ -226,7 +228,7 @@ _training: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
 def _train(command: list[str], log: Path) -> None:
     with log.open("ab") as output:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        full = [sys.executable, "-m", "drawwell.cli", *command]
+        full = [sys.executable, "-m", "drawwell", *command]
         done = subprocess.run(full, stdout=output, stderr=output, env=environment, check=False)
     if done.returncode:
         raise DrawwellError(log.read_text()[-500:])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from drawwell.errors import DrawwellError
-from drawwell_train.arrays import read_file
+from drawwell_train.data.arrays import read_file
 from drawwell_train.evaluation.reference import Sources
 from drawwell_train.evaluation.stacks import stacks
 

@@ -9,10 +9,8 @@ from typing import Any, TypeVar
 from benchmarks.quality import results
 from benchmarks.quality.experiments import Experiment
 from benchmarks.sheet import lay_out
-from drawwell.pictures import to_png
-from drawwell.quality import Measure, Name, Quality, to_builtins
-from drawwell_train import checkpoint, files
-from drawwell_train.checkpoint import Step
+from drawwell.files.quality import Measure, Name, Quality, to_builtins
+from drawwell.formats.png import to_png
 from drawwell_train.config import images_per_step, recipe_of
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.extractors import Extractor, open_extractor
@@ -21,7 +19,10 @@ from drawwell_train.evaluation.measure import draw, evaluate, of_features
 from drawwell_train.evaluation.reference import Reference, Sources, read_reference
 from drawwell_train.evaluation.source import Source, open_source
 from drawwell_train.evaluation.stacks import count_kinds, read_stacks
-from drawwell_train.run import Run
+from drawwell_train.run import atomic_files as files
+from drawwell_train.run import checkpoint
+from drawwell_train.run.checkpoint import Step
+from drawwell_train.run.run import Run
 
 Known = TypeVar("Known")
 

@@ -22,12 +22,12 @@ from benchmarks.quality.experiments import RUNS, find
 from benchmarks.quality.measuring import extractor
 from benchmarks.train import BATCH, PlainLoop, configured
 from drawwell.errors import DrawwellError
-from drawwell.pictures import Images
-from drawwell_train import data
+from drawwell.formats.png import Images
+from drawwell_train.data import dataset as data
 from drawwell_train.evaluation.extractors import Features
 from drawwell_train.evaluation.kid import kid
 from drawwell_train.evaluation.source import open_source
-from drawwell_train.networks import to_pixels
+from drawwell_train.networks.networks import to_pixels
 
 SEEDS, SECONDS = 3, 180
 _DATA, _IMAGES = "fashion-mnist.npz", 5000
@@ -48,7 +48,7 @@ def race(root: Path, seed: int) -> results.Entry:
     _FOLDER.mkdir(parents=True, exist_ok=True)
     path = str(find(root, _DATA))
     options = f"--steps 1000000 --threads 1 --seed {seed} --kid-every 0"
-    ours = ["drawwell.cli", "train", path, "--out", str(run), *options.split()]
+    ours = ["drawwell", "train", path, "--out", str(run), *options.split()]
     shutil.rmtree(run, ignore_errors=True)  # one that was cut off would have more time
     begin = time.time()
     theirs = ["benchmarks.quality.plain", path, str(drawn), str(seed), str(begin)]

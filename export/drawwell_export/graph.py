@@ -11,8 +11,8 @@ import onnxscript  # noqa: F401 - torch.onnx.export needs it, and would say so o
 import torch
 from torch import Tensor, nn
 
-from drawwell.generator_file import messages
-from drawwell_train.networks import Generator
+from drawwell.files.generator_file import messages
+from drawwell_train.networks.networks import Generator
 
 Rewrite = Callable[[nn.Module], nn.Module]
 

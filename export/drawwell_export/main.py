@@ -10,21 +10,21 @@ import onnx
 import tyro
 
 from drawwell import terminal
-from drawwell.card import MIXTURE_FORMAT, PLAIN_FORMAT, ModelCard, Parity, Target, Training, total_of
-from drawwell.engine import Engine
+from drawwell.atomic_files import replacing
+from drawwell.engine.engine import Engine
 from drawwell.errors import DrawwellError, RequestError
-from drawwell.generator_file import seal
-from drawwell.quality import Quality
-from drawwell.writing import replacing
+from drawwell.files.card import MIXTURE_FORMAT, PLAIN_FORMAT, ModelCard, Parity, Target, Training, total_of
+from drawwell.files.generator_file import seal
+from drawwell.files.quality import Quality
 from drawwell_export import parity
 from drawwell_export.mixture import join
 from drawwell_export.parts import Part, brightest_of, build, recipe_of_all
 from drawwell_export.targets import RECIPES
-from drawwell_train.checkpoint import Checkpoint
 from drawwell_train.config import images_per_step, recipe_of
 from drawwell_train.evaluation import record
-from drawwell_train.identity import digest
-from drawwell_train.mixture import Member, Steps, find_members, in_words
+from drawwell_train.run.checkpoint import Checkpoint
+from drawwell_train.run.identity import digest
+from drawwell_train.run.mixture import Member, Steps, find_members, in_words
 
 
 @dataclass(frozen=True)

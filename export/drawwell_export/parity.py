@@ -8,17 +8,17 @@ import onnx
 import onnxruntime
 import torch
 
-from drawwell.backends import Feeds, feeds_of
-from drawwell.card import FeatureDistance, KnownAnswers, Parity
-from drawwell.cores import cores
+from drawwell.addresses.latents import Indices, labels, latents, members
+from drawwell.engine.backends import Feeds, feeds_of
+from drawwell.engine.cores import cores
+from drawwell.engine.onnx_session import session_options
 from drawwell.errors import DrawwellError
-from drawwell.latents import Indices, labels, latents, members
-from drawwell.session import session_options
+from drawwell.files.card import FeatureDistance, KnownAnswers, Parity
 from drawwell_export.targets import Recipe
-from drawwell_train import mixture
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.evaluation.frechet import frechet_distance
-from drawwell_train.networks import Discriminator, Generator, packed, to_images
+from drawwell_train.networks.networks import Discriminator, Generator, packed, to_images
+from drawwell_train.run import mixture
 
 BATCH_SIZES = (1, 7, 64)
 INT8_MAY_DIFFER = 3 / 16

@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from drawwell.card import Target
+from drawwell.files.card import Target
 from drawwell_export import graph, parity
 from drawwell_export.quantise import CALIBRATION_IMAGES, brightest, calibrate, quantise
 from drawwell_export.targets import RECIPES, Recipe
-from drawwell_train.checkpoint import Checkpoint
-from drawwell_train.networks import Discriminator, Generator
-from drawwell_train.state import load_averaged, load_discriminator
+from drawwell_train.networks.networks import Discriminator, Generator
+from drawwell_train.run.checkpoint import Checkpoint
+from drawwell_train.step.state import load_averaged, load_discriminator
 
 _BRIGHTEST = 28
 """Known answers of an int8 file beside the usual: a processor whose sums of integers overflow errs in the brightest first."""

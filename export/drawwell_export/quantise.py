@@ -16,9 +16,9 @@ import onnx
 import onnxruntime
 from onnx import NodeProto, helper, numpy_helper
 
-from drawwell.backends import Feeds
-from drawwell.cores import cores
-from drawwell.session import session_options
+from drawwell.engine.backends import Feeds
+from drawwell.engine.cores import cores
+from drawwell.engine.onnx_session import session_options
 from drawwell_export.parity import rows
 from drawwell_export.plan import Plan
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from drawwell.card import Target
+from drawwell.files.card import Target
 from drawwell_export.graph import Rewrite
 from drawwell_export.rewrites import fold_batch_norms, merge_upsampling, project_stem, split_by_parity
 

@@ -8,8 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from drawwell.errors import DrawwellError
-
-from .metrics import refused
+from drawwell_serve.metrics import refused
 
 RETRY_SECONDS = 5
 SECURITY_HEADERS = [

@@ -20,8 +20,7 @@ import bentoml
 import msgspec
 
 from drawwell.errors import DrawwellError
-
-from .settings import LogFormat
+from drawwell_serve.settings import LogFormat
 
 MOST_WAITING_BYTES = 2**20
 """Of lines that nobody has read yet; then lines are dropped."""

@@ -11,9 +11,8 @@ from typing import Annotated, Any
 import tyro
 
 from drawwell.errors import DrawwellError
-
-from . import listening
-from .settings import Settings
+from drawwell_serve.processes import listening
+from drawwell_serve.settings import Settings
 
 SERVICE = "drawwell_serve.service:Drawwell"
 

@@ -13,9 +13,9 @@ import psutil
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from drawwell.engine import Engine
-
-from . import process, shared_metrics
+from drawwell.engine.engine import Engine
+from drawwell_serve.processes import shared_metrics
+from drawwell_serve.processes import worker as process
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -10,13 +10,14 @@ from bentoml._internal.utils.analytics import usage_stats
 from starlette.types import ASGIApp
 
 from drawwell.errors import DrawwellError
-
-from . import connection, log, metrics, process, stopping
-from .app import create_app
-from .gate import Gate
-from .hosts import listens_to, names_of
-from .settings import Settings
-from .well import Well
+from drawwell_serve import log, metrics
+from drawwell_serve.bentoml_compat import connection, stopping
+from drawwell_serve.drawing.image_service import Well
+from drawwell_serve.http.app import create_app
+from drawwell_serve.http.gate import Gate
+from drawwell_serve.http.hosts import listens_to, names_of
+from drawwell_serve.processes import worker as process
+from drawwell_serve.settings import Settings
 
 logger = logging.getLogger("drawwell.serve")
 
@@ -35,7 +36,7 @@ if process.is_worker():
     stopping.install()
     _log = log.install(_settings.log_format, metrics.dropped_line)
 else:
-    from . import supervisor  # not above: of all processes only this one needs it
+    from drawwell_serve.bentoml_compat import supervisor  # not above: of all processes only this one needs it
 
     supervisor.install()
     os.environ["BENTOML_DO_NOT_TRACK"] = os.environ.get("BENTOML_DO_NOT_TRACK") or "True"

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar, cast, get_args
 
-from drawwell.cores import cores
+from drawwell.engine.cores import cores
+from drawwell.engine.onnx_session import Provider
 from drawwell.errors import DrawwellError
+from drawwell.http.protocol import check_key
 from drawwell.opening import find_file
-from drawwell.session import Provider
-from drawwell.wire import check_key
 
 Value = TypeVar("Value")
 LogFormat = Literal["json", "text"]

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.quality import contest, measuring, results
 from benchmarks.quality.contest import CANDIDATES, Entrant, Field
-from drawwell_train import data
+from drawwell_train.data import dataset as data
 from drawwell_train.evaluation.reference import Reference
 from tests.conftest import ROOT
 from tests.train.evaluation import makers

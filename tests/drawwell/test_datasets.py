@@ -11,10 +11,10 @@ import torch
 from torch.utils.data import DataLoader
 
 import drawwell
-from drawwell.batch import Batch
 from drawwell.datasets import TorchDataset
-from drawwell.engine import Engine
+from drawwell.engine.engine import Engine
 from drawwell.errors import RequestError
+from drawwell.generator import Batch
 from tests import graphs
 from tests.conftest import Server
 

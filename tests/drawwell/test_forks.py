@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import drawwell
-from drawwell.client import Client
-from drawwell.engine import Engine
+from drawwell.engine.engine import Engine
 from drawwell.errors import DrawwellError
+from drawwell.http.client import Client
 from drawwell.opening import find_file
 from tests.conftest import ROOT, Server
 from tests.scripted import serving
@@ -31,7 +31,7 @@ ARGUMENTS = {
 }
 """Of those that take more than a sentence."""
 
-_generator: drawwell.Generator
+_generator: drawwell.ImageGenerator
 
 
 def draw(start: int) -> bytes:
@@ -39,7 +39,7 @@ def draw(start: int) -> bytes:
     return _generator.generate(7, 2, start=start).images.tobytes()
 
 
-def draw_forked(generator: drawwell.Generator) -> list[bytes]:
+def draw_forked(generator: drawwell.ImageGenerator) -> list[bytes]:
     """Draw in several processes at once, all forked while ``generator`` is in use here."""
     global _generator
     _generator = generator

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import drawwell as library
-from drawwell.engine import Engine
+from drawwell.engine.engine import Engine
 from drawwell.errors import RequestError
 from tests import graphs
 from tests.conftest import drawwell

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drawwell.text import printable, without_password
-from drawwell_serve.well import Well
+from drawwell_serve.drawing.image_service import Well
 from tests import graphs
 
 

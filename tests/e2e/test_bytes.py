@@ -10,8 +10,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from drawwell.card import Target
-from drawwell.engine import Engine
+from drawwell.engine.engine import Engine
+from drawwell.files.card import Target
 from tests.conftest import drawwell
 
 SEED, COUNT = 11, 70

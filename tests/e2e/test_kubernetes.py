@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from drawwell_serve import metrics
-from drawwell_serve.app import PROBES
+from drawwell_serve.http.app import PROBES
 from drawwell_serve.settings import Settings
 from tests.conftest import ROOT
 

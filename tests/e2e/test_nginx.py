@@ -16,7 +16,7 @@ import pytest
 
 import drawwell as library
 from drawwell.errors import RequestError
-from drawwell.verify import verify
+from drawwell.formats.verify import verify
 from tests.conftest import Server, StartServer
 from tests.e2e.nginx import NGINX, nginx_before
 

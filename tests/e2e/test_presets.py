@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import drawwell as library
-from drawwell.wire import NPY_TYPE, parse_npy
+from drawwell.http.protocol import NPY_TYPE, parse_npy
 from drawwell_export.main import export
-from drawwell_train import checkpoint
 from drawwell_train.config import TrainConfig
 from drawwell_train.main import main as train
 from drawwell_train.presets import PresetName
+from drawwell_train.run import checkpoint
 from tests.conftest import StartServer
 
 CONDITIONAL = {"mlp", "deep-cnn", "dcgan", "wgan-gp"}

@@ -22,11 +22,11 @@ from benchmarks.quality import results, tables
 from benchmarks.report import RESULTS
 from benchmarks.sheet import sheet
 from benchmarks.table import engine_figures, serving_figures
-from drawwell.generator_file import read_generator
+from drawwell.files.generator_file import read_generator
+from drawwell.files.quality import to_builtins
 from drawwell.opening import find_file
-from drawwell.quality import to_builtins
-from drawwell_serve.replies import MAX_PICTURES
-from drawwell_serve.requests import MAX_INDICES
+from drawwell_serve.http.replies import MAX_PICTURES
+from drawwell_serve.http.requests import MAX_INDICES
 from drawwell_serve.settings import Settings
 from tests.conftest import ROOT, Server, free_port, server_environment, wait_until_ready
 

@@ -14,8 +14,8 @@ import pytest
 from benchmarks.quality import __main__ as quality
 from benchmarks.quality import experiments, measuring, results, tables
 from benchmarks.quality.experiments import Experiment
-from drawwell.cli import run
-from drawwell_train import data
+from drawwell.cli.main import run
+from drawwell_train.data import dataset as data
 from drawwell_train.evaluation.measure import evaluate
 from drawwell_train.evaluation.reference import Sources, read_reference
 from drawwell_train.evaluation.source import open_source

@@ -117,5 +117,5 @@ def test_the_page_of_the_documentation_shows_this() -> None:
 
 def test_a_shard_is_drawn_without_a_server() -> None:
     """``--out -`` is the pipe that webdataset reads."""
-    command = f"{sys.executable} -m drawwell.cli generate fashion --seed {SEED} --start 5 --count 20 --out -"
+    command = f"{sys.executable} -m drawwell generate fashion --seed {SEED} --start 5 --count 20 --out -"
     check(list(webdataset.WebDataset(f"pipe:{command}", shardshuffle=False)), "fashion", list(range(5, 25)))

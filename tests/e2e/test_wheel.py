@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drawwell.engine import Engine
+from drawwell.engine.engine import Engine
 from drawwell.opening import bundled
 from tests.conftest import ROOT, Server, free_port, server_environment, wait_until_ready
 

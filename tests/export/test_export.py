@@ -12,20 +12,21 @@ import onnx
 import pytest
 import torch
 
-from drawwell.card import Target
-from drawwell.engine import Engine
-from drawwell.generator_file import read_generator
-from drawwell.latents import latents
+from drawwell.addresses.latents import latents
+from drawwell.engine.engine import Engine
+from drawwell.files.card import Target
+from drawwell.files.generator_file import read_generator
 from drawwell_export import graph, parity, parts, quantise
 from drawwell_export.main import export
 from drawwell_export.parity import ParityError
 from drawwell_export.targets import RECIPES
-from drawwell_train import checkpoint, state
-from drawwell_train.checkpoint import Checkpoint
 from drawwell_train.config import TrainConfig
-from drawwell_train.dcgan import DcganDiscriminator
 from drawwell_train.evaluation import record
-from drawwell_train.identity import digest
+from drawwell_train.networks.dcgan import DcganDiscriminator
+from drawwell_train.run import checkpoint
+from drawwell_train.run.checkpoint import Checkpoint
+from drawwell_train.run.identity import digest
+from drawwell_train.step import state
 from tests.conftest import drawwell
 from tests.export.test_rewrites import trained
 from tests.graphs import QUALITY

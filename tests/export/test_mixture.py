@@ -12,21 +12,22 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drawwell.card import MIXTURE_FORMAT, Target
-from drawwell.cli import run
-from drawwell.engine import Engine
-from drawwell.latents import members
+from drawwell.addresses.latents import members
+from drawwell.cli.main import run
+from drawwell.engine.engine import Engine
+from drawwell.files.card import MIXTURE_FORMAT, Target
 from drawwell_export import parity
 from drawwell_export.main import export
 from drawwell_export.parity import ParityError
 from drawwell_export.targets import RECIPES
-from drawwell_train import checkpoint, state
-from drawwell_train.checkpoint import Checkpoint
 from drawwell_train.config import TrainConfig
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.source import open_source
-from drawwell_train.mixture import MOST_MEMBERS
 from drawwell_train.presets import PresetName
+from drawwell_train.run import checkpoint
+from drawwell_train.run.checkpoint import Checkpoint
+from drawwell_train.run.mixture import MOST_MEMBERS
+from drawwell_train.step import state
 from tests.export.test_presets import CLASSES, liven, short  # noqa: F401 - a fixture of this module too
 from tests.graphs import QUALITY
 

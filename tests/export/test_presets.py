@@ -16,16 +16,17 @@ import pytest
 import torch
 from torch import nn
 
-from drawwell.card import Target
-from drawwell.engine import Engine
+from drawwell.engine.engine import Engine
+from drawwell.files.card import Target
 from drawwell_export import graph, main, parity, parts
 from drawwell_export.main import ExportConfig, export
 from drawwell_export.targets import RECIPES
-from drawwell_train import checkpoint, identity, state
-from drawwell_train.checkpoint import Checkpoint
 from drawwell_train.config import TrainConfig, complete
-from drawwell_train.networks import Generator
+from drawwell_train.networks.networks import Generator
 from drawwell_train.presets import PRESETS, PresetName
+from drawwell_train.run import checkpoint, identity
+from drawwell_train.run.checkpoint import Checkpoint
+from drawwell_train.step import state
 
 CLASSES = ("shirt", "shoe", "bag")
 

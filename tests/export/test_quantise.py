@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from drawwell.latents import latents
+from drawwell.addresses.latents import latents
 from drawwell_export import graph, parity
 from drawwell_export.quantise import calibrate, quantise
 from drawwell_export.targets import RECIPES

@@ -16,7 +16,7 @@ from drawwell_export.rewrites import (
     project_stem,
     split_by_parity,
 )
-from drawwell_train.dcgan import DcganGenerator as Generator
+from drawwell_train.networks.dcgan import DcganGenerator as Generator
 
 
 def trained(size: int, channels: int, width: int = 4) -> Generator:

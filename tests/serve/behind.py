@@ -7,11 +7,11 @@ from typing import Any
 
 import httpx
 
-from drawwell_serve.app import create_app
-from drawwell_serve.gate import Gate
-from drawwell_serve.hosts import names_of
+from drawwell_serve.drawing.image_service import Well
+from drawwell_serve.http.app import create_app
+from drawwell_serve.http.gate import Gate
+from drawwell_serve.http.hosts import names_of
 from drawwell_serve.settings import Settings
-from drawwell_serve.well import Well
 
 Ask = Callable[[httpx.AsyncClient], Coroutine[Any, Any, Any]]
 

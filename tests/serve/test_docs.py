@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from drawwell import wire
+from drawwell.http import protocol as wire
 from drawwell_serve import metrics
-from drawwell_serve.app import create_app
-from drawwell_serve.body import MAX_BODY_BYTES
-from drawwell_serve.connection import MAX_HEAD_BYTES
-from drawwell_serve.replies import FORMS, MAX_PICTURES
-from drawwell_serve.requests import MAX_INDICES, MAX_LATENTS, GenerateRequest
+from drawwell_serve.bentoml_compat.connection import MAX_HEAD_BYTES
+from drawwell_serve.http.app import create_app
+from drawwell_serve.http.body import MAX_BODY_BYTES
+from drawwell_serve.http.replies import FORMS, MAX_PICTURES
+from drawwell_serve.http.requests import MAX_INDICES, MAX_LATENTS, GenerateRequest
 from drawwell_serve.settings import Settings
 from tests.conftest import ROOT, Server
 

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from drawwell import wire
-from drawwell.batch import Batch
-from drawwell.engine import Engine
+from drawwell.engine.engine import Engine
+from drawwell.generator import Batch
+from drawwell.http import protocol as wire
 
 TIMEOUT_SECONDS = 60
 

@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from drawwell.batch import Batch
-from drawwell.engine import Engine
+from drawwell.engine.engine import Engine
+from drawwell.formats.png import contact_sheet, to_png
+from drawwell.generator import Batch
+from drawwell.http.protocol import NPY_TYPE, parse_npy
 from drawwell.opening import find_file
-from drawwell.pictures import contact_sheet, to_png
-from drawwell.wire import NPY_TYPE, parse_npy
 from tests.conftest import Server, StartServer, drawwell
 
 from .conftest import Record, times

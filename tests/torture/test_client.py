@@ -13,9 +13,9 @@ from contextlib import closing, contextmanager
 
 import numpy as np
 
-from drawwell.client import Client
-from drawwell.engine import Engine
+from drawwell.engine.engine import Engine
 from drawwell.errors import DrawwellError
+from drawwell.http.client import Client
 from drawwell.opening import find_file
 from tests.conftest import StartServer
 from tests.scripted import DIGEST, Handler, body_of, headers_of, pixels, serving

@@ -13,9 +13,9 @@ import numpy as np
 import psutil
 
 from benchmarks.report import spread
-from drawwell.engine import Engine
+from drawwell.engine.engine import Engine
+from drawwell.http.protocol import parse_npy
 from drawwell.opening import find_file
-from drawwell.wire import parse_npy
 from tests.conftest import Server, StartServer
 
 from .conftest import FULL, Record, times

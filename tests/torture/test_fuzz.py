@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from drawwell.engine import Engine
+from drawwell.engine.engine import Engine
 from drawwell.opening import find_file
 from tests.conftest import ROOT, Server, StartServer
 from tests.raw import Reply, replies, request

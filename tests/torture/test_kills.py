@@ -16,8 +16,8 @@ import pytest
 
 import drawwell
 from benchmarks.report import spread
-from drawwell.batch import Batch
-from drawwell.engine import Engine
+from drawwell.engine.engine import Engine
+from drawwell.generator import Batch
 from drawwell.opening import find_file
 from tests.conftest import START_SECONDS, Server, StartServer
 

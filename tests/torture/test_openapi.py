@@ -14,8 +14,8 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
 
-from drawwell_serve.replies import FORMS
-from drawwell_serve.requests import MAX_LATENTS
+from drawwell_serve.http.replies import FORMS
+from drawwell_serve.http.requests import MAX_LATENTS
 from tests.conftest import ROOT, Server, StartServer
 
 from .conftest import Record, times

@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from benchmarks.report import spread
-from drawwell.engine import Engine
+from drawwell.engine.engine import Engine
+from drawwell.http.protocol import NPY_TYPE
 from drawwell.opening import find_file
-from drawwell.wire import NPY_TYPE
 from tests.conftest import Server, StartServer
 
 from .conftest import Record, times

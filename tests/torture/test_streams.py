@@ -12,12 +12,12 @@ import httpx
 import psutil
 import pytest
 
-from drawwell.archives import RECORD, Archive, Tar, Zip
-from drawwell.engine import Engine
+from drawwell.engine.engine import Engine
 from drawwell.errors import ProviderError
+from drawwell.formats.archives import RECORD, Archive, Tar, Zip
+from drawwell.formats.verify import verify
+from drawwell.http.protocol import FOOTER_BYTES, NPY_TYPE, footer, npy_header
 from drawwell.opening import find_file
-from drawwell.verify import verify
-from drawwell.wire import FOOTER_BYTES, NPY_TYPE, footer, npy_header
 from tests.conftest import Server, StartServer
 
 from .conftest import Record, times

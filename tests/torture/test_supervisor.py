@@ -15,9 +15,9 @@ import httpx
 import psutil
 import pytest
 
-from drawwell.engine import Engine
+from drawwell.engine.engine import Engine
+from drawwell.http.protocol import NPY_TYPE
 from drawwell.opening import find_file
-from drawwell.wire import NPY_TYPE
 from drawwell_serve.log import MOST_WAITING_BYTES
 from tests.conftest import ROOT, START_SECONDS, Server, StartServer, free_port, server_environment, wait_until_ready
 
@@ -201,7 +201,7 @@ def _wait_for_words(server: Server, words: str) -> None:
 def _piped(folder: Path) -> Iterator[Server]:
     """A server that writes its log into a pipe."""
     port = free_port()
-    command = [sys.executable, "-m", "drawwell.cli", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "drawwell", "serve", "--port", str(port)]
     environment = server_environment(folder) | {"DRAWWELL_DRAIN_SECONDS": str(DRAIN_SECONDS)}
     errors = folder / "errors"
     with (

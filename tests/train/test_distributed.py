@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from drawwell import cli
-from drawwell_train import checkpoint
+from drawwell.cli import main as cli
+from drawwell_train.run import checkpoint
 
 OPTIONS = ["--width", "8", "--batch-size", "16", "--threads", "1", "--precision", "float32", "--log-every", "1"]
 OPTIONS += ["--kid-every", "0"]

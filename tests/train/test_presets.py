@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch import nn
 
-from drawwell_train import state as states
 from drawwell_train.config import TrainConfig, recipe_of
-from drawwell_train.data import load
-from drawwell_train.images import ImageData
-from drawwell_train.judge import Real
-from drawwell_train.networks import lowest
+from drawwell_train.data.dataset import load
+from drawwell_train.data.images import ImageData
+from drawwell_train.networks.networks import lowest
 from drawwell_train.presets import PRESETS, PresetName
-from drawwell_train.state import TrainState
-from drawwell_train.steps import train_step
+from drawwell_train.step import state as states
+from drawwell_train.step.judge import Real
+from drawwell_train.step.state import TrainState
+from drawwell_train.step.steps import train_step
 
 NAMES = get_args(PresetName)
 

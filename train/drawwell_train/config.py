@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from drawwell.latents import Prior
+from drawwell.addresses.latents import Prior
 from drawwell_train.config_check import check
 from drawwell_train.presets import (
     DIFFAUGMENT_POLICY,

@@ -7,26 +7,26 @@ from contextlib import contextmanager
 
 import torch
 
+from drawwell.addresses.latents import latents
 from drawwell.errors import DrawwellError, StoppedError
-from drawwell.latents import latents
-from drawwell.pictures import Images
-from drawwell_train import checkpoint, identity
-from drawwell_train import state as states
-from drawwell_train.batches import Batches
-from drawwell_train.best import Kid
-from drawwell_train.checkpoint import Checkpoint
-from drawwell_train.conditions import NAN, Watch
+from drawwell.formats.png import Images
 from drawwell_train.config import TrainConfig, recipe_of
-from drawwell_train.identity import differences
-from drawwell_train.images import ImageData
-from drawwell_train.measures import Measures
-from drawwell_train.networks import to_pixels
-from drawwell_train.processes import ALONE, Processes
-from drawwell_train.run import Run, RunError
-from drawwell_train.state import TrainState
-from drawwell_train.steps import train_step
-from drawwell_train.tensorboard import board
-from drawwell_train.ticks import Line, Ticks
+from drawwell_train.data.images import ImageData
+from drawwell_train.distributed import ALONE, Processes
+from drawwell_train.monitor.best_kid import Kid
+from drawwell_train.monitor.conditions import NAN, Watch
+from drawwell_train.monitor.measures import Measures
+from drawwell_train.monitor.tensorboard import board
+from drawwell_train.monitor.ticks import Line, Ticks
+from drawwell_train.networks.networks import to_pixels
+from drawwell_train.run import checkpoint, identity
+from drawwell_train.run.checkpoint import Checkpoint
+from drawwell_train.run.identity import differences
+from drawwell_train.run.run import Run, RunError
+from drawwell_train.step import state as states
+from drawwell_train.step.batches import Batches
+from drawwell_train.step.state import TrainState
+from drawwell_train.step.steps import train_step
 
 Report = Callable[[Line], None]
 Say = Callable[[str], None]

@@ -16,21 +16,25 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column
 
 from drawwell import terminal
-from drawwell.cores import cores
+from drawwell.engine.cores import cores
 from drawwell.errors import DrawwellError, StoppedError
 from drawwell.text import printable
-from drawwell_train import best, curves, data, processes, state, tensorboard
-from drawwell_train.batches import held_out_of
-from drawwell_train.checkpoint import newest_config
-from drawwell_train.classes import is_text, numbered_as, remarks_on_numbers
+from drawwell_train import distributed as processes
 from drawwell_train.config import TrainConfig, complete, images_per_step, recipe_of
-from drawwell_train.images import ImageData
-from drawwell_train.listeners import Listeners
+from drawwell_train.data import dataset as data
+from drawwell_train.data.classes import is_text, numbered_as, remarks_on_numbers
+from drawwell_train.data.images import ImageData
+from drawwell_train.distributed import Processes
 from drawwell_train.loop import CollapsedError, DivergedError, check_continues, train
+from drawwell_train.monitor import best_kid as best
+from drawwell_train.monitor import curves, tensorboard
+from drawwell_train.monitor.ticks import Line, in_words
 from drawwell_train.presets import STD_GROUP
-from drawwell_train.processes import Processes
-from drawwell_train.run import Run
-from drawwell_train.ticks import Line, in_words
+from drawwell_train.run.checkpoint import newest_config
+from drawwell_train.run.listeners import Listeners
+from drawwell_train.run.run import Run
+from drawwell_train.step import state
+from drawwell_train.step.batches import held_out_of
 
 
 def main(config: TrainConfig) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from drawwell.latents import Prior
+from drawwell.addresses.latents import Prior
 
 PresetName = Literal["mlp", "cnn", "deep-cnn", "dcgan", "wgan", "wgan-gp", "sngan"]
 Architecture = Literal["mlp", "cnn", "deep-cnn", "dcgan", "sngan"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drawwell_train import data
+from drawwell_train.data import dataset as data
 
 from .trainer import Training, digest, prepared
 

@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drawwell_train import checkpoint, data
-from drawwell_train.checkpoint import CheckpointError
-from drawwell_train.images import DataError
-from drawwell_train.run import Run, RunError
+from drawwell_train.data import dataset as data
+from drawwell_train.data.images import DataError
+from drawwell_train.run import checkpoint
+from drawwell_train.run.checkpoint import CheckpointError
+from drawwell_train.run.run import Run, RunError
 
 from ..conftest import FULL, Record, times
 from .conftest import Train

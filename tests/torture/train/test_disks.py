@@ -85,7 +85,7 @@ def test_a_clock_that_jumps_by_a_day_changes_nothing(
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # which no jump of the clock moves
     }
     for steps in (STEPS // 2, STEPS) if FULL else (STEPS,):
-        command = [sys.executable, "-m", "drawwell.cli", "train", str(digits), "--out", str(run), *OPTIONS]
+        command = [sys.executable, "-m", "drawwell", "train", str(digits), "--out", str(run), *OPTIONS]
         with subprocess.Popen([*command, "--steps", str(steps)], env=environment, stderr=subprocess.PIPE) as process:
             while process.poll() is None:
                 jumps += 1

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from drawwell_train import data
-from drawwell_train.decode import decode_all
-from drawwell_train.images import DataError
+from drawwell_train.data import dataset as data
+from drawwell_train.data.decode import decode_all
+from drawwell_train.data.images import DataError
 
 from ..conftest import Record, times
 

@@ -9,13 +9,15 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from drawwell import cli
-from drawwell_train import checkpoint
-from drawwell_train import state as states
+from drawwell.cli import main as cli
+from drawwell_train.run import checkpoint
+from drawwell_train.step import state as states
 
 _PATIENCE_SECONDS = 120
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["drawwell.cli", "drawwell_train.main", "torch._dynamo"])  # the last, for optimizers
+_CONTEXT.set_forkserver_preload(
+    ["drawwell.cli.main", "drawwell_train.main", "torch._dynamo"]
+)  # the last, for optimizers
 
 
 @dataclass(frozen=True)

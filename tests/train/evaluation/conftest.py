@@ -6,8 +6,8 @@ from functools import cache
 import pytest
 import torch
 
-from drawwell_train import data
-from drawwell_train.images import ImageData
+from drawwell_train.data import dataset as data
+from drawwell_train.data.images import ImageData
 
 
 @pytest.fixture(scope="module", autouse=True)

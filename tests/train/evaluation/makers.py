@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from drawwell.pictures import Images
+from drawwell.formats.png import Images
+from drawwell_train.data.images import ImageData
 from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.extractors import Extractor
 from drawwell_train.evaluation.source import Draw, Source
-from drawwell_train.images import ImageData
 
 DIMENSIONS = 16
 

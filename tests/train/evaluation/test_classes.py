@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
+from drawwell_train.data.images import ImageData
 from drawwell_train.evaluation.classes import class_shares, kl, labels_like
 from drawwell_train.evaluation.classifier import Classifier
 from drawwell_train.evaluation.reference import halves
-from drawwell_train.images import ImageData
 
 SEEN = 80 * 128
 

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from drawwell.cli import run
-from drawwell.generator_file import read_generator
-from drawwell.quality import Quality
-from drawwell_train import checkpoint
+from drawwell.cli.main import run
+from drawwell.files.generator_file import read_generator
+from drawwell.files.quality import Quality
+from drawwell_train.data.images import ImageData
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.main import EvaluateConfig, main
 from drawwell_train.evaluation.measure import evaluate
 from drawwell_train.evaluation.reference import Sources, read_reference
 from drawwell_train.evaluation.source import open_source
-from drawwell_train.images import ImageData
+from drawwell_train.run import checkpoint
 from tests.conftest import drawwell
 from tests.train.evaluation import makers
 

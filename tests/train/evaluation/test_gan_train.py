@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drawwell.pictures import Images
+from drawwell.formats.png import Images
+from drawwell_train.data.images import ImageData
 from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.classifier import Classifier
 from drawwell_train.evaluation.gan_train import (
@@ -21,7 +22,6 @@ from drawwell_train.evaluation.gan_train import (
 )
 from drawwell_train.evaluation.reference import Reference, halves
 from drawwell_train.evaluation.source import Draw, open_source
-from drawwell_train.images import ImageData
 from tests.train.evaluation import makers
 
 SEEN = 40 * 128
@@ -169,11 +169,11 @@ def test_a_spread_multiplies_the_latents(
     assert not np.array_equal(at_two, whole)
     of_twice: Callable[..., object] = twice
     monkeypatch.setattr("drawwell_train.evaluation.source.latents", of_twice)
-    monkeypatch.setattr("drawwell.engine.latents", of_twice)
+    monkeypatch.setattr("drawwell.engine.engine.latents", of_twice)
     assert source.draw(3, range(20), None).tolist() == at_two.tolist()
 
 
 def twice(*address: object) -> np.ndarray:
-    from drawwell.latents import latents
+    from drawwell.addresses.latents import latents
 
     return 2 * latents(*address)  # type: ignore[arg-type]

@@ -8,13 +8,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from drawwell.pictures import Images
-from drawwell.quality import Name, Quality
+from drawwell.files.quality import Name, Quality
+from drawwell.formats.png import Images
+from drawwell_train.data.images import ImageData
 from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.measure import Evaluation, evaluate
 from drawwell_train.evaluation.reference import Reference, halves
 from drawwell_train.evaluation.source import Source
-from drawwell_train.images import ImageData
 from tests.train.evaluation import makers
 
 SEEN = 60 * 128

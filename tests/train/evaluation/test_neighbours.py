@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
+from drawwell_train.data.images import ImageData
 from drawwell_train.evaluation import neighbours
 from drawwell_train.evaluation.neighbours import Nearest, copying, nearest, picture
-from drawwell_train.images import ImageData
 
 
 def at(distances: np.ndarray) -> Nearest:

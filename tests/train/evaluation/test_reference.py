@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from drawwell.errors import DrawwellError
-from drawwell_train import data
-from drawwell_train.batches import Batches, held_out_rows
 from drawwell_train.config import TrainConfig
+from drawwell_train.data import dataset as data
+from drawwell_train.data.images import DataError, ImageData
 from drawwell_train.evaluation.extractors import Extractor
 from drawwell_train.evaluation.reference import Reference, Sources, read_reference
 from drawwell_train.evaluation.source import Source, open_source
 from drawwell_train.evaluation.stacks import read_stacks
-from drawwell_train.images import DataError, ImageData
+from drawwell_train.step.batches import Batches, held_out_rows
 from tests.train.evaluation import makers
 
 GREY = makers.constant((28, 28, 1))

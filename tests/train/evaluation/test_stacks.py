@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from drawwell.pictures import Images
+from drawwell.formats.png import Images
+from drawwell_train.data.images import DataError, ImageData
 from drawwell_train.evaluation.classes import Labels, class_shares, kl
 from drawwell_train.evaluation.stacks import Stacks, count_kinds, stack_shares, stacks
-from drawwell_train.images import DataError, ImageData
 from tests.train.evaluation import makers
 
 SEEN = 60 * 128

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from drawwell_train.images import ImageData
+from drawwell_train.data.images import ImageData
 
 Labels = npt.NDArray[np.int64]
 Shares = npt.NDArray[np.float64]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from drawwell.pictures import Images
-from drawwell.quality import Measure
+from drawwell.files.quality import Measure
+from drawwell.formats.png import Images
 from drawwell_train.evaluation.classes import Labels, labels_like
 from drawwell_train.evaluation.classifier import BATCH_IMAGES, Classifier
 from drawwell_train.evaluation.part import Part

@@ -10,22 +10,22 @@ import torch
 import tyro
 
 from drawwell import terminal
-from drawwell.batch import address
-from drawwell.cores import cores
+from drawwell.engine.cores import cores
 from drawwell.errors import DrawwellError
-from drawwell.pictures import to_png
-from drawwell.quality import MOST_SPREAD, Quality
-from drawwell_train import files
-from drawwell_train.checkpoint import Checkpoint
+from drawwell.files.quality import MOST_SPREAD, Quality
+from drawwell.formats.png import to_png
+from drawwell.generator import address
 from drawwell_train.config import MAX_BAD
-from drawwell_train.data import Limits
+from drawwell_train.data.dataset import Limits
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.extractors import DEFAULT, open_extractor
 from drawwell_train.evaluation.measure import evaluate
 from drawwell_train.evaluation.reference import CLASSIFIERS, Sources, read_reference
 from drawwell_train.evaluation.source import Say, Source, open_source
 from drawwell_train.evaluation.stacks import count_kinds, read_stacks
-from drawwell_train.mixture import Steps, in_words
+from drawwell_train.run import atomic_files as files
+from drawwell_train.run.checkpoint import Checkpoint
+from drawwell_train.run.mixture import Steps, in_words
 
 
 @dataclass(frozen=True)

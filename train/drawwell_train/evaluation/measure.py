@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drawwell.pictures import Images
-from drawwell.quality import Measure, Name, Quality
+from drawwell.files.quality import Measure, Name, Quality
+from drawwell.formats.png import Images
 from drawwell_train.evaluation.classes import Labels, class_shares, kl, labels_like
 from drawwell_train.evaluation.frechet import Features, frechet_distance
 from drawwell_train.evaluation.gan_train import (

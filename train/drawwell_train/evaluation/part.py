@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from drawwell.quality import Measure, Name
+from drawwell.files.quality import Measure, Name
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from drawwell.card import UNREADABLE, Sha256
 from drawwell.errors import DrawwellError
-from drawwell.quality import Quality
-from drawwell_train import files
-from drawwell_train.checkpoint import Checkpoint
-from drawwell_train.files import WriteError
-from drawwell_train.mixture import weights_sha256
+from drawwell.files.card import UNREADABLE, Sha256
+from drawwell.files.quality import Quality
+from drawwell_train.run import atomic_files as files
+from drawwell_train.run.atomic_files import WriteError
+from drawwell_train.run.checkpoint import Checkpoint
+from drawwell_train.run.mixture import weights_sha256
 
 
 class RecordError(DrawwellError):

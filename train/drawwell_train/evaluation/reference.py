@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from drawwell.errors import DrawwellError
-from drawwell.pictures import Images
-from drawwell_train.batches import held_out_rows
-from drawwell_train.classes import numbered_as
-from drawwell_train.data import Limits, load
+from drawwell.formats.png import Images
+from drawwell_train.data.classes import numbered_as
+from drawwell_train.data.dataset import Limits, load
+from drawwell_train.data.images import DataError, ImageData
 from drawwell_train.evaluation.classifier import Classifier
 from drawwell_train.evaluation.extractors import LEAST_IMAGES, Extractor, Features
 from drawwell_train.evaluation.source import Source
-from drawwell_train.images import DataError, ImageData
+from drawwell_train.step.batches import held_out_rows
 
 CLASSIFIERS = 3
 """Of each kind: one alone is off by its own chance."""

@@ -9,18 +9,18 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from drawwell.engine import Engine
+from drawwell.addresses.latents import latents, members
+from drawwell.engine.engine import Engine
 from drawwell.errors import RequestError
-from drawwell.latents import latents, members
+from drawwell.formats.png import Images
 from drawwell.opening import is_url, open_generator
-from drawwell.pictures import Images
-from drawwell_train import mixture
-from drawwell_train.checkpoint import Checkpoint, Step
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.evaluation.classes import Labels
-from drawwell_train.mixture import Steps, find_members
-from drawwell_train.networks import Generator
-from drawwell_train.state import load_averaged
+from drawwell_train.networks.networks import Generator
+from drawwell_train.run import mixture
+from drawwell_train.run.checkpoint import Checkpoint, Step
+from drawwell_train.run.mixture import Steps, find_members
+from drawwell_train.step.state import load_averaged
 
 Say = Callable[[str], None]
 

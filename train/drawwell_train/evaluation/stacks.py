@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from drawwell.pictures import Images
-from drawwell.quality import Measure, Quality
+from drawwell.files.quality import Measure, Quality
+from drawwell.formats.png import Images
+from drawwell_train.data.images import DataError, ImageData
 from drawwell_train.evaluation.classes import Labels, Shares, class_shares, kl
 from drawwell_train.evaluation.classifier import Classifier
 from drawwell_train.evaluation.reference import Sources, check_count, read_images
 from drawwell_train.evaluation.source import Source
-from drawwell_train.images import DataError, ImageData
 
 COUNT = 26_000
 """As in Lin et al. 2018, section 4.1."""

@@ -6,7 +6,7 @@ class that is drawn in few ways. Here a real image counts where a drawn image *o
 
 import numpy as np
 
-from drawwell.quality import Measure
+from drawwell.files.quality import Measure
 from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.frechet import Features
 from drawwell_train.evaluation.manifold import overlap

@@ -1,0 +1,5 @@
+"""``python -m drawwell`` is the command ``drawwell``."""
+
+from drawwell.cli.main import main
+
+main()

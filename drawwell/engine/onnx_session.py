@@ -1,0 +1,126 @@
+"""From a generator file to ONNX Runtime sessions on the provider that was asked for."""
+
+import os
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from drawwell.errors import DrawwellError, GeneratorFileError, ProviderError, RequestError
+from drawwell.files.card import ModelCard
+from drawwell.files.generator_file import GeneratorFile
+from drawwell.text import printable
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+Provider = Literal["auto", "cuda", "cpu"]
+"""Where to run: ``auto`` is CUDA where it can be had, else the CPU."""
+
+_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+_CUDA_OPTIONS = {
+    "use_tf32": "0",  # TF32 keeps 10 bits: pixels would be levels away from the CPU's
+    "cudnn_conv_algo_search": "HEURISTIC",  # the default chooses by timing, which may end otherwise after a restart
+}
+_SPIN_MICROSECONDS = 1000
+"""As fast as the default in a steady stream of lone images, and over before anything else is drawn."""
+
+
+def open_cuda(
+    file: GeneratorFile, provider: Provider, more_options: Mapping[str, str]
+) -> "onnxruntime.InferenceSession | None":
+    """Make a CUDA session from the very bytes that were checked, or return None where the CPU is to draw.
+
+    ``more_options`` are the CUDA provider's own, beside those that bytes depend on.
+    Raises ``ProviderError`` where ``cuda`` cannot be had; ``auto`` then warns, if a build with CUDA is installed.
+    Raises ``RequestError`` for an unknown provider, ``GeneratorFileError`` for a graph that cannot be loaded or is not
+    what the card describes.
+    """
+    if provider not in get_args(Provider):
+        raise RequestError(f"provider must be one of {', '.join(get_args(Provider))}, not {provider!r}")
+    onnxruntime = _onnxruntime()
+    can_cuda = _CUDA in onnxruntime.get_available_providers()
+    if provider == "cuda" and not can_cuda:
+        raise ProviderError(
+            "cuda was asked for, but the installed onnxruntime has no CUDA: "
+            "pip install 'drawwell[gpu]' in place of 'drawwell[cpu]'"
+        )
+    if provider == "cpu" or not can_cuda:
+        return None
+    onnxruntime.preload_dlls()  # finds the CUDA and cuDNN that pip installed
+    options = session_options(1)
+    options.use_deterministic_compute = True
+    session = _load(file, options, [(_CUDA, {**more_options, **_CUDA_OPTIONS}), _CPU])
+    if session.get_providers()[0] == _CUDA:
+        return session
+    _complain(provider)
+    return None
+
+
+def open_cpu(file: GeneratorFile, threads: int) -> "onnxruntime.InferenceSession":
+    """Make a session on the CPU that uses ``threads`` for one run. Raises ``GeneratorFileError`` as ``open_cuda`` does."""
+    return _load(file, session_options(threads), [_CPU])
+
+
+def session_options(threads: int) -> "onnxruntime.SessionOptions":
+    """How every session of drawwell is opened."""
+    options = _onnxruntime().SessionOptions()
+    options.log_severity_level = 4  # errors come as exceptions, and the provider is looked at
+    options.intra_op_num_threads = threads
+    # waiting threads burn the core that the next piece needs; a caller that comes back at once still finds them awake
+    options.add_session_config_entry("session.intra_op.spin_duration_us", str(_SPIN_MICROSECONDS))
+    return options
+
+
+def _onnxruntime() -> Any:
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its builds tell Microsoft of their use, unless asked not to
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise DrawwellError(
+            "drawing needs ONNX Runtime: pip install 'drawwell[cpu]', or 'drawwell[gpu]' for CUDA"
+        ) from error
+    return onnxruntime
+
+
+def _complain(provider: Provider) -> None:
+    reason = (
+        "a build of onnxruntime with CUDA is installed, but CUDA cannot be used here: "
+        "there is no device, or its libraries (CUDA 13, cuDNN 9) are missing"
+    )
+    if provider == "cuda":
+        raise ProviderError(f"cuda was asked for, and {reason}")
+    warnings.warn(f"drawing on the CPU: {reason}", RuntimeWarning, stacklevel=6)
+
+
+def _load(
+    file: GeneratorFile, options: "onnxruntime.SessionOptions", providers: list[Any]
+) -> "onnxruntime.InferenceSession":
+    try:
+        session = _onnxruntime().InferenceSession(file.content, options, providers=providers)
+    except Exception as error:  # onnxruntime's exceptions have no common base but this one
+        raise GeneratorFileError(
+            f"ONNX Runtime cannot load {printable(file.card.name)!r} ({printable(error, 300)})"
+        ) from error
+    _check_interface(session, file.card)
+    return session
+
+
+def _check_interface(session: "onnxruntime.InferenceSession", card: ModelCard) -> None:
+    def described(items: Any) -> dict[str, Any]:
+        """By name: the type, whether the batch is free, and the other dimensions."""
+        return {
+            item.name: (item.type, all(isinstance(n, str) for n in item.shape[:1]), item.shape[1:]) for item in items
+        }
+
+    inputs: dict[str, Any] = {"z": ("tensor(float)", True, [card.latent_dim])}
+    if card.class_names:
+        inputs["label"] = ("tensor(int64)", True, [])
+    if card.members:
+        inputs["member"] = ("tensor(int64)", True, [])
+    outputs = {"images": ("tensor(uint8)", True, list(card.image_shape))}
+    found = described(session.get_inputs()), described(session.get_outputs())
+    if found != (inputs, outputs):
+        raise GeneratorFileError(
+            f"{printable(card.name)!r}: its inputs {printable(found[0])} and outputs {printable(found[1])} "
+            "are not those that its card describes"
+        )

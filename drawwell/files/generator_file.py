@@ -1,0 +1,125 @@
+"""Generator files: how the card and the seal are written, and what is checked before anything is run.
+
+A generator is one self-contained ``.onnx`` file of standard operators. Its last two metadata entries are the
+card, as JSON, and the seal: the SHA-256 of the whole file with the seal's own 64 hex digits zeroed. Since
+protobuf writes metadata last, the seal is the file's last 64 bytes, and can be checked before any parser sees
+the others. The seal guards against damage; whom to trust is the operator's business.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drawwell.errors import DrawwellError, GeneratorFileError
+from drawwell.files.card import ModelCard, card_from_json, card_to_json
+from drawwell.text import printable, reason
+
+if TYPE_CHECKING:
+    import onnx
+
+FILE_LIMIT_BYTES = 2**30
+"""A DCGAN of 128 px and twice the usual width has 0.2 GiB; protobuf itself ends at 2 GiB."""
+
+_CARD_KEY, _SEAL_KEY = "drawwell", "drawwell.seal"
+_BLANK_SEAL = b"0" * 64
+_SEAL_MARK = _SEAL_KEY.encode() + b"\x12\x40"  # protobuf: field 2 (the value), 64 bytes long
+_STANDARD_DOMAINS = ("", "ai.onnx")
+
+
+@dataclass(frozen=True)
+class GeneratorFile:
+    """A whole, valid generator file: its bytes, their SHA-256 (the model digest) and the card."""
+
+    content: bytes = field(repr=False)
+    digest: str
+    card: ModelCard
+
+
+def read_generator(path: Path) -> GeneratorFile:
+    """Read and check a file, in this order: size, seal, operators, card; nothing of it is run.
+
+    Raises ``GeneratorFileError`` with a sentence that says what is wrong.
+    """
+    content = _read(path)
+    try:
+        _check_seal(content)
+        model = _parse(content)
+        _check_graph(model)
+        card = card_from_json(next((entry.value for entry in model.metadata_props if entry.key == _CARD_KEY), ""))
+    except GeneratorFileError as error:
+        raise GeneratorFileError(f"{printable(path)}: {printable(error)}") from error.__cause__
+    return GeneratorFile(content, hashlib.sha256(content).hexdigest(), card)
+
+
+def seal(model: "onnx.ModelProto", card: ModelCard) -> bytes:
+    """Return the bytes of a generator file: ``model`` with the card and the seal as its only metadata."""
+    del model.metadata_props[:]
+    model.metadata_props.add(key=_CARD_KEY, value=card_to_json(card).decode())
+    model.metadata_props.add(key=_SEAL_KEY, value=_BLANK_SEAL.decode())
+    blank: bytes = model.SerializeToString(deterministic=True)
+    if not blank.endswith(_SEAL_MARK + _BLANK_SEAL):
+        raise GeneratorFileError(
+            "the seal is not the file's last entry: does the model carry functions or training information?"
+        )
+    return blank[:-64] + hashlib.sha256(blank).hexdigest().encode()
+
+
+def _read(path: Path) -> bytes:
+    name = printable(path)
+    try:
+        if not path.is_file():
+            raise GeneratorFileError(f"{name}: no such file" if not path.exists() else f"{name}: is not a file")
+        size = path.stat().st_size
+        if size > FILE_LIMIT_BYTES:
+            raise GeneratorFileError(
+                f"{name}: has {size / 2**30:,.1f} GiB, more than the {FILE_LIMIT_BYTES / 2**30:.0f} GiB that a generator may have"
+            )
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # as a name with a zero in it
+        raise GeneratorFileError(f"{name}: cannot be read ({reason(error)})") from error
+
+
+def _check_seal(content: bytes) -> None:
+    if content[-64 - len(_SEAL_MARK) : -64] != _SEAL_MARK:
+        raise GeneratorFileError("is no drawwell generator, or is cut short: it does not end with a seal")
+    total = hashlib.sha256(memoryview(content)[:-64])
+    total.update(_BLANK_SEAL)
+    if total.hexdigest().encode() != content[-64:]:
+        raise GeneratorFileError("is damaged: its bytes are not those that were sealed")
+
+
+def _parse(content: bytes) -> "onnx.ModelProto":
+    try:
+        import onnx
+    except ImportError as error:
+        raise DrawwellError(
+            "generator files are read with onnx: pip install 'drawwell[cpu]', or 'drawwell[gpu]'"
+        ) from error
+    from google.protobuf.message import DecodeError
+
+    try:
+        return onnx.load_model_from_string(content)
+    except DecodeError as error:
+        raise GeneratorFileError("is no ONNX model") from error
+
+
+def _check_graph(model: "onnx.ModelProto") -> None:
+    for message in messages(model):
+        kind = message.DESCRIPTOR.name
+        if kind == "TensorProto" and (message.data_location or message.external_data):
+            raise GeneratorFileError(f"its tensor {message.name!r} lies in another file; a generator is self-contained")
+        if kind in ("NodeProto", "FunctionProto", "OperatorSetIdProto") and message.domain not in _STANDARD_DOMAINS:
+            raise GeneratorFileError(
+                f"uses operators of the domain {message.domain!r}; a generator has standard operators only"
+            )
+
+
+def messages(message: Any) -> Iterator[Any]:
+    """Every protobuf message below and including this one: whatever can hold a tensor or a node is seen, sub-graphs too."""
+    yield message
+    for descriptor, value in message.ListFields():
+        if descriptor.message_type is not None:
+            for part in value if hasattr(value, "__len__") else [value]:
+                yield from messages(part)

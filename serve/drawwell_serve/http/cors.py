@@ -1,0 +1,33 @@
+"""CORS: web pages of other origins may send requests only if the settings name their origin."""
+
+import re
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from drawwell.http import protocol as wire
+
+METHODS = ("GET", "HEAD", "POST")
+_SENT = ("Authorization", "If-None-Match", "If-Range", "Range")
+_READ = ("Content-Digest", "Content-Range", "ETag", "Retry-After", "WWW-Authenticate", wire.DIGEST, wire.PROVIDER)
+_DAY_SECONDS = 86_400
+_DEFAULT_PORT = re.compile(r"(http://[^/]*):80$|(https://[^/]*):443$")
+
+
+def origins_of(setting: str | None) -> frozenset[str]:
+    """The origins of the setting, spelled as browsers do: lower case, without the port that is the scheme's own."""
+    several = [origin.strip().lower() for origin in (setting or "").split(",")]
+    return frozenset(_DEFAULT_PORT.sub(r"\1\2", origin) for origin in several if origin)
+
+
+def allowing(origins: frozenset[str], app: ASGIApp) -> ASGIApp:
+    """``app``, open to pages of ``origins``. Preflight requests carry no key and need none."""
+    return CORSMiddleware(
+        app,
+        allow_origins=sorted(origins),
+        allow_methods=METHODS,
+        allow_headers=_SENT,
+        allow_private_network=True,  # a page on the internet asks a server on the loopback or in a local network
+        expose_headers=(*_READ, wire.FINGERPRINT, *wire.ABOUT),
+        max_age=_DAY_SECONDS,
+    )

@@ -1,0 +1,64 @@
+"""The key of a server."""
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import hmac
+import time
+
+from drawwell_serve.errors import ApiError
+from drawwell_serve.http.browsers import Headers, site_of
+
+GUESSES_A_SECOND = 10
+"""Wrong keys that wait are answered at this rate by a worker, for all clients together. The right key never waits."""
+_MOST_SECONDS = 8
+"""The longest wait for one wrong key. Where others wait that long already, a further one is a 429 at once: a client that tries many
+keys learns from it too that its key is wrong, so the length of the key is what protects.
+"""
+
+_HOW = "send the key of this server as Authorization: Bearer KEY (drawwell takes it from DRAWWELL_KEY)"
+
+
+class Lock:
+    """Accepts the key as ``Bearer KEY``, or as the password of ``Basic``, which browsers ask their users for."""
+
+    def __init__(self, key: bytes) -> None:
+        self._authorization, self._next = b"Bearer " + key, 0.0
+
+    def opens(self, headers: Headers) -> bool:
+        sent = _sent(headers)
+        return len(sent) == 1 and hmac.compare_digest(_bearer(sent[0], headers), self._authorization)
+
+    async def refuse(self, headers: Headers, is_page: bool) -> None:
+        """Raise ``ApiError`` 401: at once if no key was sent, in turn after other wrong keys if a wrong key was sent; or 429."""
+        challenge = {"WWW-Authenticate": 'Basic realm="drawwell", charset="UTF-8"' if is_page else "Bearer"}
+        if _sent(headers):
+            await self._turn()
+            raise ApiError(401, "wrong_key", f"this key is wrong: {_HOW}", headers=challenge)
+        in_browser = "; in a browser, reload the page, and give any name and the key as the password" if is_page else ""
+        raise ApiError(401, "unauthorized", _HOW + in_browser, headers=challenge)
+
+    async def _turn(self) -> None:
+        now = time.monotonic()
+        mine = max(now, self._next)
+        if mine - now > _MOST_SECONDS:
+            headers = {"Retry-After": str(_MOST_SECONDS), "Connection": "close"}
+            raise ApiError(429, "too_many_wrong_keys", "too many wrong keys were sent: come back", headers=headers)
+        self._next = mine + 1 / GUESSES_A_SECOND
+        await asyncio.sleep(mine - now)
+
+
+def _sent(headers: Headers) -> list[bytes]:
+    return [value for name, value in headers if name == b"authorization"]
+
+
+def _bearer(sent: bytes, headers: Headers) -> bytes:
+    """The value as ``Bearer KEY``; empty if it is no use."""
+    if sent[:6].lower() != b"basic ":
+        return sent[:7].title() + sent[7:]
+    if site_of(headers) not in (b"none", b"same-origin"):  # a page of others made the browser send this
+        return b""
+    with contextlib.suppress(binascii.Error):
+        return b"Bearer " + base64.b64decode(sent[6:], validate=True).partition(b":")[2]
+    return b""

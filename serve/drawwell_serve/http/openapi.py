@@ -1,0 +1,188 @@
+"""The OpenAPI document: its schemas come from the types that read requests and write the card, its routes and forms from theirs."""
+
+import functools
+from typing import Any
+
+import msgspec
+
+import drawwell
+from drawwell.files.card import ModelCard
+from drawwell.formats.archives import Tar
+from drawwell.http import protocol as wire
+from drawwell_serve.http.replies import FORMS
+from drawwell_serve.http.requests import GenerateRequest
+from drawwell_serve.metrics import CONTENT_TYPE
+
+_MEANINGS = {
+    400: "The body is empty or no JSON, or asks for what the form cannot hold.",
+    401: "The key is missing or wrong.",
+    404: "No such image: another generator's digest, or an address that is none.",
+    406: "The request accepts none of the forms.",
+    408: "The body did not come in time.",
+    413: "The body is too large.",
+    414: "Path and query are too long.",
+    415: "The body is not application/json, or is encoded.",
+    416: "No byte of the range is there; Content-Range says how many bytes there are.",
+    421: "The server is not known by the name in Host.",
+    422: "A field is unknown, of a wrong type, or out of range.",
+    429: "Too many requests or images wait; Retry-After says when there will be room.",
+    503: "No reply can begin in time, drawing fails, or the device is out of memory; Retry-After says when to come back.",
+}
+_DRAWING_ERRORS, _BODY_ERRORS = (429, 503), (400, 406, 408, 413, 415, 422)
+_HEADERS = {
+    wire.DIGEST: "SHA-256 of the generator file.",
+    wire.SEED: "The seed drawn from; absent where the images have no address.",
+    wire.START: "The first index; absent where the request named indices or latents.",
+    wire.INDICES: "Where the request named indices: the SHA-256 of these as little-endian int64.",
+    wire.LATENTS: "Where the images have no address: the SHA-256 of their latents as little-endian float32, before truncation.",
+    wire.MEMBER: "Where the images have no address: which generator of a mixture drew them.",
+    wire.TRUNCATION: "What the latents were multiplied with, where it is not 1.",
+    wire.LABELS: "Where the request named labels: the one of all, or the SHA-256 of these as little-endian int64.",
+    wire.COUNT: "How many images.",
+    wire.PROVIDER: "The execution provider: cuda or cpu.",
+    wire.FINGERPRINT: "What the bytes may depend on besides digest and address.",
+}
+_IMMUTABLE = {
+    "ETag": "Strong: of everything that the bytes depend on.",
+    "Cache-Control": "What a URL names never changes.",
+    "Accept-Ranges": "bytes",
+}
+_CONTENT_DIGEST = {"Content-Digest": "RFC 9530, of a reply that is not streamed."}
+_RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
+_PROBES = {
+    "/livez": "The process answers.",
+    "/healthz": "The same as /livez.",
+    "/readyz": "Images are drawn here, and drawn right.",
+}
+
+
+@functools.cache
+def document() -> dict[str, Any]:
+    """OpenAPI 3.1 of every route."""
+    (request, card), components = msgspec.json.schema_components(
+        [GenerateRequest, ModelCard], ref_template="#/components/schemas/{name}"
+    )
+    words = {
+        "type": "object",
+        "description": "The card for people: what each line is about, and the fact.",
+        "additionalProperties": {"type": "string"},
+    }
+    about = {"digest": {"type": "string"}, "card": card, "in_words": words, "max_count": {"type": "integer"}}
+    model = {"type": "object", "required": list(about), "properties": about}
+    keyed = {
+        "/generate": {"post": _generate(request)},
+        "/images/{digest}/{seed}/{index}.png": _address("One image, for ever the same.", "image/png", "index"),
+        "/shards/{digest}/{seed}/{first}-{last}.tar": _address(
+            "A WebDataset shard of the images first to last, for ever the same.", Tar.media_type, "first", "last"
+        ),
+        "/model": _get("The digest, the card, and how many images one reply holds.", "application/json", model),
+        "/": _get("What is served here, for people.", "text/html", {"type": "string"}),
+        "/docs.json": _get("This document.", "application/json", {"type": "object"}),
+        "/metrics": _get("Metrics for Prometheus.", CONTENT_TYPE, {"type": "string"}),
+    }
+    for methods in keyed.values():
+        for operation in methods.values():
+            operation["responses"] |= _errors(401, 414, 421)
+    probes = {path: _get(meaning, "text/plain", {"type": "string"}) for path, meaning in _PROBES.items()}
+    for operation in probes["/readyz"].values():
+        operation["responses"] |= _errors(503)
+    info = {
+        "title": "drawwell",
+        "version": drawwell.__version__,
+        "description": "Draw images by address: the same bytes every time.",
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": info,
+        "paths": keyed | probes,
+        "components": {
+            "schemas": components | {"Error": _error_schema()},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"key": []}],
+    }
+
+
+def _generate(request: dict[str, Any]) -> dict[str, Any]:
+    images = {
+        "description": "The images, in the form that Accept asks for.",
+        "headers": _headers(_HEADERS | _CONTENT_DIGEST),
+        "content": {media_type: {"schema": _image_schema(media_type)} for media_type in FORMS},
+    }
+    body = {"required": True, "content": {"application/json": {"schema": request, "example": {"seed": 7, "count": 16}}}}
+    responses = {"200": images, **_errors(*_BODY_ERRORS, *_DRAWING_ERRORS)}
+    return {"summary": "Draw images by address.", "requestBody": body, "responses": responses}
+
+
+def _address(meaning: str, media_type: str, *numbers: str) -> dict[str, Any]:
+    """GET and HEAD of what a URL names."""
+    number = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+    schemas = {"digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "seed": number} | dict.fromkeys(
+        numbers, number
+    )
+    parameters = [{"name": name, "in": "path", "required": True, "schema": schema} for name, schema in schemas.items()]
+    known, part, still = (
+        {"name": name, "in": "header", "schema": {"type": "string"}} for name in ("If-None-Match", "Range", "If-Range")
+    )
+    headers = _headers(_HEADERS | _IMMUTABLE | _CONTENT_DIGEST)
+    found = {"description": meaning, "headers": headers}
+    responses = {"304": {"description": "The client has it."}, **_errors(404, *_DRAWING_ERRORS)}
+    bytes_of = {media_type: {"schema": {"type": "string", "format": "binary"}}}
+    drawn = {**found, "content": bytes_of}
+    which = _headers({"Content-Range": "Which bytes, and how many there are."})
+    in_part = {"description": "The bytes of the range.", "headers": headers | which, "content": bytes_of}
+    common = {"summary": meaning, "parameters": [*parameters, known]}
+    get = {**common, "parameters": [*common["parameters"], part, still]}
+    return {
+        "get": {**get, "responses": {"200": drawn, "206": in_part, **responses, **_errors(416)}},
+        "head": {**common, "responses": {"200": found, **responses}},
+    }
+
+
+def _get(meaning: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """GET, and HEAD without the body."""
+    found = {"description": meaning}
+    return {
+        "get": {"summary": meaning, "responses": {"200": {**found, "content": {media_type: {"schema": schema}}}}},
+        "head": {"summary": meaning, "responses": {"200": found}},
+    }
+
+
+def _headers(meanings: dict[str, str]) -> dict[str, Any]:
+    return {name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in meanings.items()}
+
+
+def _errors(*statuses: int) -> dict[str, Any]:
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {
+        str(status): {"description": _MEANINGS[status], "content": error}
+        | ({"headers": _RETRY} if status in _DRAWING_ERRORS else {})
+        for status in statuses
+    }
+
+
+def _image_schema(media_type: str) -> dict[str, Any]:
+    if media_type != "application/json":
+        return {"type": "string", "format": "binary"}
+    image = {
+        "type": "object",
+        "required": ["index", "png"],
+        "properties": {
+            "index": {"type": "integer"},
+            "label": {"type": "integer", "description": "Of a generator with classes."},
+            "png": {"type": "string", "contentEncoding": "base64"},
+        },
+    }
+    properties = {
+        "digest": {"type": "string"},
+        "seed": {"type": "integer"},
+        "count": {"type": "integer"},
+        "images": {"type": "array", "items": image},
+    }
+    return {"type": "object", "required": ["digest", "count", "images"], "properties": properties}
+
+
+def _error_schema() -> dict[str, Any]:
+    properties = {name: {"type": "string"} for name in ("code", "message", "field")}
+    error = {"type": "object", "required": ["code", "message"], "properties": properties}
+    return {"type": "object", "required": ["error"], "properties": {"error": error}}

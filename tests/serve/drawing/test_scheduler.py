@@ -1,0 +1,271 @@
+"""Who is drawn next, together with whom, and who not at all. The engine is real; where order matters it waits for the test."""
+
+import asyncio
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drawwell.engine.backends import CpuBackend, Feeds
+from drawwell.engine.engine import Engine
+from drawwell.errors import DeviceMemoryError, ProviderError
+from drawwell.formats.png import Images
+from drawwell_serve.drawing.image_service import Well
+from drawwell_serve.drawing.scheduler import PATIENCE_SECONDS, Flow, Scheduler
+from drawwell_serve.errors import ApiError
+from drawwell_serve.metrics import Metrics
+from drawwell_serve.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_generator: Path) -> Iterator[Engine]:
+    engine = Engine(tiny_generator, "cpu", threads=1)
+    yield engine
+    engine.close()
+
+
+class Turnstile:
+    """Holds every run back until it is opened, and remembers how many rows each had."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.runs: list[int] = []
+        self._open, real = threading.Event(), CpuBackend.run
+
+        def run(backend: CpuBackend, feeds: Feeds, whole: bool) -> Images:
+            self._open.wait(30)
+            self.runs.append(len(feeds["z"]))
+            return real(backend, feeds, whole)
+
+        monkeypatch.setattr(CpuBackend, "run", run)
+
+    def open(self) -> None:
+        self._open.set()
+
+
+Drawn = list[str]
+
+
+@pytest.fixture
+def scheduler(engine: Engine) -> Iterator[Scheduler]:
+    scheduler = Scheduler(engine, Metrics(engine))
+    yield scheduler
+    scheduler.close()
+
+
+@pytest.fixture
+def turnstile(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> Turnstile:  # noqa: ARG001 - which tries its speed
+    return Turnstile(monkeypatch)
+
+
+def ask(scheduler: Scheduler, engine: Engine, drawn: Drawn, name: str, flow: Flow, count: int) -> "asyncio.Future[Any]":
+    def then(images: Images) -> Images:
+        drawn.append(name)
+        return images
+
+    return scheduler.submit(flow, count, lambda: engine.feeds(7, range(count)), then)
+
+
+def test_a_lone_image_passes_a_long_request(scheduler: Scheduler, engine: Engine, turnstile: Turnstile) -> None:
+    drawn: Drawn = []
+    piece = scheduler.piece_images
+
+    async def main() -> None:
+        long = Flow()
+        waiting = [ask(scheduler, engine, drawn, f"long {n}", long, piece) for n in range(10)]
+        waiting.append(ask(scheduler, engine, drawn, "lone", Flow(), 1))
+        turnstile.open()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(main())
+    assert drawn.index("lone") <= 2, f"the long request held it up: {drawn}"
+    assert [name for name in drawn if name != "lone"] == [f"long {n}" for n in range(10)]
+
+
+def test_long_requests_take_turns(scheduler: Scheduler, engine: Engine, turnstile: Turnstile) -> None:
+    drawn: Drawn = []
+
+    async def main() -> None:
+        flows = {name: Flow() for name in "abc"}
+        waiting = [ask(scheduler, engine, drawn, name, flows[name], scheduler.piece_images) for name in "abc"]
+        waiting += [
+            ask(scheduler, engine, drawn, name, flow, scheduler.piece_images)
+            for name, flow in flows.items()
+            for _ in range(5)
+        ]
+        turnstile.open()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(main())
+    assert all(set(drawn[turn : turn + 3]) == set("abc") for turn in range(0, 18, 3)), drawn
+
+
+def test_waiting_requests_share_runs(scheduler: Scheduler, engine: Engine, turnstile: Turnstile) -> None:
+    async def main() -> list[Images]:
+        waiting = [ask(scheduler, engine, [], "one", Flow(), 1) for _ in range(2 * scheduler.piece_images + 1)]
+        turnstile.open()
+        images: list[Images] = await asyncio.gather(*waiting)
+        return images
+
+    images = asyncio.run(main())
+    assert all(np.array_equal(each, images[0]) for each in images)
+    assert max(turnstile.runs) == scheduler.piece_images
+    assert len(turnstile.runs) <= 4, f"one at a time: {turnstile.runs}"
+
+
+@settings(deadline=None, max_examples=30)
+@given(counts=st.lists(st.integers(1, 16), min_size=1, max_size=30))
+def test_whoever_is_drawn_together_gets_his_own(engine: Engine, counts: list[int]) -> None:
+    scheduler = Scheduler(engine, Metrics(engine))
+
+    async def main() -> list[Images]:
+        def feeds(seed: int, count: int) -> Callable[[], Feeds]:
+            return lambda: engine.feeds(seed, range(count))
+
+        drawn: list[Images] = await asyncio.gather(
+            *(
+                scheduler.submit(Flow(), count, feeds(seed, count), lambda images: images)
+                for seed, count in enumerate(counts)
+            )
+        )
+        return drawn
+
+    try:
+        for seed, images in enumerate(asyncio.run(main())):
+            np.testing.assert_array_equal(images, engine.generate(seed, counts[seed]).images)
+    finally:
+        scheduler.close()
+
+
+def test_what_nobody_waits_for_is_not_drawn(scheduler: Scheduler, engine: Engine, turnstile: Turnstile) -> None:
+    drawn: Drawn = []
+    left = threading.Event()
+
+    async def main() -> None:
+        piece = scheduler.piece_images
+        first = ask(scheduler, engine, drawn, "first", Flow(), piece)
+        gone = [ask(scheduler, engine, drawn, "gone", Flow(left.is_set), piece) for _ in range(5)]
+        cancelled = ask(scheduler, engine, drawn, "cancelled", Flow(), piece)
+        last = ask(scheduler, engine, drawn, "last", Flow(), piece)
+        left.set()
+        cancelled.cancel()
+        turnstile.open()
+        await asyncio.gather(first, last)
+        assert all(
+            isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*gone, return_exceptions=True)
+        )
+
+    asyncio.run(main())
+    assert drawn == ["first", "last"]
+    assert scheduler.waiting_images == 0
+
+
+@pytest.mark.parametrize("error", [ProviderError("broken"), DeviceMemoryError("full")])
+def test_a_failure_reaches_those_who_wait_and_no_other(
+    scheduler: Scheduler, engine: Engine, monkeypatch: pytest.MonkeyPatch, error: ProviderError
+) -> None:
+    async def main() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(CpuBackend, "run", lambda *_: (_ for _ in ()).throw(error))
+            with pytest.raises(type(error)):
+                await ask(scheduler, engine, [], "", Flow(), 3)
+        assert len(await ask(scheduler, engine, [], "", Flow(), 3)) == 3
+
+    asyncio.run(main())
+    assert scheduler.failed is not isinstance(error, DeviceMemoryError), "readiness follows what cannot pass by itself"
+
+
+@pytest.fixture
+def well(tiny_generator: Path) -> Iterator[Well]:
+    well = Well(Settings(str(tiny_generator), threads=1, queue_requests=3, deadline_seconds=2))
+    yield well
+    well.close()
+
+
+def enter(well: Well) -> None:
+    with well.admitted(lambda: False):
+        pass
+
+
+def fill(well: Well, pieces: int) -> "list[asyncio.Future[Any]]":
+    return [ask(well.scheduler, well.engine, [], "", Flow(), well.scheduler.piece_images) for _ in range(pieces)]
+
+
+def test_the_doors_close_when_too_many_are_being_answered(well: Well) -> None:
+    with well.admitted(lambda: False), well.admitted(lambda: False):
+        enter(well)
+        with well.admitted(lambda: False), pytest.raises(ApiError, match="3 requests are being answered") as refused:
+            enter(well)
+        enter(well)
+    assert refused.value.status == 429
+    assert int((refused.value.headers or {})["Retry-After"]) >= 1
+
+
+def test_where_all_places_are_taken_the_slowest_reader_gives_its_own(
+    well: Well, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one that waits more for the engine than for its reader, nor one that has waited for a moment only."""
+    now, cut = [100.0], list[str]()
+    monkeypatch.setattr("drawwell_serve.drawing.scheduler.time.monotonic", lambda: now[0])
+    with ExitStack() as stack:
+        flows = {
+            name: stack.enter_context(well.admitted(lambda: False, cut=functools.partial(cut.append, name)))
+            for name in ("waits to be drawn", "is read fast", "is read slowly")
+        }
+        with flows["waits to be drawn"].reading(10):
+            now[0] += PATIENCE_SECONDS + 0.5
+        for name, count in (("is read fast", 1_000_000), ("is read slowly", 10_000)):
+            with flows[name].reading(count):
+                now[0] += PATIENCE_SECONDS - 0.5
+        with pytest.raises(ApiError, match="3 requests are being answered"):
+            enter(well)
+        for name in ("is read fast", "is read slowly"):
+            stack.enter_context(flows[name].reading(1000))
+        now[0] += 4
+        with well.admitted(lambda: False):
+            assert cut == ["is read slowly"]
+        enter(well)
+        assert cut == ["is read slowly"], "its place is free now"
+
+
+def test_the_doors_close_when_too_many_images_wait(well: Well, monkeypatch: pytest.MonkeyPatch) -> None:
+    turnstile, piece = Turnstile(monkeypatch), well.scheduler.piece_images
+    well.most_images = 5 * piece
+
+    async def main() -> None:
+        waiting = fill(well, 5)  # one is under way
+        await asyncio.sleep(0.1)
+        enter(well)
+        waiting += fill(well, 1)
+        with pytest.raises(ApiError, match=f"{5 * piece} images wait to be drawn") as refused:
+            enter(well)
+        assert refused.value.status == 429
+        assert int((refused.value.headers or {})["Retry-After"]) >= 1
+        turnstile.open()
+        await asyncio.gather(*waiting)
+        enter(well)
+
+    asyncio.run(main())
+
+
+def test_who_would_be_too_late_is_told_at_once(well: Well, monkeypatch: pytest.MonkeyPatch) -> None:
+    turnstile = Turnstile(monkeypatch)
+
+    async def main() -> None:
+        well.scheduler.images_a_second = well.scheduler.piece_images
+        waiting = fill(well, 1 + 3)
+        await asyncio.sleep(0.1)
+        with pytest.raises(ApiError, match="in 3 seconds, which is after the deadline of 2") as refused:
+            enter(well)
+        assert refused.value.status == 503
+        assert (refused.value.headers or {})["Retry-After"] == "3"
+        turnstile.open()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(main())

@@ -1,0 +1,241 @@
+"""Files that hold many images: IDX as MNIST publishes it, CIFAR-10's binary batches, numpy's own."""
+
+import gzip
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from drawwell_train.data.classes import is_text, some, tidy
+from drawwell_train.data.images import DataError, ImageData, check_memory, check_unpacked, memory_limit
+from drawwell_train.data.zip_file import check_members
+
+Array = npt.NDArray[Any]
+
+_CIFAR_RECORD = 1 + 3 * 32 * 32  # one byte of label, then the red, green and blue planes
+_CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_IDX_MAGIC = b"\0\0\x08"
+"""Two zeros, and the type: unsigned bytes."""
+_NUMPY_NAMES = (
+    ("x_train", "y_train"),
+    ("train_images", "train_labels"),
+    ("images", "labels"),
+    ("x", "y"),
+)
+"""Of images and their labels, as Keras and others call them, in small letters."""
+_CHUNK_BYTES = 2**24
+
+
+def read_file(path: Path) -> ImageData:
+    """Read one file by its name's ending. Raises ``DataError`` for a damaged one, and for what memory does not hold."""
+    name = path.name.lower()
+    if name.endswith((".bin", ".bin.gz")):
+        return read_cifar([path])
+    if name.endswith((".npy", ".npz")) or is_numpy_archive(path):
+        return _read_numpy(path)
+    if name.endswith(".gz") or _begins_as_idx(path):
+        return read_idx_pair(path)
+    raise DataError(
+        f"{path}: of files, .npy, .npz, .zip, IDX and CIFAR .bin are read, the last two as .gz too; for pictures name their folder"
+    )
+
+
+def is_numpy_archive(path: Path) -> bool:
+    """Whether it is a .zip of arrays alone, which numpy calls .npz."""
+    if path.suffix.lower() != ".zip" or not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            return bool(names) and all(name.endswith(".npy") for name in names)
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path}: is no readable .zip ({error})") from error
+
+
+def find_idx(folder: Path) -> Path | None:
+    """MNIST's file of images to learn from in a folder of its files, packed or not."""
+    names = [f"train-images{dot}idx3-ubyte{packed}" for packed in (".gz", "") for dot in "-."]
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def read_idx_pair(path: Path) -> ImageData:
+    """Images, and their labels where the file of the same name with ``labels-idx1`` lies beside them."""
+    images = _read_idx(path, (3, 4))
+    labels_path = _labels_beside(path)
+    if labels_path is None:
+        return ImageData(_four_dimensions(images), why_no_classes="no file of labels lies beside the images")
+    return _labelled(labels_path, images, _read_idx(labels_path, (1,)), None)
+
+
+def read_cifar(paths: Sequence[Path]) -> ImageData:
+    """Batches of CIFAR-10, zipped or not."""
+    batches = [_read_cifar_batch(path) for path in paths]
+    if len(batches) > 1:
+        check_memory(sum(batch.nbytes for batch in batches), f"{paths[0].parent}: its images")
+    records = batches[0] if len(batches) == 1 else np.concatenate(batches)
+    images = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return _labelled(paths[0], images, records[:, 0], _CIFAR_CLASSES)
+
+
+def _read_cifar_batch(path: Path) -> npt.NDArray[np.uint8]:
+    """Records uint8 ``[N, 3073]``."""
+    content = _unzipped(path) if path.name.endswith(".gz") else _whole(path)
+    if not content or len(content) % _CIFAR_RECORD:
+        raise DataError(f"{path}: {len(content):,} bytes are no whole number of CIFAR-10 records of {_CIFAR_RECORD:,}")
+    records = np.frombuffer(content, np.uint8).reshape(-1, _CIFAR_RECORD)
+    if records[:, 0].max() >= len(_CIFAR_CLASSES):
+        raise DataError(f"{path}: a label of {records[:, 0].max()}: is this CIFAR-100? Only CIFAR-10's layout is read")
+    return records
+
+
+def _begins_as_idx(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_IDX_MAGIC)) == _IDX_MAGIC
+
+
+def _labels_beside(path: Path) -> Path | None:
+    """The file of labels for a file of images, packed or not; None where there is none. A broken link is told when it is read."""
+    name = path.name.replace("images-idx3", "labels-idx1").replace("images.idx3", "labels.idx1")
+    if name == path.name:
+        return None
+    names = (name, name.removesuffix(".gz") if name.endswith(".gz") else f"{name}.gz")
+    return next((path.with_name(one) for one in names if os.path.lexists(path.with_name(one))), None)
+
+
+def _read_idx(path: Path, dimensions: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """http://yann.lecun.com/exdb/mnist: two zeros, the type, the dimensions, their lengths as big-endian int32, bytes."""
+    content = _unzipped(path) if path.name.lower().endswith(".gz") else _whole(path)
+    if len(content) < 4 or content[:3] != _IDX_MAGIC or not content[3] or len(content) < 4 + 4 * content[3]:
+        raise DataError(f"{path}: is no IDX file of unsigned bytes")
+    if content[3] not in dimensions:
+        wanted = " or ".join(map(str, dimensions))
+        raise DataError(f"{path}: holds an array of {content[3]} dimensions, not of {wanted}")
+    shape = tuple(np.frombuffer(content, ">i4", content[3], offset=4).tolist())
+    pixels = np.frombuffer(content, np.uint8, offset=4 + 4 * content[3])
+    if min(shape) < 0 or len(pixels) != math.prod(shape):
+        raise DataError(f"{path}: its header says {shape}, but {len(pixels):,} bytes follow")
+    return pixels.reshape(shape)
+
+
+def _read_numpy(path: Path) -> ImageData:
+    """The uint8 array of 3 or 4 dimensions is the images, with ``labels`` (or ``y``) and ``classes`` where there are some; of several,
+    the one with a name of ``_NUMPY_NAMES``, and its labels.
+    """
+    loaded = _load_numpy(path)
+    lowered = {name.lower(): array for name, array in loaded.items()}
+    arrays = lowered if len(lowered) == len(loaded) else loaded
+    found = {name: array for name, array in arrays.items() if array.dtype == np.uint8 and array.ndim in (3, 4)}
+    chosen = next(iter(found)) if len(found) == 1 else next((name for name, _ in _NUMPY_NAMES if name in found), None)
+    if chosen is None:
+        names = ", ".join(images for images, _ in _NUMPY_NAMES)
+        told = some([f"{name!r} of {array.dtype} {list(array.shape)}" for name, array in loaded.items()])
+        raise DataError(
+            f"{path}: needs exactly one uint8 array [N, H, W] or [N, H, W, C], or one called {names}; has {len(found)} such among "
+            f"its arrays: {told or 'none'}"
+        )
+    partner = dict(_NUMPY_NAMES).get(chosen, "labels")
+    labels = next((arrays[name] for name in ("labels", partner, "y") if name in arrays), None)
+    left_out = tuple(f"left out {len(found[name]):,} images of {name!r}" for name in found if name != chosen)
+    if labels is None:
+        return ImageData(
+            _four_dimensions(found[chosen]), why_no_classes="the file has no labels beside its images", remarks=left_out
+        )
+    return _labelled(path, found[chosen], labels, _class_names(path, arrays.get("classes")), left_out)
+
+
+def _load_numpy(path: Path) -> Mapping[str, Array]:
+    try:
+        if zipfile.is_zipfile(path):  # whatever its name: numpy looks at the content
+            _check_archive(path)
+        else:
+            check_memory(path.stat().st_size, f"{path}: its array")
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            arrays = {"images": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    except DataError:
+        raise
+    except Exception as error:  # SyntaxError for one, of a bad header; it is told, not swallowed
+        raise DataError(f"{path}: is no readable .npy or .npz ({error})") from error
+    if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise DataError(f"{path}: holds {strange[0]!r}, which is no array")
+    return arrays
+
+
+def _check_archive(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        check_members(path, archive)
+        check_memory(sum(entry.file_size for entry in archive.infolist()), f"{path}: its arrays")
+
+
+def _class_names(path: Path, names: Array | None) -> tuple[str, ...] | None:
+    """Of an array of names. Raises ``DataError`` where they cannot be told apart, or written."""
+    if names is None:
+        return None
+    try:
+        told = tuple(tidy(name.decode() if isinstance(name, bytes) else str(name)) for name in names.tolist())
+    except (TypeError, ValueError) as error:  # one name alone, or bytes that are no text
+        raise DataError(f"{path}: its classes are no list of names ({error})") from error
+    if names.ndim != 1 or not all(told) or len(set(told)) < len(told) or not all(map(is_text, told)):
+        raise DataError(f"{path}: its classes must be a list of names in UTF-8, each once and none empty")
+    return told
+
+
+def _labelled(
+    path: Path,
+    images: npt.NDArray[np.uint8],
+    labels: Array,
+    names: Sequence[str] | None,
+    remarks: tuple[str, ...] = (),
+) -> ImageData:
+    if labels.shape == (len(images), 1):  # as Keras and MedMNIST have them
+        labels = labels[:, 0]
+    if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(
+            f"{path}: {len(images):,} images need as many integer labels, there are {labels.dtype} {list(labels.shape)}"
+        )
+    seen, labels = np.unique(labels, return_inverse=True)
+    if len(seen) and (seen[0] < 0 or (names is not None and seen[-1] >= len(names))):
+        range_ = "0 or more" if names is None else f"0 to {len(names) - 1}"
+        unfit = "" if names is None else f" do not fit {len(names)} classes"
+        raise DataError(f"{path}: labels from {seen[0]} to {seen[-1]}{unfit}: they must be {range_}")
+    classes = tuple(str(label) if names is None else names[label] for label in seen.tolist())
+    unseen = [name for name in names or () if name not in classes]
+    if unseen:
+        remarks += (f"left out {len(unseen):,} classes without images: {some(unseen)}",)
+    return ImageData(_four_dimensions(images), labels.astype(np.int64), classes, remarks=remarks)
+
+
+def _unzipped(path: Path) -> bytearray:
+    content, limit, packed = bytearray(), memory_limit(), _size(path)
+    try:
+        with gzip.open(path) as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                content += chunk
+                check_unpacked(packed, len(content), str(path))
+                if len(content) > limit:
+                    check_memory(len(content), f"{path}: its first images alone")
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: is no whole gzip file ({error})") from error
+    return content
+
+
+def _whole(path: Path) -> bytearray:
+    check_memory(_size(path), f"{path}: its images")
+    return bytearray(path.read_bytes())
+
+
+def _size(path: Path) -> int:
+    """In bytes. Raises ``DataError`` for a pipe or a device, which would be read for ever."""
+    if not path.is_file():
+        raise DataError(f"{path}: is no file, or a link that leads to none")
+    return path.stat().st_size
+
+
+def _four_dimensions(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return images[..., None] if images.ndim == 3 else images

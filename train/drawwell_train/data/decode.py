@@ -1,0 +1,261 @@
+"""Pictures as an array: decoded, resized and cropped; bad ones named, not fatal."""
+
+import ctypes
+import io
+import re
+import struct
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import IcoImagePlugin, Image, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
+
+from drawwell.engine.cores import cores
+from drawwell_train.data import memory
+from drawwell_train.distributed import on_this_machine
+
+_PICTURES = (
+    *("PNG", "JPEG", "WEBP", "BMP", "GIF", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "QOI", "PCX", "SGI", "SUN"),
+    *("DDS", "PSD", "XBM"),
+)
+"""Of Pillow's other formats, EPS runs a program, and those for video, science and metafiles hold no pictures. An icon of macOS does
+not say how large the picture inside is.
+"""
+_ICON, _ICON_BEGINNING, _ICON_SIDE = "ICO", b"\0\0\1\0", 256
+"""Of Windows: the picture inside is opened, as Pillow would decode it while it opens the icon. Its bitmaps are no larger."""
+_PNG_BEGINNING, _HEADER_BYTES = b"\x89PNG\r\n\x1a\n", 2**12
+_BY_NAME_ONLY = ("TGA",)
+"""Nothing in such a file tells that it is one, so that any damaged picture might be read as one."""
+_MPO = "MPO"
+"""Several JPEGs in one file, which Pillow reads as a JPEG."""
+
+SUFFIXES = {
+    suffix: name
+    for suffix, name in Image.registered_extensions().items()
+    if name in (*_PICTURES, _ICON, *_BY_NAME_ONLY, _MPO)
+}
+"""Endings of pictures, and their formats."""
+_FORMATS = tuple(name for name in _PICTURES if name in Image.OPEN)
+"""Those that this Pillow was built with, whatever a file's name says."""
+
+_BYTES_A_PIXEL = 16
+"""Of a picture that is decoded and laid on white: four times four bytes. One without transparency takes half as many."""
+_PIXELS_AT_ONCE = 2**26
+"""Over all threads: 1 GB at the most."""
+_SHARE_AT_ONCE = 0.25
+"""Of the free memory."""
+_LARGE_PIXELS = 2**22
+
+Shape = tuple[int, int, int]
+"""Height, width, channels."""
+
+
+class Readable(Protocol):
+    """A file in a folder or in an archive."""
+
+    @property
+    def name(self) -> str: ...
+
+    def is_file(self) -> bool: ...
+
+    def open(self, mode: Literal["rb"], /) -> IO[bytes]: ...
+
+
+def decode_all(
+    files: Sequence[Readable], shape: Shape, max_pixels: int | None = None
+) -> tuple[npt.NDArray[np.uint8], list[int], list[str]]:
+    """Decode ``files`` to uint8 ``[N, H, W, C]``; also the positions of those kept and a sentence for each bad one.
+
+    A picture of more than ``max_pixels`` is a bad one. By default that is Pillow's own limit.
+    """
+    images = np.empty((len(files), *shape), np.uint8)
+    kept: list[int] = []
+    skipped: list[str] = []
+    room = _Room(_pixels_at_once(images.nbytes))
+    with ThreadPoolExecutor(max(1, cores() // on_this_machine())) as pool, _limit(max_pixels):
+        for position, decoded in enumerate(pool.map(lambda file: _decode(file, shape, room), files)):
+            if isinstance(decoded, str):
+                skipped.append(decoded)
+            else:
+                images[len(kept)] = decoded
+                kept.append(position)
+    return images[: len(kept)], kept, skipped
+
+
+def fit(picture: Image.Image, shape: Shape) -> npt.NDArray[np.uint8]:
+    """Resize the shorter side to ``shape`` and crop the centre: uint8 ``[H, W, C]``. Transparency becomes white."""
+    height, width, channels = shape
+    if picture.mode.startswith("I;16"):  # Pillow would clip 16 bits at 255 instead of scaling them
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.has_transparency_data:
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), _in_mode("RGBA", picture))
+    picture = _in_mode("L" if channels == 1 else "RGB", picture)
+    return np.asarray(ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)).reshape(shape)
+
+
+def _in_mode(mode: str, picture: Image.Image) -> Image.Image:
+    """Converted where it is in another mode: Pillow would copy it where it is not."""
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+class _Room:
+    """The pixels that all threads together may have in work. A larger picture waits until it is alone."""
+
+    def __init__(self, most: int) -> None:
+        self._most = self._free = max(1, most)
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, pixels: int) -> Iterator[None]:
+        taken = min(pixels, self._most)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= taken)
+            self._free -= taken
+        try:
+            yield
+        finally:
+            if pixels > _LARGE_PIXELS:
+                _give_back()
+            with self._changed:
+                self._free += taken
+                self._changed.notify_all()
+
+
+def _give_back() -> None:
+    """Give freed memory back to the system: the C library of Linux keeps it for each thread, which adds up."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
+def _pixels_at_once(array_bytes: int) -> int:
+    share = _SHARE_AT_ONCE * max(0, memory.free() - array_bytes)
+    return min(_PIXELS_AT_ONCE, int(share / _BYTES_A_PIXEL))
+
+
+@contextmanager
+def _limit(max_pixels: int | None) -> Iterator[None]:
+    """Pillow warns above its limit, and refuses pictures twice as large: all of them are refused."""
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = max_pixels or before
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a picture that is read for all its oddities is no news
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def _decode(file: Readable, shape: Shape, room: _Room) -> npt.NDArray[np.uint8] | str:
+    try:
+        if not file.is_file():  # to open a pipe would wait for ever
+            return f"{str(file)!r}: is no file, or a link that leads to none"
+        with _opened(file) as picture:
+            pixels = _drafted(picture, shape)
+            _check(picture, pixels)
+            with room.taken(pixels):
+                ImageOps.exif_transpose(picture, in_place=True)
+                fitted = fit(picture, shape)
+                picture.close()  # before another one is let in
+                return fitted
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        return f"{str(file)!r}: {_too_large(error)}"
+    except UnidentifiedImageError:
+        return f"{str(file)!r}: is no picture that can be read"
+    # a decoder raises anything on a bad file, struct.error for one; it is told, not swallowed
+    except Exception as error:
+        return f"{str(file)!r}: {error}"
+
+
+def _too_large(error: Exception) -> str:
+    """Pillow's sentence, and the way on, where it says how large the picture is."""
+    found = re.search(r"\((\d+) pixels\)", str(error))
+    return f"{error} Add --max-megapixels {-(-int(found[1]) // 10**6) if found else 'N'} to read it"
+
+
+@contextmanager
+def _opened(file: Readable) -> Iterator[Image.Image]:
+    """The picture in a file, of which no pixel is decoded yet."""
+    with _seekable(file) as stream:
+        if stream.read(len(_ICON_BEGINNING)) == _ICON_BEGINNING:
+            yield _inside_icon(stream)
+            return
+        stream.seek(0)
+        with Image.open(file if isinstance(file, Path) else stream, formats=_formats(file.name)) as picture:
+            yield picture
+
+
+def _seekable(file: Readable) -> IO[bytes]:
+    stream = file.open("rb")
+    if isinstance(file, Path):
+        return stream
+    with stream:
+        return io.BytesIO(stream.read())  # to seek in an archive would unpack its member again and again
+
+
+def _inside_icon(stream: IO[bytes]) -> Image.Image:
+    """The largest picture of an icon, whose directory may give it any size. Raises ``ValueError`` for a large bitmap, which would be
+    decoded at once.
+    """
+    stream.seek(0)
+    try:
+        icon = IcoImagePlugin.IcoFile(stream)
+        stream.seek(icon.entry[0].offset)
+        _check_bitmap(stream.read(_HEADER_BYTES))
+        return icon.frame(0)
+    except (IndexError, SyntaxError, struct.error) as error:
+        raise UnidentifiedImageError from error
+
+
+def _check_bitmap(start: bytes) -> None:
+    """Of a picture in an icon. A PNG is decoded later, and is checked as any other."""
+    if start.startswith(_PNG_BEGINNING):
+        return
+    with Image.open(io.BytesIO(start), formats=["DIB"]) as bitmap:
+        height = bitmap.height // 2  # the other half is its mask
+        if max(bitmap.width, height) > _ICON_SIDE:
+            raise ValueError(f"an icon's bitmap of {bitmap.width}x{height} is larger than {_ICON_SIDE}x{_ICON_SIDE}")
+
+
+def _drafted(picture: Image.Image, shape: Shape) -> int:
+    """Have a large JPEG decoded scaled down. Returns the pixels that decoding holds, which are all where it comes in several scans."""
+    pixels, at_once = picture.width * picture.height, _in_one_scan(picture)
+    picture.draft("RGB" if shape[2] == 3 else "L", (2 * shape[1], 2 * shape[0]))
+    return picture.width * picture.height if at_once else pixels
+
+
+def _in_one_scan(picture: Image.Image) -> bool:
+    """Whether a JPEG's first scan holds every colour whole. Otherwise its decoder keeps all coefficients until the last scan."""
+    if not isinstance(picture, JpegImageFile) or picture.info.get("progressive") or picture.fp is None:
+        return False
+    place, length = picture.fp.tell(), 6 + 2 * picture.layers  # of the scan's header, which was just read
+    if place < length:  # a file of several JPEGs, which was wound back
+        return False
+    picture.fp.seek(place - length)
+    header = picture.fp.read(3)
+    picture.fp.seek(place)
+    return header == length.to_bytes(2, "big") + bytes([picture.layers])
+
+
+def _formats(name: str) -> tuple[str, ...]:
+    by_name = SUFFIXES.get(Path(name).suffix.lower())
+    return (*_FORMATS, by_name) if by_name in _BY_NAME_ONLY else _FORMATS
+
+
+def _check(picture: Image.Image, pixels: int) -> None:
+    """Raise ``ValueError`` where the range of a picture's levels is unknown, or memory does not hold so many pixels."""
+    if picture.mode == "F" or (picture.mode == "I" and picture.format != "PNG"):
+        raise ValueError("levels of 32 bits have no known range: convert it to 8 or 16 bits")
+    if pixels > _LARGE_PIXELS and (needed := pixels * _BYTES_A_PIXEL) > (free := memory.free()):
+        raise ValueError(
+            f"{pixels / 1e6:,.0f} megapixels take {needed / 2**20:,.0f} MiB to decode; {free / 2**20:,.0f} MiB are free"
+        )

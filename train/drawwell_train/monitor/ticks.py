@@ -1,0 +1,95 @@
+"""The lines of ``stats.jsonl``: of the steps since the last one, and of both networks as they are now."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from drawwell_train.config import TrainConfig, images_per_step, recipe_of
+from drawwell_train.distributed import ALONE, Processes
+from drawwell_train.monitor.conditions import COLLAPSE, Watch
+from drawwell_train.monitor.measures import Measures
+from drawwell_train.presets import CROSS_ENTROPIES
+from drawwell_train.step.state import TrainState
+from drawwell_train.step.steps import Stats
+
+Kid = Callable[[TrainState], dict[str, float]]
+Line = dict[str, Any]
+"""``step``, ``images`` seen, ``images_per_second``, means of what every step gives, measures, ``kid`` where it is due,
+and the names of ``conditions``."""
+
+_BEST_VALUE = -2 * math.log(2)
+"""The value function where G draws as the data is distributed."""
+
+
+class Ticks:
+    """Adds up steps, and makes a line of them."""
+
+    def __init__(self, config: TrainConfig, measures: Measures, kid: Kid, watch: Watch, step: int) -> None:
+        self._config, self._measures, self._kid, self._watch = config, measures, kid, watch
+        self._has_probabilities = recipe_of(config).loss in (*CROSS_ENTROPIES, "relativistic")
+        self._begin(step)
+
+    def _begin(self, step: int) -> None:
+        self._step, self._time = step, time.perf_counter()
+        self._names, self._stats = tuple[str, ...](), list[Tensor]()
+
+    def add(self, stats: Stats) -> None:
+        """Take one step's; they may still be under way on the device, which is not waited for."""
+        self._names = tuple(stats)
+        self._stats.append(torch.stack(list(stats.values())))  # [K]
+
+    def means(self, processes: Processes = ALONE) -> dict[str, float]:
+        """Of the numbers of all steps since the last line, over all processes; and how D(G(z)) swings, where it is a probability."""
+        steps = torch.stack(self._stats).double()  # [steps, K]
+        processes.average([steps])
+        means = dict(zip(self._names, steps.mean(0).tolist(), strict=True))
+        if self._has_probabilities:  # numbers without a scale would mean nothing
+            d_fake = steps[:, self._names.index("d_fake")]
+            means["swing"] = float(d_fake.std(correction=0))
+        return {name: float(f"{mean:.5g}") for name, mean in means.items()}
+
+    def line(self, state: TrainState, means: dict[str, float]) -> tuple[Line, list[str]]:
+        """The line of all steps since the last one, and a sentence for each condition that begins or ends."""
+        steps, seconds = state.step - self._step, time.perf_counter() - self._time
+        done = images_per_step(self._config)
+        line: Line = {
+            "step": state.step,
+            "images": state.step * done,
+            "images_per_second": round(steps * done / seconds, 1),
+            **means,
+            **self._measures(state),
+            **self._kid(state),
+        }
+        sentences = self._watch.look(line)
+        self._begin(state.step)
+        return line | {"conditions": list(self._watch.active)}, sentences
+
+    @property
+    def collapsed(self) -> bool:
+        return COLLAPSE in self._watch.active
+
+
+def in_words(line: Line) -> str:
+    """A line for people, with what it has: a critic gives no probabilities, and its value has no known optimum."""
+    if "swing" in line:
+        outputs = f"D(x) {line['d_real']:.2f}, D(G(z)) {line['d_fake']:.2f}"
+    else:
+        named = "D's logit" if "accuracy_d" in line else "critic"
+        outputs = f"{named} of data {line['d_real']:.2g}, of generated {line['d_fake']:.2g}"
+    if "accuracy_d" in line:
+        outputs += f", D right {line['accuracy_d']:.0%}"
+    parts = [f"{line['images_per_second']:,.0f} images/s", outputs]
+    if "jsd" in line:
+        parts.append(f"value {line['value']:.2f} (G's best {_BEST_VALUE:.2f}), JSD at least {line['jsd']:.2f}")
+    elif "value" in line:
+        parts.append(f"value {line['value']:.3g}")
+    parts.append(f"gradients D {line['gradient_d']:.3g}, G {line['gradient_g']:.3g}")
+    if "diversity" in line:
+        parts.append(f"diversity {line['diversity']:.2f}")
+    if "kid" in line:
+        parts.append(f"KID {line['kid']:.4f}")
+    return "; ".join(parts + line["conditions"])
