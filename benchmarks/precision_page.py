@@ -52,12 +52,17 @@ def _cell(seen: Mapping[str, Any] | None) -> str:
 
 
 def parities() -> str:
-    """How far each bundled file is from torch's pixels, in its card's words."""
-    lines = ["| file | target | levels of 255 from torch's pixels |", "|---|---|---|"]
+    """The differences of each bundled file from torch's pixels, in levels of 255, as its card has them."""
+    lines = [
+        "| file | target | images | mean | 99% of values | all values | Frechet distance (torch's own images) |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name in bundled():
         card = read_generator(find_file(name)).card
-        words = card.parity.in_words().removeprefix("levels of 255 from torch's pixels: ")  # which the heading says
-        lines.append(f"| `{name}` | `{card.target}` | {words} |")
+        parity, distance = card.parity, card.parity.feature_distance
+        features = "" if distance is None else f"{distance.drawn:.2e} ({distance.floor:.2e})"
+        levels = f"{parity.mean_levels:.2f} | at most {parity.p99_levels} | at most {parity.max_levels}"
+        lines.append(f"| `{name}` | `{card.target}` | {parity.addresses:,} | {levels} | {features} |")
     return "\n".join(lines) + "\n"
 
 

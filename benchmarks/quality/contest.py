@@ -30,6 +30,7 @@ from benchmarks.quality.experiments import find, prepare
 from benchmarks.quality.measuring import extractor, judge, last_step
 from benchmarks.report import RESULTS
 from drawwell.errors import DrawwellError
+from drawwell.files.quality import WORDS
 from drawwell_train.config import TrainConfig, images_per_step
 from drawwell_train.data import dataset as data
 from drawwell_train.data.images import ImageData
@@ -195,8 +196,8 @@ def table(entries: Mapping[str, Mapping[str, Any]]) -> str:
         several = "" if entry["generators"] == 1 else f", {entry['generators']} generators"
         rows.setdefault((entry["field"], entry["budget"], entry["candidate"] + several), []).append(entry)
     lines = [
-        "| images | time, in steps of dcgan | candidate | cost of a step | images seen | seeds | 1,000 x KID "
-        "| recall within classes | GAN-train |",
+        "| images | time, in steps of dcgan | candidate | cost of a step | images seen | seeds "
+        f"| {WORDS['kid'].label} | {WORDS['class_recall'].label} | {WORDS['gan_train_fresh'].label} |",
         "|---" * 9 + "|",
     ]
     for (field, budget, candidate), group in sorted(rows.items(), key=lambda row: (*row[0][:2], _kid(row[1]))):

@@ -1,4 +1,4 @@
-"""The model card: what a generator file says of itself."""
+"""The model card: the description that a generator file carries of itself."""
 
 import base64
 import hashlib
@@ -18,25 +18,25 @@ from drawwell.files.quality import Quality, without_absent
 from drawwell.text import printable
 
 PLAIN_FORMAT, MIXTURE_FORMAT = 3, 4
-"""A mixture has a number of its own, so that a drawwell that knows none says so. Plain files stay readable to it."""
+"""Mixtures have a number of their own: a drawwell that cannot read mixtures says so, and still reads plain files."""
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises where JSON is not what it should be."""
+"""The exceptions that msgspec raises for bytes that are not the expected JSON."""
 
 Target = Literal["portable", "cpu", "cpu-int8", "cuda"]
-"""What a file was exported for; ``cpu-int8`` needs a processor with VNNI, the others draw anywhere."""
+"""The hardware that a file was exported for. ``cpu-int8`` needs a CPU with VNNI; the others draw anywhere."""
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Side = Annotated[int, msgspec.Meta(ge=1, le=2**14)]
 Level = Annotated[int, msgspec.Meta(ge=0, le=255)]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
-"""With its length, since a line break may stand before the end that ``$`` finds."""
+"""``max_length`` is needed too: ``$`` also matches before a final line break."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """What the generator learned from: ``images`` counts those shown to the discriminator, repeats included."""
+    """The training of one generator. ``images`` counts the real images shown to the discriminator, repeats included."""
 
     dataset: str
     license: str
@@ -46,7 +46,7 @@ class Training:
 
 
 def total_of(members: tuple[Training, ...]) -> Training:
-    """What the generators of a mixture learned from together; of one, its own."""
+    """Return the sum of the trainings of a mixture's generators; a single training is returned as it is."""
     if len(members) == 1:
         return members[0]
     return Training(
@@ -64,9 +64,10 @@ def _each_once(texts: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class FeatureDistance:
-    """A Frechet distance to torch's images of as many other addresses: of torch's own (``floor``), and of this file's.
+    """Frechet distances (Heusel et al. 2017, equation 6) to torch's images of ``images`` other addresses.
 
-    ``features`` names the network whose features were compared. The difference of the two is what the file's numbers cost.
+    ``drawn`` is the distance of the file's images, ``floor`` that of torch's own images: their difference is the price of the
+    file's number format. ``features`` names the network whose features were compared.
     """
 
     features: str
@@ -77,7 +78,7 @@ class FeatureDistance:
 
 @dataclass(frozen=True)
 class Parity:
-    """How far the file's pixels are from torch's, in levels of 255, over ``addresses`` drawn at each of ``batch_sizes``."""
+    """Differences between the file's pixels and torch's, in levels of 255, over ``addresses`` images at each of ``batch_sizes``."""
 
     addresses: Count
     batch_sizes: tuple[Positive, ...]
@@ -86,25 +87,26 @@ class Parity:
     max_levels: Level
     differing_share: Annotated[float, msgspec.Meta(ge=0, le=1)]
     feature_distance: FeatureDistance | None = None
-    """Measured where the numbers within are rounded, so that pixels alone do not say enough."""
+    """Measured for int8 files only: for them a distance of pixels says too little about the images."""
 
     def in_words(self) -> str:
-        """The distance for people."""
-        largest = f"{self.max_levels} at most, in {self.addresses:,} images"
+        """The differences as one sentence for people."""
+        most = f"at most {self.max_levels} of 255 levels (measured on {self.addresses:,} images)"
         if not self.p99_levels:
-            return f"levels of 255 from torch's pixels: {largest}"
-        text = f"levels of 255 from torch's pixels: {self.mean_levels:.2f} on average, {self.p99_levels} or less in 99 %, {largest}"
-        if self.feature_distance is not None:
-            drawn, floor = self.feature_distance.drawn, self.feature_distance.floor
-            text += f"; Frechet distance to them {drawn:.2e}, of their own {floor:.2e} (features of {self.feature_distance.features})"
+            return f"pixels differ from torch's by {most}"
+        text = f"pixels differ from torch's by {self.mean_levels:.2f} on average, by at most {self.p99_levels} in 99% of values, by {most}"
+        if (distance := self.feature_distance) is not None:
+            floor = f"torch's own images: {distance.floor:.2e}; features of {distance.features}"
+            text += f"; Frechet distance to torch's images {distance.drawn:.2e} ({floor})"
         return text
 
 
 @dataclass(frozen=True)
 class KnownAnswers:
-    """Pixels that the file must draw: of each index's image, flattened, every ``pixel_step``-th value, uint8, zlib, base64.
+    """Pixels that every machine must draw from the file, at ``indices`` of ``seed``.
 
-    All but ``may_differ`` of the images are within ``tolerance_levels`` wherever the file is drawn right.
+    ``pixels`` holds every ``pixel_step``-th value of each flattened image, as uint8, compressed by zlib, in base64. A machine draws
+    the file correctly if all images except ``may_differ`` of them are within ``tolerance_levels``.
     """
 
     seed: Count
@@ -123,30 +125,33 @@ class KnownAnswers:
         tolerance_levels: int,
         may_differ: int = 0,
     ) -> "KnownAnswers":
-        """Sample images uint8 ``[n, H, W, C]``, some 1,000 values of each, over all rows, columns and channels."""
+        """Sample about 1,000 values of each of ``images``, uint8 ``[n, H, W, C]``, from all rows, columns and channels."""
         pixel_step = max(1, images[0].size // 1024) | 1
         if images.shape[-1] == 3 and pixel_step % 3 == 0:
-            pixel_step += 2  # a multiple of 3 would see one channel only
+            pixel_step += 2  # a multiple of 3 would sample one channel only
         sampled = images.reshape(len(images), -1)[:, ::pixel_step]
         packed = base64.b64encode(zlib.compress(sampled.tobytes(), 9)).decode()
         return cls(seed, indices, pixel_step, tolerance_levels, packed, may_differ)
 
     def distances(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
-        """The largest difference of each, in levels ``[n]``, of images uint8 ``[n, H, W, C]`` drawn at these indices."""
+        """Return the largest difference of each image in levels, int16 ``[n]``.
+
+        ``images`` are uint8 ``[n, H, W, C]``, drawn at ``indices``. Raises ``GeneratorFileError`` where ``pixels`` cannot be decoded.
+        """
         sampled = images.reshape(len(images), -1)[:, :: self.pixel_step].astype(np.int16)
         try:
-            # no more than is needed: a few bytes of zlib can hold a gigabyte
+            # at most as many bytes as are needed: a few bytes of zlib can expand to a gigabyte
             unpacked = zlib.decompressobj().decompress(base64.b64decode(self.pixels), sampled.size + 1)
             known = np.frombuffer(unpacked, np.uint8).reshape(sampled.shape)
         except (ValueError, zlib.error) as error:
-            raise GeneratorFileError(f"its known answers cannot be read ({error})") from error
+            raise GeneratorFileError(f"its known answers cannot be read ({error}): export the run again") from error
         largest: npt.NDArray[np.int16] = np.abs(sampled - known).max(1)
         return largest
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """The model card in a generator file. Images are uint8 ``[height, width, channels]``, ``z`` is float32 ``[latent_dim]``."""
+    """The description in a generator file. Images are uint8 ``[height, width, channels]``, ``z`` is float32 ``[latent_dim]``."""
 
     name: str
     prior: Prior
@@ -159,30 +164,31 @@ class ModelCard:
     parity: Parity
     known_answers: KnownAnswers
     class_names: tuple[str, ...] = ()
-    """Empty for a generator that takes no label."""
+    """Empty for a generator without classes."""
     quality: Quality | None = None
-    """None where no measures were taken."""
+    """None if the generator was not measured before its export."""
     format_version: int = PLAIN_FORMAT
     members: tuple[Training, ...] = ()
-    """Of a mixture, what each of its generators learned from, in their order; ``training`` is the sum. Empty for a plain file."""
+    """The training of each generator of a mixture, in order; ``training`` is their sum. Empty for a plain file."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
+        """``(height, width, channels)``."""
         return self.height, self.width, self.channels
 
     @property
     def generators(self) -> int:
-        """How many the file holds: a plain file is a mixture of one."""
+        """The number of generators in the file: 1 for a plain file."""
         return len(self.members) or 1
 
     def in_words(self) -> dict[str, str]:
-        """The card for people: what each line is about, and the fact."""
+        """The rows of a table for people, by their headings."""
         return {
             **({"Mixture": self._mixture()} if self.members else {}),
             "Images": f"{self.height} x {self.width} pixels, {'grey' if self.channels == 1 else 'colour'}",
-            "Classes": ", ".join(self.class_names) or "none: it takes no label",
-            "Drawn from": f"{self.latent_dim} latents, {self.prior} prior",
-            "Trained on": f"{self.training.dataset}, {self.training.images:,} images seen in {self.training.steps:,} steps",
+            "Classes": ", ".join(self.class_names) or "none",
+            "Latents": f"{self.latent_dim} numbers, {self.prior} prior",
+            "Trained on": f"{self.training.dataset}, {self.training.images:,} images in {self.training.steps:,} steps",
             "Data licence": self.training.license,
             "Target": f"{self.target}, for {_MADE_FOR[self.target]}",
             "Parity": self.parity.in_words(),
@@ -190,22 +196,25 @@ class ModelCard:
         }
 
     def _mixture(self) -> str:
-        """Members that saw equally much are told together."""
-        counts = Counter(f"{one.images:,} images in {one.steps:,} steps" for one in self.members)
-        seen = "; ".join(f"{count} saw {what}" for what, count in counts.items())
-        return f"{len(self.members)} generators; each address is drawn by one of them; {seen}"
+        """Generators with equally long trainings share a clause."""
+        lengths = Counter(f"{one.images:,} images in {one.steps:,} steps" for one in self.members)
+        trained = "; ".join(f"{count} trained on {length}" for length, count in lengths.items())
+        return f"{len(self.members)} generators; each address belongs to one of them; {trained}"
 
 
 _MADE_FOR: dict[Target, str] = {
-    "portable": "any processor and runtime",
-    "cpu": "processors, in float32",
-    "cpu-int8": "processors with VNNI, in 8-bit integers",
+    "portable": "any hardware and ONNX runtime, in float32",
+    "cpu": "CPUs, in float32",
+    "cpu-int8": "CPUs with VNNI, in 8-bit integers",
     "cuda": "CUDA devices, in float16",
 }
 
 
 def card_to_json(card: ModelCard) -> bytes:
-    """As files hold it. A card without what later versions added has the bytes that it had before, so that its digest stays."""
+    """Return the JSON that a generator file holds.
+
+    Fields that later versions added are left out where they are empty: an old card keeps its bytes, and its file its digest.
+    """
     fields: dict[str, Any] = msgspec.to_builtins(card)
     if not fields.get("members"):
         fields.pop("members", None)
@@ -215,21 +224,21 @@ def card_to_json(card: ModelCard) -> bytes:
 
 
 class _Version(msgspec.Struct):
-    """Read alone: the rest is decoded by its type only, so that what is no card takes no memory."""
+    """Only the version, decoded before the rest: a card of another format is refused without being built in memory."""
 
     format_version: msgspec.Raw = msgspec.Raw(b"None")
 
 
 def card_from_json(text: str | bytes) -> ModelCard:
-    """Read a card. Raises ``GeneratorFileError`` where it is none, or one of another format version."""
+    """Return the card in ``text``. Raises ``GeneratorFileError`` for anything else, and for another format version."""
     if not text:
-        raise GeneratorFileError("has no card")
+        raise GeneratorFileError("has no card, so drawwell export did not write it: export the run again")
     try:
         version = bytes(msgspec.json.decode(text, type=_Version).format_version)
         if version not in (b"%d" % PLAIN_FORMAT, b"%d" % MIXTURE_FORMAT):
             raise GeneratorFileError(
                 f"is written in format {printable(version.decode(), 40)}, this drawwell reads {PLAIN_FORMAT} and {MIXTURE_FORMAT}: "
-                "use the drawwell that wrote it, or export the run again"
+                "install the drawwell version that wrote it, or export the run again"
             )
         card = msgspec.json.decode(text, type=ModelCard)
         if len(card.members) == 1:

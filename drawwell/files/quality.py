@@ -1,4 +1,7 @@
-"""How good a generator's images are: measures with their protocol, and what each of them says."""
+"""How good a generator's images are: the measures in a card, the protocol they were taken with, and their words for people.
+
+This is the one home of the names of measures: cards, tables and pages take a measure's label, digits and meaning from ``WORDS``.
+"""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -6,9 +9,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-MOST_SPREAD = 10
-Spread = Annotated[float, msgspec.Meta(gt=0, le=MOST_SPREAD)]
-"""What latents are multiplied by: below 1 is truncation (Brock, Donahue and Simonyan 2019, section 3.1)."""
+MAX_SPREAD = 10
+Spread = Annotated[float, msgspec.Meta(gt=0, le=MAX_SPREAD)]
+"""A factor for latents: below 1 is truncation (Brock, Donahue and Simonyan 2019, section 3.1)."""
 Figure = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
 
 Name = Literal[
@@ -29,31 +32,31 @@ Name = Literal[
 ]
 
 
-_MOST_CLASSES = 12
-"""Told by name: the most and the least frequent."""
-_MOST_SPREADS = 12
+_MAX_CLASSES_SHOWN = 12
+"""Half of them the most frequent, half the least."""
+_MAX_SPREADS_SHOWN = 12
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure of ``images`` drawn images, and the same figure of real images in their place (``real``): the floor."""
+    """One score of ``images`` generated images, and the score ``real`` that real images get in the same test."""
 
     value: Figure
     real: Figure
     images: Positive
     spread: Figure | None = None
-    """The standard deviation of ``value`` over subsets or classifiers, where the measure is a mean over them."""
+    """Standard deviation of ``value`` over subsets or classifiers, where the measure is a mean over them."""
     real_spread: Figure | None = None
-    """The same of ``real``: of classifiers, how far the ruler itself swings."""
+    """Standard deviation of ``real`` over classifiers: the uncertainty of the test itself."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """The measures of a generator, and what they were taken with.
+    """The measures of a generator, and the protocol they were taken with.
 
-    ``reference`` are the real images that drawn ones are compared with, ``floor`` those that stand for drawn ones in
-    ``Measure.real``, both as text with their number. ``seed`` is that of the addresses. ``remarks`` are what a reader must
-    know besides: what was not measured, and why, or that all images are one.
+    ``reference`` names the real images that generated ones are compared with. ``floor`` names the real images that take the place
+    of generated ones for ``Measure.real``. Both are text and include the number of images. ``seed`` is the seed of the addresses.
+    ``remarks`` say which measures are missing and why, and warn of images that are all alike.
     """
 
     extractor: str
@@ -62,80 +65,86 @@ class Quality:
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     measures: Annotated[dict[Name, Measure], msgspec.Meta(min_length=1)]
     class_shares: dict[str, Annotated[float, msgspec.Meta(ge=0, le=1)]] = field(default_factory=dict)
-    """The histogram of classes: the share of each in the drawn images, as a classifier tells them."""
+    """Class histogram: the share of each class in the generated images, as a classifier names them."""
     remarks: tuple[str, ...] = ()
     by_class: dict[Name, dict[str, Measure]] = field(default_factory=dict)
-    """Of measures that are taken class by class: each class's own."""
+    """Measures that are taken for each class by itself, by the name of the class."""
     by_latent_spread: dict[Spread, Measure] = field(default_factory=dict)
-    """``gan_train_fresh`` of images whose latents were multiplied by a spread."""
+    """``gan_train_fresh`` of images whose latents were multiplied by a factor, by this factor."""
 
     @property
     def images(self) -> int:
-        """The most images that a measure was taken of."""
+        """The number of generated images of the largest measure."""
         return max(measure.images for measure in self.measures.values())
 
     def in_words(self) -> dict[str, str]:
-        """For people: how it was measured, and then what the measures say, those of one matter together."""
-        facts = self._protocol()
-        for name, words in _WORDS.items():
-            if name in self.measures:
-                said = words.of(self.measures[name]) + self._worst_class(name, words)
-                facts[words.matter] = f"{facts[words.matter]}; {said}" if words.matter in facts else said
+        """The rows of a table for people, by their headings: first the protocol, then the measures, then the remarks."""
+        rows = self._protocol()
+        for heading, direction in _ROWS.items():
+            sentences = [self._sentence(name) for name in WORDS if name in self.measures and WORDS[name].row == heading]
+            if sentences:
+                rows[heading] = f"{'; '.join(sentences)}. {direction}"
         if self.by_latent_spread:
-            facts["Use by latent spread"] = self._spreads()
+            rows["Use by latent spread"] = self._spreads()
         if self.class_shares:
-            facts["Classes drawn"] = self._histogram()
-        return facts | ({"Remarks": "; ".join(self.remarks)} if self.remarks else {})
-
-    def _worst_class(self, name: Name, words: "_Words") -> str:
-        """The class in which the measure is lowest; every class is in ``by_class``."""
-        if not (classes := self.by_class.get(name)):
-            return ""
-        worst = min(classes, key=lambda one: classes[one].value)
-        value, real = words.figures(classes[worst])
-        return f", worst of all classes {worst}: {value} ({real})"
-
-    def _spreads(self) -> str:
-        words = _WORDS["gan_train_fresh"]
-        shown = [
-            (f"{spread:g}", *words.figures(self.by_latent_spread[spread])) for spread in sorted(self.by_latent_spread)
-        ]
-        told = ", ".join(f"{value} at {spread}" for spread, value, _ in shown[:_MOST_SPREADS])
-        return f"fresh images teach, with latents multiplied by a spread: {told} (real images {shown[0][2]})"
-
-    def _histogram(self) -> str:
-        shares = sorted(self.class_shares.items(), key=lambda one: -one[1])
-        if len(shares) > _MOST_CLASSES:
-            shares = [*shares[: _MOST_CLASSES // 2], *shares[-_MOST_CLASSES // 2 :]]
-        return ", ".join(f"{name} {share:.1%}" for name, share in shares)
+            rows["Class shares"] = self._histogram()
+        return rows | ({"Remarks": "; ".join(self.remarks)} if self.remarks else {})
 
     def _protocol(self) -> dict[str, str]:
         counts = sorted(measure.images for measure in self.measures.values())
-        drawn = " to ".join(f"{count:,}" for count in dict.fromkeys((counts[0], counts[-1])))
+        generated = " to ".join(f"{count:,}" for count in dict.fromkeys((counts[0], counts[-1])))
         return {
-            "Quality": f"of {drawn} drawn images of seed {self.seed}, beside {self.reference}",
-            "In brackets": f"what real images reach in their place: {self.floor}",
-            "Told by": self.extractor,
+            "Quality": f"{generated} generated images of seed {self.seed}, compared with {self.reference}",
+            "Real images": f"the score of {self.floor} in the same test",
+            "Measured with": self.extractor,
         }
+
+    def _sentence(self, name: Name) -> str:
+        words, measure = WORDS[name], self.measures[name]
+        value, real = words.figures(measure)
+        beside = f"{words.beside}: {real}{self._worst_class(name)}"
+        return f"{words.label} {value} ({beside}): {words.meaning.format(images=f'{measure.images:,}')}"
+
+    def _worst_class(self, name: Name) -> str:
+        if not (classes := self.by_class.get(name)):
+            return ""
+        worst = min(classes, key=lambda one: classes[one].value)
+        value, real = WORDS[name].figures(classes[worst])
+        return f"; worst class {worst}: {value}, real images {real}"
+
+    def _spreads(self) -> str:
+        words = WORDS["gan_train_fresh"]
+        spreads = sorted(self.by_latent_spread)[:_MAX_SPREADS_SHOWN]
+        figures = [words.figures(self.by_latent_spread[spread]) for spread in spreads]
+        shown = ", ".join(f"{value} at {spread:g}" for spread, (value, _) in zip(spreads, figures, strict=True))
+        return f"{words.label} with latents multiplied by a factor: {shown} (real images: {figures[0][1]})"
+
+    def _histogram(self) -> str:
+        shares = sorted(self.class_shares.items(), key=lambda one: -one[1])
+        texts = [f"{name} {share:.1%}" for name, share in shares]
+        if len(texts) > _MAX_CLASSES_SHOWN:
+            texts = [*texts[: _MAX_CLASSES_SHOWN // 2], "...", *texts[-_MAX_CLASSES_SHOWN // 2 :]]
+        return ", ".join(texts)
 
 
 @dataclass(frozen=True)
-class _Words:
-    """``matter``: the row that tells it. ``text`` shows ``value``, ``real`` and ``images``, the former two ``times`` as large."""
+class Words:
+    """How a measure is shown: the ``row`` it stands in, its ``label``, and its ``meaning``, which may quote ``{images}``.
 
-    matter: str
-    text: str
+    Its figures are multiplied by ``times`` and formatted with ``digits``. ``beside`` says which score stands in brackets.
+    """
+
+    row: str
+    label: str
+    meaning: str
     digits: str = ".1%"
     times: int = 1
     deviation: bool = False
-    """Whether the standard deviation stands beside each: of accuracies that of classifiers of several seeds."""
-
-    def of(self, measure: Measure) -> str:
-        value, real = self.figures(measure)
-        return self.text.format(value=value, real=real, images=f"{measure.images:,}")
+    """Whether the standard deviation is shown: it is for means over classifiers."""
+    beside: str = "real images"
 
     def figures(self, measure: Measure) -> tuple[str, str]:
-        """``value`` and ``real`` as text."""
+        """``value`` and ``real`` of ``measure`` as text, with their deviations where they are shown."""
         return self._figure(measure.value, measure.spread), self._figure(measure.real, measure.real_spread)
 
     def _figure(self, number: float, spread: float | None) -> str:
@@ -143,73 +152,84 @@ class _Words:
         return text if spread is None or not self.deviation else f"{text} ± {self.times * spread:{self.digits}}"
 
 
-_WORDS: dict[Name, _Words] = {
-    # in thousandths, as the papers tell it: it is a few of them
-    "kid": _Words(
-        "Distance",
-        "1,000 x KID {value} ({real}), 0 is like real images as a whole, and chance may take it below",
-        ".2f",
-        1000,
+_ROWS = {
+    "Distance": "Lower is better; 0 is best.",
+    "Realism": "Higher is better.",
+    "Variety": "Higher is better.",
+    "Balance": "Lower is better; 0 is best.",
+    "Use in training": "Higher is better.",
+    "Recognition": "The score of real images is best; a higher score often means less variety.",
+    "Copying": "50% is best; far more means copies or blur, far less means images unlike any real one.",
+    "Modes": "Higher is better.",
+}
+"""The rows of a table in their order, each with the direction in which its measures are better."""
+
+WORDS: dict[Name, Words] = {
+    # in thousandths, as papers print it
+    "kid": Words(
+        "Distance", "1,000 x KID", "kernel inception distance, which chance can take slightly below 0", ".1f", 1000
     ),
-    "frechet_distance": _Words("Distance", "Frechet distance {value} ({real})", ".2f"),
-    "precision": _Words("Realism", "{value} of drawn images lie among real ones ({real}; precision)"),
-    "density": _Words("Realism", "density {value} ({real}), how closely real ones lie around them", ".2f"),
-    "recall": _Words("Variety", "of {value} of real images it draws the like ({real}; recall)"),
-    "coverage": _Words(
-        "Variety", "{value} of real images have a drawn one as near as their own neighbours ({real}; coverage)"
+    "frechet_distance": Words("Distance", "Frechet distance", "distance of Gaussians fitted to the features", ".1f"),
+    "precision": Words("Realism", "precision", "share of generated images that lie among real images"),
+    "density": Words("Realism", "density", "how closely real images surround a generated image", ".2f"),
+    "recall": Words("Variety", "recall", "share of real images that have a generated counterpart"),
+    "coverage": Words(
+        "Variety", "coverage", "share of real images with a generated image nearer than their own real neighbours"
     ),
-    "class_recall": _Words(
-        "Variety", "within its class, of {value} of real images it draws the like ({real}; recall, mean of classes)"
+    "class_recall": Words("Variety", "recall within classes", "recall of each class by itself, mean over the classes"),
+    "class_kl": Words(
+        "Balance", "class KL", "KL divergence in nats of the generated class shares from those of the data", ".4f"
     ),
-    "class_kl": _Words(
-        "Balance", "{value} ({real}), 0 is each class as often as in the data (KL divergence, nats)", ".4f"
-    ),
-    "gan_train_fresh": _Words(
+    "gan_train_fresh": Words(
         "Use in training",
-        "a classifier that learned from {images} drawn images, none of them twice, names {value} of unseen real ones right, "
-        "one that learned from real images {real} (GAN-train)",
+        "GAN-train (fresh images)",
+        "accuracy on unseen real images of a classifier trained on {images} generated images, each seen once",
         deviation=True,
     ),
-    "gan_train_accuracy": _Words(
+    "gan_train_accuracy": Words(
         "Use in training",
-        "a classifier that learned from {images} drawn images alone names {value} of unseen real ones right, "
-        "one that learned from real images {real}",
+        "GAN-train (fixed set)",
+        "accuracy on unseen real images of a classifier trained on {images} generated images, each seen several times",
         deviation=True,
     ),
-    "gan_test_accuracy": _Words(
-        "Classes drawn right",
-        "a classifier that learned from real images names the class of {value} of drawn images right, "
-        "of unseen real ones {real} (GAN-test)",
+    "gan_test_accuracy": Words(
+        "Recognition",
+        "GAN-test",
+        "accuracy on generated images of a classifier trained on real images",
         deviation=True,
     ),
-    "copying": _Words(
+    "copying": Words(
         "Copying",
-        "in {value} of cases a drawn image is nearer to one learned from than an unseen real image is; "
-        "{real} is chance, far more is copying or blur, far less is to be unlike any real image",
+        "copying",
+        "share of pairs in which the generated image is nearer to a training image than an unseen real image is",
+        beside="chance",
     ),
-    "modes": _Words("Modes", "{value} of 1,000 kinds of image are drawn ({real})", ",.0f"),
-    "modes_kl": _Words("Modes", "their shares differ from the data's by {value} nats of KL ({real})", ".4f"),
+    "modes": Words("Modes", "modes", "kinds of image, of 1,000, that occur among {images} generated images", ",.0f"),
+    "modes_kl": Words("Balance", "KL", "KL divergence in nats of the generated shares of kinds from the data's", ".3f"),
 }
 
 
 def to_builtins(quality: Quality) -> dict[str, Any]:
-    """What JSON holds of measures."""
+    """Return ``quality`` as it stands in JSON: dicts, lists, strings and numbers."""
     return without_absent(msgspec.to_builtins(quality, str_keys=True))
 
 
 def without_absent(quality: dict[str, Any]) -> dict[str, Any]:
-    """The same without what is absent of ``by_class``, ``by_latent_spread`` and ``real_spread``, which the first measures had not."""
+    """Return ``quality`` without empty ``by_class``, ``by_latent_spread`` and ``real_spread``.
+
+    The first cards had none of these fields: a card without them keeps its bytes, and a file its digest.
+    """
     kept = {name: value for name, value in quality.items() if value or name not in ("by_class", "by_latent_spread")}
-    of_names: dict[str, Any] = {
-        name: _of_names(kept[name]) for name in ("measures", "by_latent_spread") if name in kept
+    cleaned: dict[str, Any] = {
+        name: _without_real_spread(kept[name]) for name in ("measures", "by_latent_spread") if name in kept
     }
     if "by_class" in kept:
-        of_names["by_class"] = {name: _of_names(classes) for name, classes in kept["by_class"].items()}
-    return kept | of_names
+        cleaned["by_class"] = {name: _without_real_spread(classes) for name, classes in kept["by_class"].items()}
+    return kept | cleaned
 
 
-def _of_names(measures: dict[Any, dict[str, Any]]) -> dict[Any, Any]:
+def _without_real_spread(measures: dict[Any, dict[str, Any]]) -> dict[Any, Any]:
     return {
-        name: {what: figure for what, figure in measure.items() if figure is not None or what != "real_spread"}
+        name: {key: figure for key, figure in measure.items() if figure is not None or key != "real_spread"}
         for name, measure in measures.items()
     }

@@ -151,7 +151,7 @@ def test_a_table_shows_deviations_the_worst_class_and_no_column_that_is_empty() 
     rows = {name: entry(name, quality) for name, quality in qualities.items()}
     names = ("kid", "recall", "gan_train_fresh", "class_recall")
     lines = tables.measured_table(rows, names).splitlines()
-    assert lines[0] == "| | images seen | training | 1,000 x KID | GAN-train, fresh images | recall within classes |"
+    assert lines[0] == "| | images seen | training | 1,000 x KID | GAN-train (fresh images) | recall within classes |"
     assert lines[2].endswith("| 80.0% ± 0.4% (90.0% ± 0.2%) | 80.0% (90.0%); worst cat: 25.0% (90.0%) |")
     assert lines[3].endswith("| 800.0 (900.0) |  |  |")
 

@@ -191,7 +191,7 @@ def test_info_tells_the_card_of_a_file_and_of_a_server(tiny_generator: Path, ser
     of_file, of_server = drawwell("info", str(tiny_generator)).stdout, drawwell("info", server.url).stdout
     assert of_file == of_server
     assert "28 x 28 pixels, grey" in of_file
-    assert "480 images seen in 30 steps" in of_file
+    assert "480 images in 30 steps" in of_file
     assert library.open(tiny_generator).digest in of_file
 
 

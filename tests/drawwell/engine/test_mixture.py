@@ -84,8 +84,11 @@ def test_generate_and_info_take_a_mixture(file: Path, tmp_path: Path) -> None:
     assert drawn_by(np.load(tmp_path / "x.npy")).tolist() == members(3, range(40), COUNT, graphs.DIM).tolist()
     assert "whole: 40 images of seed 3" in drawwell("verify", str(tmp_path / "x.tar")).stdout
     said = " ".join(drawwell("info", str(file)).stdout.split())
-    assert "Mixture 5 generators; each address is drawn by one of them; 1 saw 0 images in 0 steps; 1 saw 10" in said
-    assert "Trained on nothing, 100 images seen in 10 steps" in said
+    assert (
+        "Mixture 5 generators; each address belongs to one of them; 1 trained on 0 images in 0 steps; 1 trained on 10"
+        in said
+    )
+    assert "Trained on nothing, 100 images in 10 steps" in said
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ def test_a_gigantic_file_is_refused_unread(tmp_path: Path) -> None:
     file = tmp_path / "gigantic.onnx"
     with file.open("wb") as stream:
         stream.truncate(FILE_LIMIT_BYTES + 1)
-    with pytest.raises(GeneratorFileError, match=r"more than the 1 GiB"):
+    with pytest.raises(GeneratorFileError, match=r"at most 1 GiB"):
         read_generator(file)
 
 
@@ -135,14 +135,15 @@ def test_the_card_is_told_in_words() -> None:
     words = ModelCard.in_words(graphs.card())
     assert words["Images"] == "2 x 3 pixels, grey"
     assert words["Quality"] == "not measured"
-    assert words["Parity"] == "levels of 255 from torch's pixels: 0 at most, in 0 images"
+    assert words["Parity"] == "pixels differ from torch's by at most 0 of 255 levels (measured on 0 images)"
 
 
 def test_rounded_numbers_are_told_in_words() -> None:
     parity = Parity(8192, (1, 7), 0.756, 7, 146, 0.2, FeatureDistance("the run's discriminator", 4096, 0.0124, 0.0131))
     assert parity.in_words() == (
-        "levels of 255 from torch's pixels: 0.76 on average, 7 or less in 99 %, 146 at most, in 8,192 images; "
-        "Frechet distance to them 1.31e-02, of their own 1.24e-02 (features of the run's discriminator)"
+        "pixels differ from torch's by 0.76 on average, by at most 7 in 99% of values, by at most 146 of 255 levels "
+        "(measured on 8,192 images); Frechet distance to torch's images 1.31e-02 (torch's own images: 1.24e-02; "
+        "features of the run's discriminator)"
     )
 
 

@@ -47,7 +47,10 @@ def test_a_broken_generator_ends_the_start_with_one_line(tmp_path: Path, tiny_ge
     content[1000] ^= 1
     broken.write_bytes(content)
     said = refused(tmp_path, DRAWWELL_GENERATOR=str(broken)).strip()
-    assert said == f"drawwell: {broken}: is damaged: its bytes are not those that were sealed"
+    assert (
+        said
+        == f"drawwell: {broken}: is damaged: its SHA-256 is not the sealed one; copy the file again, or export the run again"
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import tyro
 from drawwell import terminal
 from drawwell.engine.cores import cores
 from drawwell.errors import DrawwellError
-from drawwell.files.quality import MOST_SPREAD, Quality
+from drawwell.files.quality import MAX_SPREAD, Quality
 from drawwell.formats.png import to_png
 from drawwell.generator import address
 from drawwell_train.config import MAX_BAD
@@ -133,8 +133,8 @@ def _check(config: EvaluateConfig) -> None:
         raise DrawwellError(f"max-megapixels must be at least 1, not {config.max_megapixels}")
     if config.classifier_seeds < 1:
         raise DrawwellError(f"classifier-seeds must be at least 1, not {config.classifier_seeds}")
-    if wrong := [spread for spread in config.spreads if not 0 < spread <= MOST_SPREAD]:
-        raise DrawwellError(f"spreads must be above 0 and at most {MOST_SPREAD}, not {wrong[0]:g}")
+    if wrong := [spread for spread in config.spreads if not 0 < spread <= MAX_SPREAD]:
+        raise DrawwellError(f"spreads must be above 0 and at most {MAX_SPREAD}, not {wrong[0]:g}")
     if config.spreads and not (config.classifier and config.test):
         raise DrawwellError("--spreads measures use in training, which takes --test and a classifier")
     if config.stacked and not config.classifier:
