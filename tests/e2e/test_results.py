@@ -15,6 +15,7 @@ from benchmarks.quality import __main__ as quality
 from benchmarks.quality import experiments, measuring, results, tables
 from benchmarks.quality.experiments import Experiment
 from drawwell.cli.main import run
+from drawwell.files.quality import Name
 from drawwell_train.data import dataset as data
 from drawwell_train.evaluation.measure import evaluate
 from drawwell_train.evaluation.reference import Sources, read_reference
@@ -149,7 +150,7 @@ def test_a_table_shows_deviations_the_worst_class_and_no_column_that_is_empty() 
     old = {"measures": {"kid": measures()}}
     qualities: dict[str, dict[str, Any]] = {"new": new, "old": old}
     rows = {name: entry(name, quality) for name, quality in qualities.items()}
-    names = ("kid", "recall", "gan_train_fresh", "class_recall")
+    names: tuple[Name, ...] = ("kid", "recall", "gan_train_fresh", "class_recall")
     lines = tables.measured_table(rows, names).splitlines()
     assert lines[0] == "| | images seen | training | 1,000 x KID | GAN-train (fresh images) | recall within classes |"
     assert lines[2].endswith("| 80.0% ± 0.4% (90.0% ± 0.2%) | 80.0% (90.0%); worst cat: 25.0% (90.0%) |")
