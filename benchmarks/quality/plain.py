@@ -24,7 +24,7 @@ from benchmarks.train import BATCH, PlainLoop, configured
 from drawwell.errors import DrawwellError
 from drawwell.formats.png import Images
 from drawwell_train.data import dataset as data
-from drawwell_train.evaluation.extractors import Features
+from drawwell_train.evaluation.frechet import Features
 from drawwell_train.evaluation.kid import kid
 from drawwell_train.evaluation.source import open_source
 from drawwell_train.networks.networks import to_pixels

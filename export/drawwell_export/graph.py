@@ -1,5 +1,5 @@
-"""A trained generator as an ONNX graph: float32 ``z`` ``[N, D]`` in, and int64 ``label`` ``[N]`` where it has classes, uint8
-``images`` ``[N, H, W, C]`` out."""
+"""A trained generator as an ONNX graph: from ``z`` float32 ``[N, D]``, with classes also ``label`` int64 ``[N]``, to ``images``
+uint8 ``[N, H, W, C]``."""
 
 import copy
 import logging
@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 
 import onnx
-import onnxscript  # noqa: F401 - torch.onnx.export needs it, and would say so only in the midst
+import onnxscript  # noqa: F401 - torch.onnx.export needs it, and would fail in the middle without it
 import torch
 from torch import Tensor, nn
 
@@ -20,11 +20,11 @@ _OLDEST_OPSET = 13  # every runtime of the last five years reads it
 
 
 class Pixels(nn.Module):
-    """Latents float32 ``[N, D]`` to pixels uint8 ``[N, H, W, C]``: a device sends back a quarter of the bytes.
+    """Latents float32 ``[N, D]`` to pixels uint8 ``[N, H, W, C]``: a GPU sends back a quarter of the bytes of floats.
 
     A head that ends in tanh becomes one that ends in a sigmoid, ``(tanh(x) + 1) / 2 = sigmoid(2x)``, whose 2 goes into
-    the last layer's weights. One QuantizeLinear with a step of 1 / 255 scales, rounds half to even and casts. Within,
-    numbers are of ``dtype``.
+    the last layer's weights. One QuantizeLinear with a step of 1 / 255 scales, rounds half to even and casts. The
+    network computes in ``dtype``.
     """
 
     def __init__(self, generator: Generator, dtype: torch.dtype) -> None:
@@ -49,11 +49,11 @@ class Pixels(nn.Module):
 def export(
     generator: Generator, latent_dim: int, rewrites: tuple[Rewrite, ...], dtype: torch.dtype = torch.float32
 ) -> onnx.ModelProto:
-    """Rewrite a copy of the generator and trace it, in the lowest opset that its operators allow. Equal weights give equal bytes."""
+    """Rewrite a copy of the generator and trace it in the lowest opset that its operators allow. Equal weights give equal bytes."""
     network: nn.Module = copy.deepcopy(generator).float().cpu().eval().requires_grad_(False)
     for rewrite in rewrites:
         network = rewrite(network)
-    assert isinstance(network, Generator), "a rewrite changes what is within"
+    assert isinstance(network, Generator), "rewrites change the inside of a generator"
     model = trace(Pixels(network, dtype).eval(), latent_dim, generator.embedding is not None)
     _strip(model)
     model = _lowest_opset(model)
@@ -62,16 +62,17 @@ def export(
 
 
 def trace(module: nn.Module, latent_dim: int, takes_label: bool = False) -> onnx.ModelProto:
-    """The graph of ``module`` as torch exports it, with ``z`` ``[N, latent_dim]``, and if it takes one ``label`` ``[N]``, in and
-    ``images`` out, N being free.
+    """Return the graph of ``module`` as torch exports it, from ``z`` ``[N, latent_dim]`` to ``images``, for every N.
+
+    With ``takes_label`` it has the input ``label`` ``[N]`` as well.
     """
     names = ["z", "label"] if takes_label else ["z"]
     arguments = torch.zeros(2, latent_dim), torch.zeros(2, dtype=torch.int64)
-    free = {0: torch.export.Dim("N")}, {0: torch.export.Dim.AUTO}  # N too: torch warns where both are named
-    # it warns of a missing torchvision, which has no part in this
+    free = {0: torch.export.Dim("N")}, {0: torch.export.Dim.AUTO}  # AUTO is N too: torch warns if both are named
+    # torch warns of a missing torchvision, which is not needed here
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # from within torch's own exporter
+        warnings.simplefilter("ignore", FutureWarning)  # raised inside torch's own exporter
         program = torch.onnx.export(
             module,
             arguments[: len(names)],
@@ -86,7 +87,7 @@ def trace(module: nn.Module, latent_dim: int, takes_label: bool = False) -> onnx
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Remove what torch notes about its tracing: it names source files of the machine that exported."""
+    """Remove torch's notes about its tracing: they name source files of the exporting machine."""
     for message in messages(model):
         for name in {"metadata_props", "doc_string"} & set(message.DESCRIPTOR.fields_by_name):
             message.ClearField(name)
@@ -97,7 +98,7 @@ def _lowest_opset(model: onnx.ModelProto) -> onnx.ModelProto:
     for version in range(_OLDEST_OPSET, newest):
         try:
             lowered = onnx.version_converter.convert_version(model, version)
-        except RuntimeError:  # the converter's way to say that an operator is younger than this version
+        except RuntimeError:  # the converter raises it for an operator that is newer than this version
             continue
         lowered.ir_version = onnx.helper.find_min_ir_version_for(lowered.opset_import)
         return lowered

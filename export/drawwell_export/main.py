@@ -1,4 +1,4 @@
-"""`drawwell export`: checkpoints in, one sealed generator file out."""
+"""`drawwell export`: from one or several checkpoints to one sealed generator file."""
 
 import os
 from collections.abc import Sequence
@@ -29,31 +29,34 @@ from drawwell_train.run.mixture import Member, Steps, find_members, in_words
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """Export the averaged generator of a training run as one .onnx file, proven to draw the same pixels as torch.
+    """Export the EMA generator of a training run as one .onnx file. The file is written only if its pixels agree with torch's.
 
-    Of several runs, or several steps of one, it makes a mixture: one file in which every address belongs to one of the
-    generators. Its images vary more than those of any one of them."""
+    Several runs, or several steps of one, make a mixture: one file in which each address belongs to one of the generators.
+    The images of a mixture vary more than the images of each generator."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ...", help_behavior_hint="")]
-    """The run folders that `drawwell train` wrote: one, or up to 32 for a mixture, of images of one size and of equal classes."""
+    """The run folders that `drawwell train` wrote: one, or up to 32 with equal image sizes and classes for a mixture."""
     target: Target = "cpu"
-    """What the file is for. cpu: transposed convolutions split so that ONNX Runtime runs them fastest. cpu-int8: those in
-    8-bit integers, up to 3 times as fast again for many images of a large network; under a level off on average, single
-    pixels far more; wants a processor with VNNI. cuda: float16 within, at most 4 levels off. portable: plain operators."""
+    """The hardware that the file is for. Pixels of float32 targets differ from torch's by at most 1 of 255 levels.
+    cpu: float32; transposed convolutions of stride 2 become four equivalent small ones, which ONNX Runtime runs fastest.
+    cpu-int8: 8-bit integers, up to 3 times as fast as cpu for many images of a large network. Needs a CPU with VNNI.
+    Its pixels differ by less than a level on average, and single pixels by far more.
+    cuda: float16; pixels differ by at most 4 levels.
+    portable: float32 and plain operators, for other runtimes."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
-    """The file to write. By default generator.onnx in the run folder, of a mixture mixture.onnx in the first; for a target
-    but cpu generator-TARGET.onnx and mixture-TARGET.onnx."""
+    """The file to write. By default generator.onnx in the run folder, or mixture.onnx in the first of several.
+    For other targets than cpu: generator-TARGET.onnx or mixture-TARGET.onnx."""
     step: Annotated[
         Steps, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="INT|best", help_behavior_hint="(repeatable)")
     ] = ()
-    """Which checkpoint of every run: its number, or `best`, the one of the least KID. By default the last. Given several times, it
-    takes several checkpoints of every run, for a mixture."""
+    """Checkpoint of each run: a step, or `best` for the lowest KID in training. By default the last.
+    Repeat it for a mixture of several checkpoints of each run."""
     name: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
-    """What the card calls the generator. By default the name of the runs; if these have several, you must choose one."""
+    """Name of the generator in its card. By default the name of the runs; required if their names differ."""
 
 
 def main(config: ExportConfig) -> None:
-    """Export what ``config`` says. Raises ``DrawwellError`` with a sentence where that cannot be done."""
+    """Run `drawwell export`. Raises ``DrawwellError`` with a sentence that says what to change."""
     console = terminal.console()
     if not config.runs:
         raise RequestError("name the run folder to export, or several for a mixture")
@@ -64,13 +67,15 @@ def main(config: ExportConfig) -> None:
     out = config.out or _default_out(members, config.target)
     if (recipe := RECIPES[config.target]).int8:
         each = " for each generator" if more else ""
-        console.print(f"calibrating, and comparing {recipe.addresses:,} images with torch's: half a minute{each}")
+        console.print(f"calibrating, and comparing {recipe.addresses:,} images with torch's, takes half a minute{each}")
     engine = export(checkpoint, out, config.target, quality, more, name)
     if recipe.int8 and engine.card.parity.feature_distance is None:
-        console.print("this generator has no layer for 8-bit integers: the file is in float, as that of target cpu")
-    what = f"{len(members)} generators" if more else f"step {checkpoint.step:,}"
+        console.print(
+            "this generator has no layer for 8-bit integers: the file is in float32, like a file of target cpu"
+        )
+    exported = f"{len(members)} generators" if more else f"step {checkpoint.step:,}"
     console.print(
-        f"{out}: {out.stat().st_size / 2**20:.1f} MiB, {what}, digest {engine.digest}\n"
+        f"{out}: {out.stat().st_size / 2**20:.1f} MiB, {exported}, digest {engine.digest}\n"
         f"{engine.card.parity.in_words()}\n"
         f"{_about_measures(config, quality)}\n"
         f"next: drawwell serve {out}",
@@ -79,15 +84,15 @@ def main(config: ExportConfig) -> None:
 
 def _about_measures(config: ExportConfig, quality: Quality | None) -> str:
     if quality is not None:
-        return f"quality: {len(quality.measures)} measures in its card, which drawwell info shows"
+        return f"quality: {len(quality.measures)} measures in the card; drawwell info shows them"
     measured = in_words(config.runs, config.step)
-    return f"quality: not measured; drawwell evaluate {measured} --data DATA measures it, then export again"
+    return f"quality: not measured; run drawwell evaluate {measured} --data DATA, then export again"
 
 
 def _common_name(members: Sequence[Member]) -> str:
     names = dict.fromkeys(member.checkpoint.config.name for member in members)
     if len(names) > 1:
-        raise RequestError(f"the runs are called {', '.join(map(repr, names))}: name their mixture with --name")
+        raise RequestError(f"the runs have the names {', '.join(map(repr, names))}: name their mixture with --name")
     return next(iter(names))
 
 
@@ -104,15 +109,15 @@ def export(
     more: Sequence[Checkpoint] = (),
     name: str | None = None,
 ) -> Engine:
-    """Write the generator file, with its measures in its card, and return it opened. With ``more`` checkpoints it is a mixture,
-    ``quality`` are its own measures, and ``name`` is by default that of the first.
+    """Write the generator file of ``checkpoint``, or of its mixture with ``more``, and return it opened.
 
-    A file that fails parity is not written, and nothing else is left.
+    ``quality`` are the measures for the card, and ``name`` is by default the name of the first run. Raises ``ParityError`` if the
+    file's pixels are too far from torch's, and ``DrawwellError`` if ``out`` cannot be written. Neither leaves a file behind.
     """
     parts = [build(one, target) for one in (checkpoint, *more)]
     if more:
         for part in parts:
-            _prove(part.model, [part])  # alone too: among others its faults would count less
+            _prove(part.model, [part])  # each member alone, too: a mean over all members would dilute its errors
     model, config, recipe = join([part.model for part in parts]), checkpoint.config, recipe_of_all(parts)
     known = parity.known_indices(config, len(parts)) + brightest_of(parts)
     trainings = tuple(_training(part.checkpoint) for part in parts)
@@ -137,7 +142,7 @@ def export(
 
 
 def _prove(model: onnx.ModelProto, parts: Sequence[Part]) -> Parity:
-    """That a graph of these parts draws torch's pixels. Raises ``ParityError``."""
+    """Measure how far the pixels of a graph of ``parts`` are from torch's. Raises ``ParityError`` beyond the recipe's limits."""
     first, recipe = parts[0], recipe_of_all(parts)
     inputs = parity.feeds(first.checkpoint.config, range(recipe.addresses), len(parts))
     generators, pack = [part.generator for part in parts], first.checkpoint.config.pack
@@ -156,22 +161,22 @@ def _training(checkpoint: Checkpoint) -> Training:
 
 
 def _before_rounding(quality: Quality | None) -> Quality | None:
-    """The same measures, with a remark that they are of the generator in float."""
-    said = (
-        "these measures are of the generator in float, and Parity tells how far from it this file's 8-bit integers are"
+    """Add the remark that the measures are of the generator in float32."""
+    remark = (
+        "the measures are of the generator in float32; Parity shows how far the 8-bit integers of this file are from it"
     )
-    return None if quality is None else replace(quality, remarks=(*quality.remarks, said))
+    return None if quality is None else replace(quality, remarks=(*quality.remarks, remark))
 
 
 def _write(content: bytes, out: Path) -> Engine:
     if out.is_dir():
-        raise DrawwellError(f"{out}: is a folder, name the file to write")
+        raise DrawwellError(f"{out}: is a folder; name a file with --out")
     try:
         with replacing(out) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            Engine(file.name, provider="cpu").close()  # reads it as a server will, known answers included
+            Engine(file.name, provider="cpu").close()  # opens it as a server does, known answers included
     except OSError as error:
         raise DrawwellError(f"{out}: cannot be written ({error.strerror})") from error
     return Engine(out, provider="cpu")

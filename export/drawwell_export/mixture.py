@@ -1,8 +1,8 @@
 """Several generator graphs as one, in standard operators: each address is drawn by the graph of its member.
 
-For each member the rows that are its own are gathered, its graph draws them, and at the end all rows are put back into
-their order. A member without rows is passed over by an ``If``: a lone image costs one generator, a batch at most one
-smaller batch for each, and no runtime meets an empty batch.
+For each member its rows are gathered and drawn by its graph. At the end all rows are put back into their order. An ``If``
+skips a member without rows: a single image costs one generator, a batch at most one smaller batch per generator, and no
+runtime gets an empty batch.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,10 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 
 
 def join(models: list[ModelProto]) -> ModelProto:
-    """One graph of ``z``, ``label`` where the members take one, and ``member`` int64 ``[N]``, to ``images``; of one model, it as it is."""
+    """Return one graph from ``z``, with classes ``label``, and ``member`` int64 ``[N]``, to ``images``.
+
+    A single model is returned as it is.
+    """
     if len(models) == 1:
         return models[0]
     models = _of_one_opset(models)
@@ -39,7 +42,7 @@ _CONSTANTS = {"flat": np.array([-1]), "zero": np.int64(0), "one": np.int64(1)}
 
 
 def _routed(place: int, graph: GraphProto) -> Iterable[NodeProto]:
-    """``images.PLACE``: those rows of the batch that are this member's, drawn by its graph. ``rows.PLACE``: which they are."""
+    """Nodes for ``rows.PLACE``, the rows of the batch that belong to this member, and ``images.PLACE``, drawn by its graph."""
     rows, images = f"rows.{place}", f"images.{place}"
     yield helper.make_node("Equal", ["member", f"place.{place}"], [f"is.{place}"])
     yield helper.make_node("NonZero", [f"is.{place}"], [f"found.{place}"])  # [1, n]
@@ -51,7 +54,7 @@ def _routed(place: int, graph: GraphProto) -> Iterable[NodeProto]:
 
 
 def _drawing(place: int, graph: GraphProto) -> GraphProto:
-    """The member's own graph, with its weights, on the gathered rows."""
+    """The graph of the member with its weights, on the gathered rows."""
     gathers = [
         helper.make_node("Gather", [value.name, f"rows.{place}"], [_own(place, value.name)], axis=0)
         for value in graph.input
@@ -59,7 +62,7 @@ def _drawing(place: int, graph: GraphProto) -> GraphProto:
     nodes, tensors = [NodeProto.FromString(node.SerializeToString()) for node in graph.node], []
     for node in nodes:
         for names in (node.input, node.output):
-            names[:] = [name and _own(place, name) for name in names]  # an input that is left out is ""
+            names[:] = [name and _own(place, name) for name in names]  # an absent optional input is ""
         node.name = node.name and _own(place, node.name)
     for tensor in graph.initializer:
         tensors.append(TensorProto.FromString(tensor.SerializeToString()))
@@ -89,7 +92,7 @@ def _put_back(rows: list[str], images: list[str]) -> list[NodeProto]:
 
 
 def _of_one_opset(models: list[ModelProto]) -> list[ModelProto]:
-    """Networks of several kinds may differ in the lowest opset that has their operators."""
+    """Models of one opset: networks of several kinds may need different ones."""
     newest = max(model.opset_import[0].version for model in models)
     return [
         model if model.opset_import[0].version == newest else onnx.version_converter.convert_version(model, newest)
@@ -102,7 +105,7 @@ def _own(place: int, name: str) -> str:
 
 
 def _output(graph: GraphProto, name: str) -> onnx.ValueInfoProto:
-    """A branch's images: how many is known when it runs."""
+    """The images of a branch; their number is known only at run time."""
     return helper.make_tensor_value_info(name, TensorProto.UINT8, [None, *_image_shape(graph)])
 
 

@@ -1,6 +1,6 @@
-"""Proof that a graph draws torch's pixels: no file is written without it."""
+"""Comparison of a graph's pixels with torch's: no file is written without it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,25 +22,28 @@ from drawwell_train.run import mixture
 
 BATCH_SIZES = (1, 7, 64)
 INT8_MAY_DIFFER = 3 / 16
-"""Of the known images of an int8 file. Integers add alike everywhere, but the float stem does not: its last bit can turn one
-byte, which then goes through all layers: seen in up to 4 % of the images, and overflow in a third and more of the brightest."""
+"""Share of the known images of an int8 file that may differ. Sums of integers are equal everywhere, but the first layer is in float:
+its last bit can change one byte, which then goes through all layers. This was seen in up to 4 % of the images; a CPU that
+overflows draws a third or more of the brightest images wrong."""
 
 _SEED = 0
+_BATCH_IMAGES = 64
 KNOWN_INDICES = (0, 1, 2, 2**63 - 1)
-_SEARCHED = 4096
-"""Addresses among which each of 32 members has one, but for one chance in 10**55."""
+_SEARCHED_INDICES = 4096
+"""Among so many indices each of 32 members has one, except with a probability of 10**-55."""
 
 Pixels = npt.NDArray[np.uint8]
 Draw = Callable[[Feeds], Pixels]
 
 
 class ParityError(DrawwellError):
-    """The exported graph does not draw torch's pixels."""
+    """The pixels of the exported graph are too far from torch's."""
 
 
 def feeds(config: TrainConfig, indices: Indices, generators: int = 1) -> Feeds:
-    """The inputs of a run's generator at addresses, as the engine makes them: ``z`` float32 ``[N, D]``, ``label`` int64 ``[N]``
-    where it has classes, and ``member`` int64 ``[N]`` of a mixture of several ``generators``.
+    """Return the inputs of a run's generator at ``indices`` of seed 0, as the engine makes them.
+
+    These are ``z`` float32 ``[N, D]``, with classes ``label`` int64 ``[N]``, and for several ``generators`` ``member`` int64 ``[N]``.
     """
     dim, prior, classes = config.latent_dim, recipe_of(config).prior, len(config.class_names)
     label = labels(_SEED, indices, classes, dim, prior) if classes else None
@@ -49,17 +52,18 @@ def feeds(config: TrainConfig, indices: Indices, generators: int = 1) -> Feeds:
 
 
 def known_indices(config: TrainConfig, generators: int = 1) -> tuple[int, ...]:
-    """``KNOWN_INDICES``, and of a mixture the first address of each member that these leave out."""
+    """Return ``KNOWN_INDICES``, and for a mixture the first index of each member that has none among them."""
     if generators == 1:
         return KNOWN_INDICES
-    searched = np.array([*KNOWN_INDICES, *range(len(KNOWN_INDICES), _SEARCHED)])
+    searched = np.array([*KNOWN_INDICES, *range(len(KNOWN_INDICES), _SEARCHED_INDICES)])
     places = np.unique(feeds(config, searched, generators)["member"], return_index=True)[1]
     return (*KNOWN_INDICES, *sorted(set(searched[places].tolist()) - set(KNOWN_INDICES)))
 
 
-def rows(inputs: Feeds, first: int, count: int) -> Feeds:
-    """``count`` rows of every input, or as many as there are, from ``first`` on."""
-    return {name: values[first : first + count] for name, values in inputs.items()}
+def batches(inputs: Feeds, size: int = _BATCH_IMAGES) -> Iterator[Feeds]:
+    """Cut ``inputs`` into consecutive batches of at most ``size`` rows."""
+    for first in range(0, len(inputs["z"]), size):
+        yield {name: values[first : first + size] for name, values in inputs.items()}
 
 
 def measure(
@@ -70,22 +74,21 @@ def measure(
     inputs: Feeds,
     pack: int = 1,
 ) -> Parity:
-    """Compare the images of ``inputs`` at every batch size. Raises ``ParityError`` beyond what the recipe allows.
+    """Compare the images of ``model`` with those of ``generators``, at ``inputs`` and at every batch size.
 
-    The discriminator, that of the first generator, looks at ``pack`` images together.
+    ``discriminator`` belongs to the first generator and looks at ``pack`` images together. Its features measure int8 files. Raises
+    ``ParityError`` if the pixels differ by more than ``recipe`` allows.
     """
     expected, draw = by_torch(*generators)(inputs), by_runtime(model)
     counts = np.zeros(256, np.int64)
     for size in BATCH_SIZES:
-        for first in range(0, len(expected), size):
-            drawn = draw(rows(inputs, first, size)).astype(np.int16)
-            distances = np.abs(drawn - expected[first : first + size])
-            counts += np.bincount(distances.ravel(), minlength=256)
+        drawn = np.concatenate([draw(batch) for batch in batches(inputs, size)]).astype(np.int16)
+        counts += np.bincount(np.abs(drawn - expected).ravel(), minlength=256)
     mean, largest = float(counts @ np.arange(256) / counts.sum()), int(counts.nonzero()[0][-1])
     if largest > recipe.max_levels or mean > recipe.mean_levels:
         raise ParityError(
-            f"the exported graph is off by {mean:.2f} levels on average and {largest} at most from torch, "
-            f"{recipe.mean_levels:g} and {recipe.max_levels} are allowed: no file was written"
+            f"the pixels of the exported graph differ from torch's by {mean:.2f} levels on average and {largest} at most; "
+            f"{recipe.mean_levels:g} and {recipe.max_levels} are allowed, so no file was written: try another --target"
         )
     p99 = int(np.searchsorted(counts.cumsum(), 0.99 * counts.sum()))
     distance = None
@@ -104,7 +107,7 @@ def known_answers(
     config: TrainConfig,
     indices: tuple[int, ...] = KNOWN_INDICES,
 ) -> KnownAnswers:
-    """What anything that loads the file must draw at a few addresses: torch's pixels, or for int8 those of exact integers."""
+    """Return the pixels that every machine must draw from the file: torch's, or for int8 those of exact integer sums."""
     inputs = feeds(config, indices, len(generators))
     if recipe.int8:
         return KnownAnswers.of(_SEED, indices, by_runtime(model)(inputs), 0, int(len(indices) * INT8_MAY_DIFFER))
@@ -112,31 +115,34 @@ def known_answers(
 
 
 def by_torch(*generators: Generator) -> Draw:
-    """Inputs to pixels uint8 ``[N, H, W, C]`` by the networks as they were trained, in float32."""
+    """Return a function from inputs to pixels uint8 ``[N, H, W, C]``, drawn by torch in float32."""
     networks = [generator.float().cpu().eval() for generator in generators]
 
     def drawn(piece: Feeds) -> Pixels:
         label = torch.from_numpy(piece["label"]) if "label" in piece else None
         return mixture.draw(networks, torch.from_numpy(piece["z"]), label, piece.get("member"))
 
-    return lambda inputs: np.concatenate([drawn(rows(inputs, first, 64)) for first in range(0, len(inputs["z"]), 64)])
+    return lambda inputs: np.concatenate([drawn(batch) for batch in batches(inputs)])
 
 
 def by_runtime(model: onnx.ModelProto) -> Draw:
-    """Inputs to pixels by ONNX Runtime on the processor."""
+    """Return a function from inputs to pixels uint8 ``[N, H, W, C]``, drawn by ONNX Runtime on the CPU."""
     options = session_options(cores())
-    # exact on a processor without VNNI too, which else adds in 16 bits, and on every other half as fast
+    # Exact sums also on a CPU without VNNI, which otherwise adds in 16 bits. Other CPUs become half as fast.
     options.add_session_config_entry("session.x64quantprecision", "1")
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
     return lambda inputs: session.run(["images"], inputs)[0]
 
 
 def _features(discriminator: Discriminator, black: float, pack: int) -> Callable[[Pixels], npt.NDArray[np.float32]]:
-    """Pixels to the discriminator's last feature map, mean over places: float32 ``[N / pack, F]``."""
+    """A function from pixels to the discriminator's last feature map, averaged over positions: float32 ``[N / pack, F]``."""
 
     @torch.no_grad()
     def features(pixels: Pixels) -> npt.NDArray[np.float32]:
-        pieces = (packed(to_images(piece, black), pack) for piece in torch.split(torch.from_numpy(pixels), 64 * pack))
+        pieces = (
+            packed(to_images(piece, black), pack)
+            for piece in torch.split(torch.from_numpy(pixels), _BATCH_IMAGES * pack)
+        )
         return np.concatenate([discriminator.features(piece).mean((2, 3)).numpy() for piece in pieces])
 
     return features
@@ -145,10 +151,12 @@ def _features(discriminator: Discriminator, black: float, pack: int) -> Callable
 def _feature_distances(
     features: Callable[[Pixels], npt.NDArray[np.float32]], draw: Draw, expected: Pixels, inputs: Feeds, half: int
 ) -> tuple[float, float]:
-    """The floor and what was drawn, in a run's own discriminator, which knows what its data look like. Half of the addresses
-    against the other half.
+    """Distances of torch's images (the floor) and of the file's images, of one half of the addresses, to torch's other half.
+
+    The features are of the run's own discriminator, which knows its data.
     """
-    drawn = np.concatenate([draw(rows(inputs, first, 64)) for first in range(0, half, 64)])[:half]
+    first_half = {name: values[:half] for name, values in inputs.items()}
+    drawn = np.concatenate([draw(batch) for batch in batches(first_half)])
     reference = features(expected[half : 2 * half])
     floor, distance = (frechet_distance(features(pixels), reference) for pixels in (expected[:half], drawn))
     return floor, distance

@@ -1,4 +1,4 @@
-"""From a checkpoint to the graph that a file holds of it: the whole of a plain file, or one member of a mixture."""
+"""From a checkpoint to its ONNX graph, which is a whole plain file or one member of a mixture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,25 +16,25 @@ from drawwell_train.run.checkpoint import Checkpoint
 from drawwell_train.step.state import load_averaged, load_discriminator
 
 _BRIGHTEST = 28
-"""Known answers of an int8 file beside the usual: a processor whose sums of integers overflow errs in the brightest first."""
+"""Additional known answers of an int8 file: a CPU whose integer sums overflow draws these images wrong first."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A checkpoint's networks, and the generator's graph. It is the same graph whether the file is plain or a mixture."""
+    """The networks of a checkpoint and the generator's graph, the same one in a plain file and in a mixture."""
 
     checkpoint: Checkpoint
     generator: Generator
     discriminator: Discriminator
     model: onnx.ModelProto
     recipe: Recipe
-    """What its pixels are held to."""
+    """The limits for its pixels."""
     beyond: npt.NDArray[np.int64] | None = None
-    """Of a graph in integers, ``Calibration.beyond``."""
+    """``Calibration.beyond`` for a graph in integers, else None."""
 
 
 def build(checkpoint: Checkpoint, target: Target) -> Part:
-    """Rewrite and trace the averaged generator, and quantise it where the target says so."""
+    """Rewrite, trace and, for an integer target, quantise the EMA generator of ``checkpoint``."""
     config, recipe = checkpoint.config, RECIPES[target]
     generator = load_averaged(config, checkpoint.tensors)
     discriminator = load_discriminator(config, checkpoint.tensors)
@@ -42,19 +42,19 @@ def build(checkpoint: Checkpoint, target: Target) -> Part:
     if not recipe.int8:
         return Part(checkpoint, generator, discriminator, model, recipe)
     calibration = calibrate(model, parity.feeds(config, _calibrated(recipe)))
-    if not calibration.ranges:  # what stays in float is as near as float is
+    if not calibration.ranges:  # a graph without integers is held to the limits of float32
         return Part(checkpoint, generator, discriminator, model, RECIPES["cpu"])
     integers = quantise(model, calibration)
     return Part(checkpoint, generator, discriminator, integers, recipe, calibration.beyond)
 
 
 def recipe_of_all(parts: Sequence[Part]) -> Recipe:
-    """What the pixels of the parts together are held to: integers where any is in integers."""
+    """Return the limits for the pixels of all parts together: those of integers if any part is in integers."""
     return next((part.recipe for part in parts if part.beyond is not None), parts[0].recipe)
 
 
 def brightest_of(parts: Sequence[Part]) -> tuple[int, ...]:
-    """The addresses at which an overflow of integers would show first; none where all is in float."""
+    """Return the indices at which an overflow of integers would show first; none if all parts are in float."""
     recipe, config = recipe_of_all(parts), parts[0].checkpoint.config
     if not recipe.int8:
         return ()
@@ -70,5 +70,5 @@ def _beyond(part: Part) -> npt.NDArray[np.int64]:
 
 
 def _calibrated(recipe: Recipe) -> range:
-    """The addresses at which ranges are found. Parity does not look at them."""
+    """The indices that calibrate the ranges; parity compares others."""
     return range(recipe.addresses, recipe.addresses + CALIBRATION_IMAGES)

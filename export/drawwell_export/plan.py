@@ -1,4 +1,4 @@
-"""Which convolutions of a float graph can be in integers: those that a ReLU comes right before and right after."""
+"""Which convolutions of a float graph can be in integers: those with a ReLU right before and right after them."""
 
 import onnx
 from onnx import NodeProto
@@ -7,7 +7,7 @@ _MOVES = frozenset({"Concat", "Reshape", "Transpose"})
 
 
 class Plan:
-    """Which Conv of a graph become integers, and which tensors share a scale."""
+    """The Conv nodes of a graph that become integers, and the tensors that share a scale."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.consumers: dict[str, list[NodeProto]] = {}
@@ -15,7 +15,7 @@ class Plan:
             for name in node.input:
                 self.consumers.setdefault(name, []).append(node)
         self.rectified: set[str] = set()
-        """Tensors in which no number is below 0."""
+        """Tensors without numbers below 0."""
         for node in model.graph.node:
             if node.op_type == "Relu" or (node.op_type in _MOVES and self.rectified.issuperset(_data(node))):
                 self.rectified.add(node.output[0])
@@ -25,14 +25,16 @@ class Plan:
             if node.op_type == "Conv" and node.input[0] in self.rectified and self._feeds_relu(node)
         }
         self.scale_of: dict[str, str] = {}
-        """By the name of a tensor in bytes, the tensor whose values set its scale: what is concatenated has one scale."""
+        """For each tensor in bytes, the tensor that sets its scale: tensors that are concatenated share a scale."""
         for node in model.graph.node:
             self._follow(node)
 
     def moves_bytes(self, node: NodeProto) -> bool:
+        """Return whether ``node`` only moves numbers that are in bytes."""
         return node.op_type in _MOVES and all(name in self.scale_of for name in _data(node))
 
     def observed(self) -> list[str]:
+        """Return the names of the tensors whose ranges calibration must find."""
         return list(dict.fromkeys(self.scale_of.values()))
 
     def _follow(self, node: NodeProto) -> None:
@@ -49,5 +51,5 @@ class Plan:
 
 
 def _data(node: NodeProto) -> list[str]:
-    """The inputs of a node that moves numbers that are the numbers, and not the shape."""
+    """The inputs of a moving node that hold numbers: the other inputs are shapes."""
     return list(node.input if node.op_type == "Concat" else node.input[:1])

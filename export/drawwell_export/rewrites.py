@@ -1,7 +1,7 @@
-"""Rewrites of a generator into the form that a processor runs fastest.
+"""Rewrites of a generator into the form that a CPU runs fastest.
 
-Each takes and returns a torch module that draws the same images, so that it can be read and tested against what it
-replaces. What a rewrite does not fit, it leaves as it is.
+Each takes and returns a torch module that draws the same images, so that it can be tested against the original. A rewrite
+leaves every layer that it does not fit unchanged.
 """
 
 from typing import TypeVar
@@ -14,7 +14,7 @@ First = TypeVar("First", bound=nn.Module)
 Second = TypeVar("Second", bound=nn.Module)
 
 _FEW_CHANNELS = 4
-"""Image channels. A convolution to so few fills a quarter of a vector or less; a transposed one sums over its kernel."""
+"""Convolutions to fewer channels stay transposed: they would fill only a quarter of a vector."""
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:

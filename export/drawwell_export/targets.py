@@ -1,4 +1,4 @@
-"""What a generator can be exported for, and what each target may cost."""
+"""The export targets: the rewrites of each, and how far its pixels may be from torch's."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,10 @@ from drawwell_export.rewrites import fold_batch_norms, merge_upsampling, project
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the graph of a target is made, and how far from torch's its pixels may be, in levels of 255."""
+    """How the graph of a target is made, and its limits.
+
+    ``max_levels`` and ``mean_levels`` limit the difference from torch's pixels, in levels of 255, over ``addresses`` images.
+    """
 
     rewrites: tuple[Rewrite, ...]
     max_levels: int
@@ -22,7 +25,7 @@ class Recipe:
 
 
 _FLOAT_LEVELS = 1
-"""Two float32 kernels add in different orders, which moves a value across a rounding border now and then."""
+"""Two float32 kernels add in different orders, so now and then a value crosses a rounding border."""
 
 _FASTEST = fold_batch_norms, merge_upsampling, project_stem, split_by_parity
 
@@ -30,7 +33,7 @@ RECIPES: dict[Target, Recipe] = {
     "portable": Recipe((fold_batch_norms,), _FLOAT_LEVELS, _FLOAT_LEVELS),
     "cpu": Recipe(_FASTEST, _FLOAT_LEVELS, _FLOAT_LEVELS),
     "cpu-int8": Recipe(_FASTEST, max_levels=255, mean_levels=1.5, int8=True, addresses=8192),
-    # transposed convolutions stay: cuDNN has them for tensor cores, and they need no interleaving
+    # cuDNN runs transposed convolutions on tensor cores, and they need no interleaving: they stay
     "cuda": Recipe(
         (fold_batch_norms, merge_upsampling, project_stem), max_levels=4, mean_levels=0.5, dtype=torch.float16
     ),

@@ -160,7 +160,7 @@ def test_equal_runs_give_equal_files(tiny_run: Path, tiny_generator: Path, tmp_p
 
 def test_an_earlier_step_can_be_exported(tiny_run: Path, tiny_generator: Path, tmp_path: Path) -> None:
     said = drawwell("export", str(tiny_run), "--step", "20", "--out", str(tmp_path / "earlier.onnx")).stderr
-    assert f"not measured; drawwell evaluate {tiny_run} --step 20 --data DATA measures it" in said
+    assert f"not measured; run drawwell evaluate {tiny_run} --step 20 --data DATA, then export again" in said
     assert read_generator(tmp_path / "earlier.onnx").card.quality is None
     assert read_generator(tmp_path / "earlier.onnx").card.training.steps == 20
     assert read_generator(tmp_path / "earlier.onnx").digest != read_generator(tiny_generator).digest
@@ -169,7 +169,7 @@ def test_an_earlier_step_can_be_exported(tiny_run: Path, tiny_generator: Path, t
 def test_the_measures_that_lie_in_the_run_go_into_the_card(tiny_run: Path, tmp_path: Path) -> None:
     run = shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("*.onnx"))
     file = record.write(run, checkpoint.find(run, None)[0], QUALITY)
-    assert "quality: 3 measures in its card" in drawwell("export", str(run)).stderr
+    assert "quality: 3 measures in the card" in drawwell("export", str(run)).stderr
     assert read_generator(run / "generator.onnx").card.quality == QUALITY
     file.write_text("{}")
     assert f"{file}: holds no measures" in drawwell("export", str(run), "--out", str(run / "x.onnx"), code=1).stderr
@@ -190,7 +190,9 @@ def test_a_graph_that_draws_other_pixels_is_refused() -> None:
     generator, recipe = trained(28, 1), RECIPES["cpu"]
     other = copy.deepcopy(generator)
     other.get_parameter("head.0.bias").data.fill_(0.1)
-    said = r"off by [\d.]+ levels on average and \d+ at most from torch, 1 and 1 are allowed: no file was written"
+    said = (
+        r"differ from torch's by [\d.]+ levels on average and \d+ at most; 1 and 1 are allowed, so no file was written"
+    )
     with pytest.raises(ParityError, match=said):
         parity.measure(
             [generator],
@@ -207,7 +209,7 @@ def test_int8_beyond_its_mean_error_is_refused(
     monkeypatch.setattr(quantise, "PERCENTILE", 50)
     monkeypatch.setattr(parts, "CALIBRATION_IMAGES", 256)
     monkeypatch.setitem(RECIPES, "cpu-int8", dataclasses.replace(RECIPES["cpu-int8"], addresses=256))
-    with pytest.raises(ParityError, match=r"1\.5 and 255 are allowed: no file was written"):
+    with pytest.raises(ParityError, match=r"1\.5 and 255 are allowed, so no file was written"):
         export(run64, tmp_path / "generator.onnx", "cpu-int8")
     assert list(tmp_path.iterdir()) == []
 

@@ -188,7 +188,7 @@ def test_runs_and_steps_are_named_on_the_command_line(runs: list[Path], capsys: 
     assert run(["export", a, b, "--name", "both"]) == 0
     said = " ".join(capsys.readouterr().err.split())
     assert "2 generators, digest" in said
-    assert f"not measured; drawwell evaluate {a} {b} --data DATA measures it" in said
+    assert f"not measured; run drawwell evaluate {a} {b} --data DATA, then export again" in said
     engine = Engine(runs[0] / "mixture.onnx")
     assert (engine.card.name, [one.steps for one in engine.card.members]) == ("both", [20, 11])
     assert run(["export", a, "--step", "10", "--step", "20", "--target", "portable"]) == 0

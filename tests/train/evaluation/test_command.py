@@ -32,8 +32,8 @@ def copied(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def told(copied: Path) -> tuple[str, str]:
-    """What an evaluation of the run prints, and says besides."""
+def evaluated(copied: Path) -> tuple[str, str]:
+    """Standard output and standard error of an evaluation of the run."""
     done = drawwell("evaluate", str(copied), *BRIEFLY)
     return done.stdout, " ".join(done.stderr.split())
 
@@ -42,22 +42,31 @@ def quality_of(folder: Path) -> Quality:
     return msgspec.json.decode((folder / "measures.json").read_bytes(), type=Quality)
 
 
-def test_a_run_is_measured_in_one_table(told: tuple[str, str], copied: Path) -> None:
-    table, said = told
+def test_a_run_is_measured_in_one_table(evaluated: tuple[str, str], copied: Path) -> None:
+    table, said = evaluated
     rows = dict(line.split("  ", 1) for line in table.splitlines())
-    assert list(rows) == ["Quality", "In brackets", "Told by", "Distance", "Realism", "Variety", "Copying", "Remarks"]
-    assert "of 200 drawn images of seed 0, beside 200 images of one half of digits" in rows["Quality"]
-    assert "what real images reach in their place: 200 of the other half" in rows["In brackets"]
-    assert "features of EfficientNet-Lite0 at 96 px" in rows["Told by"]
+    assert list(rows) == [
+        "Quality",
+        "Real images",
+        "Measured with",
+        "Distance",
+        "Realism",
+        "Variety",
+        "Copying",
+        "Remarks",
+    ]
+    assert "200 generated images of seed 0, compared with 200 images of one half of digits" in rows["Quality"]
+    assert "the score of 200 images of the other half in the same test" in rows["Real images"]
+    assert "features of EfficientNet-Lite0 at 96 px" in rows["Measured with"]
     assert (
-        "the Frechet distance is not measured: it takes more images of each than there are features (--count 1281)"
+        "the Frechet distance is not measured: it needs more images than there are features (--count 1281)"
         in rows["Remarks"]
     )
-    assert f"drawwell export {copied} puts these into the card" in said
+    assert f"drawwell export {copied} puts these measures into the card" in said
     assert f"see {copied}/measures/nearest.png" in said
 
 
-def test_what_was_measured_lies_in_the_run(told: tuple[str, str], copied: Path) -> None:
+def test_what_was_measured_lies_in_the_run(evaluated: tuple[str, str], copied: Path) -> None:
     quality = quality_of(copied / "measures")
     assert set(quality.measures) == {"kid", "precision", "recall", "density", "coverage", "copying"}
     assert all(measure.images == 200 for measure in quality.measures.values())
@@ -65,26 +74,26 @@ def test_what_was_measured_lies_in_the_run(told: tuple[str, str], copied: Path) 
     assert record.read(copied, checkpoint.find(copied, None)[0]) == quality
     with Image.open(copied / "measures" / "nearest.png") as picture:
         assert picture.size == (8 * 30 + 2, 8 * 30 + 2)  # four rows of eight pairs of 28 pixels
-    assert told[0].count("\n") == len(quality.in_words())
+    assert evaluated[0].count("\n") == len(quality.in_words())
 
 
 def test_an_export_carries_the_measures_and_info_shows_them(
-    told: tuple[str, str], copied: Path, capsys: pytest.CaptureFixture[str]
+    evaluated: tuple[str, str], copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["export", str(copied)]) == 0
-    assert "quality: 6 measures in its card" in capsys.readouterr().err
+    assert "quality: 6 measures in the card" in capsys.readouterr().err
     assert run(["info", str(copied / "generator.onnx")]) == 0
     shown = capsys.readouterr().out
-    for row in told[0].splitlines():
+    for row in evaluated[0].splitlines():
         assert row.split("  ", 1)[1].strip() in shown
 
 
 def test_another_checkpoint_of_the_run_has_measures_of_its_own(
-    told: tuple[str, str], copied: Path, capsys: pytest.CaptureFixture[str]
+    evaluated: tuple[str, str], copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert told
+    assert evaluated
     assert run(["evaluate", str(copied), *BRIEFLY, "--step", "20"]) == 0
-    assert f"drawwell export {copied} --step 20 puts these" in " ".join(capsys.readouterr().err.split())
+    assert f"drawwell export {copied} --step 20 puts these measures" in " ".join(capsys.readouterr().err.split())
     assert sorted(path.name for path in (copied / "measures").glob("step-*")) == [
         "step-00000020.json",
         "step-00000030.json",
@@ -96,7 +105,7 @@ def test_a_mixture_is_measured_as_one_and_its_export_carries_that(
 ) -> None:
     steps = ["--step", "20", "--step", "30"]
     assert run(["evaluate", str(copied), *BRIEFLY, *steps]) == 0
-    assert f"drawwell export {copied} --step 20 --step 30 puts these into the card" in " ".join(
+    assert f"drawwell export {copied} --step 20 --step 30 puts these measures into the card" in " ".join(
         capsys.readouterr().err.split()
     )
     measured = quality_of(copied / "measures")
@@ -112,7 +121,7 @@ def test_an_exported_file_is_measured_beside_where_one_works(
     monkeypatch.chdir(tmp_path)
     assert run(["evaluate", str(tiny_generator), *BRIEFLY]) == 0
     out, err = capsys.readouterr()
-    assert "copying is not measured: it takes real images that were not learned from (--test)" in out
+    assert "copying is not measured: it needs real images that the generator was not trained on (--test)" in out
     assert "drawwell export" not in err
     (folder,) = tmp_path.iterdir()
     assert folder.name == f"{open_source(str(tiny_generator)).name}-measures"
@@ -174,12 +183,12 @@ def files(tmp_path_factory: pytest.TempPathFactory, digits: ImageData) -> Path:
     [
         (["--count", "0"], "count must be an integer of at least 1, not 0"),
         (["--count", "-5"], "count must be an integer of at least 1, not -5"),
-        (["--count", "99"], "99 images of each are too few to measure with: it takes 100"),
+        (["--count", "99"], "99 images of each kind are too few to measure with: at least 100 are needed"),
         (["--seed", "-1"], "seed must be in [0, 2**63), not -1"),
         (["--threads", "0"], "threads must be at least 1, not 0"),
         (["--out", "FILES/few.npy"], "FILES/few.npy: cannot be made a folder for the measures (File exists)"),
-        (["--data", "FILES/few.npy"], "FILES/few.npy: 99 images are too few to measure with: it takes 100"),
-        (["--test", "FILES/few.npy"], "FILES/few.npy: 99 images are too few to measure with: it takes 100"),
+        (["--data", "FILES/few.npy"], "FILES/few.npy: 99 images are too few to measure with: at least 100 are needed"),
+        (["--test", "FILES/few.npy"], "FILES/few.npy: 99 images are too few to measure with: at least 100 are needed"),
         (
             ["--test", "FILES/small.npy"],
             "FILES/small.npy: holds images of 14x14x1, not of 28x28x1; --resize converts them as training does",
@@ -189,13 +198,16 @@ def files(tmp_path_factory: pytest.TempPathFactory, digits: ImageData) -> Path:
             ["--extractor", "FILES/inception-2015-12-05.pt"],
             "FILES/inception-2015-12-05.pt: is not the published inception-2015-12-05.pt: its SHA-256 is",
         ),
-        (["--extractor", "FILES/none"], "FILES/none: no such extractor; there are efficientnet-lite0, and Inception"),
+        (
+            ["--extractor", "FILES/none"],
+            "FILES/none: no such extractor; name efficientnet-lite0, or the path of inception-2015-12-05.pt",
+        ),
         (["--step", "7"], "has no checkpoint of step 7; there are 30, 20"),
         (["--classifier-seeds", "0"], "classifier-seeds must be at least 1, not 0"),
         (["--spreads", "1", "0"], "spreads must be above 0 and at most 10, not 0"),
         (["--spreads", "nan"], "spreads must be above 0 and at most 10, not nan"),
-        (["--spreads", "0.7"], "--spreads measures use in training, which takes --test and a classifier"),
-        (["--stacked"], "it takes a classifier to count stacks: leave out --no-classifier"),
+        (["--spreads", "0.7"], "--spreads measures use in training: add --test, and leave out --no-classifier"),
+        (["--stacked"], "--stacked needs a classifier: leave out --no-classifier"),
     ],
 )
 def test_what_cannot_be_measured_is_a_sentence(
@@ -215,7 +227,7 @@ def test_spreads_of_a_generator_without_classes_are_a_sentence(
     tiny_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["evaluate", str(tiny_run), "--data", "digits", "--test", "digits", "--spreads", "0.7"]) == 1
-    assert "which takes a generator with classes" in capsys.readouterr().err
+    assert "--spreads needs a generator with classes" in capsys.readouterr().err
 
 
 def test_spreads_of_a_server_are_a_sentence(
@@ -224,7 +236,7 @@ def test_spreads_of_a_server_are_a_sentence(
     """Whose latents are drawn where it runs."""
     monkeypatch.setattr("drawwell_train.evaluation.main.open_source", lambda *_: makers.copier(digits))
     assert run(["evaluate", "http://there", "--data", "digits", "--test", "digits", "--spreads", "0.7"]) == 1
-    assert "http://there: a server makes the latents itself" in capsys.readouterr().err
+    assert "http://there: a server makes its latents itself" in capsys.readouterr().err
 
 
 def test_a_generator_of_other_classes_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -133,7 +133,7 @@ def test_a_file_that_is_not_what_its_name_says_is_a_sentence_and_never_run(tmp_p
         open_extractor(str(path))
     found = hashlib.sha256(b"another network").hexdigest()
     assert str(told.value).startswith(
-        f"{path}: is not the published inception-2015-12-05.pt: its SHA-256 is {found}, and should be f58c"
+        f"{path}: is not the published inception-2015-12-05.pt: its SHA-256 is {found}, not f58c"
     )
 
 
@@ -142,7 +142,7 @@ def test_an_extractor_that_there_is_not_is_a_sentence(name: str) -> None:
     with pytest.raises(ExtractorError) as told:
         open_extractor(name)
     assert str(told.value) == (
-        f"{name}: no such extractor; there are efficientnet-lite0, and Inception by the path of inception-2015-12-05.pt"
+        f"{name}: no such extractor; name efficientnet-lite0, or the path of inception-2015-12-05.pt for Inception"
     )
 
 

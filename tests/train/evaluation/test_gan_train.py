@@ -12,7 +12,7 @@ from drawwell_train.data.images import ImageData
 from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.classifier import Classifier
 from drawwell_train.evaluation.gan_train import (
-    Named,
+    Answers,
     RealClassifiers,
     gan_test,
     gan_train_by_spread,
@@ -69,7 +69,7 @@ def real(floor: ImageData, *classifiers: Classifier) -> RealClassifiers:
     """These in the place of classifiers of real images."""
     assert floor.labels is not None
     right = [one.classes_of(floor.images) == floor.labels for one in classifiers]
-    return RealClassifiers(classifiers, Named(np.stack(right), floor.labels))
+    return RealClassifiers(classifiers, Answers(np.stack(right), floor.labels))
 
 
 def test_mean_deviation_and_classes_by_hand(reference: Reference) -> None:

@@ -91,7 +91,7 @@ def test_and_yet_they_are_told_to_be_copies(of_copies: Evaluation) -> None:
 def test_every_measure_survives_one_constant_image_and_says_so(reference: Reference) -> None:
     found = of_constant(reference)
     quality, measures = found.quality, found.quality.measures
-    assert quality.remarks == ("the generator draws one and the same image, whatever the address",)
+    assert quality.remarks == ("the generator draws the same image at every address",)
     assert set(measures) == set(get_args(Name)) - {"modes", "modes_kl"}
     assert all(math.isfinite(measure.value) and math.isfinite(measure.real) for measure in measures.values())
     assert measures["recall"].value == 0
@@ -116,7 +116,7 @@ def test_a_generator_that_mostly_repeats_itself_is_remarked_upon(reference: Refe
         return images
 
     found = evaluate(makers.source(draw, reference.learned.shape[1:]), reference, 0, said, classifier=False)
-    assert found.quality.remarks[0] == "of 1,000 images drawn only 30 differ"
+    assert found.quality.remarks[0] == "only 30 of 1,000 generated images are different"
 
 
 def test_the_addresses_are_the_first_of_the_seed(reference: Reference) -> None:
@@ -161,7 +161,7 @@ def test_a_generator_without_classes_still_has_a_balance(reference: Reference) -
     found = evaluate(unlabelled(makers.copier(reference.compared)), reference, 0, said).quality
     assert found.measures["class_kl"].value < 0.02
     assert found.remarks == (
-        "use in training, GAN-test and variety within classes are not measured: they take a generator with classes",
+        "use in training, GAN-test and variety within classes are not measured: they need a generator with classes",
     )
 
 
@@ -169,8 +169,8 @@ def test_what_is_not_measured_is_remarked_upon(reference: Reference) -> None:
     bare = replace(reference, floor=replace(reference.floor, labels=None), unseen=None)
     source = unlabelled(makers.copier(reference.compared))
     assert evaluate(source, bare, 0, said).quality.remarks == (
-        "the balance of classes is not measured: it takes labels of all real images",
-        "copying is not measured: it takes real images that were not learned from (--test)",
+        "class balance is not measured: it needs labels of all real images",
+        "copying is not measured: it needs real images that the generator was not trained on (--test)",
     )
     few = replace(bare, count=100, extractor=replace(bare.extractor, dimensions=100))
     features = few.extractor
@@ -178,8 +178,8 @@ def test_what_is_not_measured_is_remarked_upon(reference: Reference) -> None:
     quality = evaluate(source, few, 0, said, classifier=False).quality
     assert "frechet_distance" not in quality.measures
     assert quality.remarks[:2] == (
-        "the Frechet distance is not measured: it takes more images of each than there are features (--count 101)",
-        "the balance of classes and use in training are not measured: --no-classifier",
+        "the Frechet distance is not measured: it needs more images than there are features (--count 101)",
+        "class balance and use in training are not measured: --no-classifier",
     )
 
 

@@ -73,7 +73,7 @@ def test_with_a_test_set_all_that_was_learned_is_compared_with(tiny_run: Path, a
     assert found.unseen is not None
     assert sets(found.unseen) == sets(found.floor.images)
     assert found.count == 120
-    assert found.names == ("120 images of digits", "120 of some.npy")
+    assert found.names == ("120 images of digits", "120 images of some.npy")
 
 
 def test_unseen_images_are_of_all_classes_where_the_test_set_is_sorted(
@@ -89,7 +89,7 @@ def test_unseen_images_are_of_all_classes_where_the_test_set_is_sorted(
 def test_of_other_data_than_the_runs_nothing_was_held_out(tiny_run: Path, arrays: Path, cheap: Extractor) -> None:
     found = read_reference(Sources(str(arrays / "turned.npy")), open_source(str(tiny_run)), cheap)
     assert found.unseen is None
-    assert found.remarks == ("the run learned from other images than --data",)
+    assert found.remarks == ("the run was trained on other images than --data",)
     assert len(found.learned) == 2500
     bare = read_reference(Sources("digits"), GREY, cheap)
     assert bare.unseen is None
@@ -125,11 +125,16 @@ def refusal(sources: Sources, source: Source = GREY) -> str:
 
 def test_too_few_images_are_a_sentence_that_says_how_many_it_takes(arrays: Path) -> None:
     few, some = str(arrays / "few.npy"), str(arrays / "some.npy")
-    assert refusal(Sources(few)) == f"{few}: 99 images are too few to measure with: it takes 100"
-    assert refusal(Sources(some, few)) == f"{few}: 99 images are too few to measure with: it takes 100"
-    assert refusal(Sources("digits", count=99)) == "99 images of each are too few to measure with: it takes 100"
-    assert "60 images of each are too few" in refusal(Sources(some))  # a half
-    assert "50 images of each are too few" in stacks_refusal(Sources("digits", count=50), makers.constant((28, 28, 3)))
+    assert refusal(Sources(few)) == f"{few}: 99 images are too few to measure with: at least 100 are needed"
+    assert refusal(Sources(some, few)) == f"{few}: 99 images are too few to measure with: at least 100 are needed"
+    assert (
+        refusal(Sources("digits", count=99))
+        == "99 images of each kind are too few to measure with: at least 100 are needed"
+    )
+    assert "60 images of each kind are too few" in refusal(Sources(some))  # a half
+    assert "50 images of each kind are too few" in stacks_refusal(
+        Sources("digits", count=50), makers.constant((28, 28, 3))
+    )
 
 
 @pytest.mark.parametrize(("name", "theirs"), [("small", "14x14x1"), ("colour", "28x28x3")])
@@ -147,9 +152,11 @@ def test_other_classes_are_a_sentence(arrays: Path) -> None:
     fashion = replace(GREY, class_names=("bag", "coat"))
     assert refusal(Sources("digits"), fashion) == (
         "the generator's classes are 'bag', 'coat', the data's '0', '1', '2', '3', '4', '5', '6', '7', '8', '9': "
-        "they must be the same"
+        "measure with data of the same classes"
     )
-    assert refusal(Sources("digits"), replace(GREY, class_names=tuple("12345"))).endswith("they must be the same")
+    assert refusal(Sources("digits"), replace(GREY, class_names=tuple("12345"))).endswith(
+        "measure with data of the same classes"
+    )
     unlabelled = refusal(Sources(str(arrays / "some.npy")), fashion)
     assert unlabelled.startswith("the generator's classes are 'bag', 'coat', the data's none (the file has no labels")
     named = replace(GREY, class_names=tuple("0123456789"))
@@ -168,14 +175,23 @@ def test_the_data_takes_the_labels_of_the_generators_classes(cheap: Extractor, d
 
 def test_numbers_for_names_are_taken_in_their_order_with_a_remark(cheap: Extractor) -> None:
     named = replace(GREY, class_names=("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"))
-    assert "taken for the generator's in their order" in read_reference(Sources("digits"), named, cheap).remarks[0]
+    assert (
+        "matched with the generator's classes in their order"
+        in read_reference(Sources("digits"), named, cheap).remarks[0]
+    )
     assert not read_reference(Sources("digits"), replace(GREY, class_names=tuple("0123456789")), cheap).remarks
 
 
 def test_stacks_of_what_cannot_be_stacked_are_sentences(arrays: Path) -> None:
-    assert stacks_refusal(Sources("digits"), GREY) == "stacks of digits have 3 colours, the generator's images have 1"
+    assert (
+        stacks_refusal(Sources("digits"), GREY)
+        == "--stacked needs a generator of images with 3 colours; this one draws 1"
+    )
     some = Sources(str(arrays / "some.npy"))
-    assert stacks_refusal(some, makers.constant((28, 28, 3))) == "stacks are made of grey images of ten classes"
+    assert (
+        stacks_refusal(some, makers.constant((28, 28, 3)))
+        == "--stacked needs digits as its data: grey images of ten classes"
+    )
 
 
 def test_data_is_not_converted_unasked(arrays: Path, tmp_path: Path, digits: ImageData) -> None:

@@ -56,7 +56,7 @@ def test_the_shares_of_stacks_are_products() -> None:
 def test_stacks_of_what_are_no_digits_are_refused(shape: tuple[int, ...], classes: int, labelled: bool) -> None:
     labels = np.zeros(shape[0], np.int64) if labelled else None
     images = ImageData(np.zeros(shape, np.uint8), labels, tuple(map(str, range(classes))))
-    with pytest.raises(DataError, match="stacks are made of grey images of ten classes"):
+    with pytest.raises(DataError, match="--stacked needs digits as its data: grey images of ten classes"):
         stacks(images, 10, 0)
 
 

@@ -73,7 +73,7 @@ def test_classes_of_few_images_are_left_out_and_remarked_upon() -> None:
     few = labelled(line(0, 1), line(1000, 1)[:49])
     found = class_recall(REAL, few, REAL, NAMES)
     assert set(found.by_class["class_recall"]) == {"a"}
-    assert found.remarks == ("variety within 1 of 2 classes is not measured: it takes 50 images of a class",)
+    assert found.remarks == ("variety within 1 of 2 classes is not measured: it needs 50 images of a class",)
     none = class_recall(REAL, labelled(line(0, 1)[:9], line(9, 1)[:9]), REAL, NAMES)
     assert not none.measures
-    assert none.remarks == ("variety within any class is not measured: it takes 50 images of a class",)
+    assert none.remarks == ("variety within any class is not measured: it needs 50 images of a class",)

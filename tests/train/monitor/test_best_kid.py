@@ -150,7 +150,7 @@ def test_the_plan_says_when_or_why_not(tmp_path: Path) -> None:
 
     assert "by KID kept: measured every 5,000 steps and at the last, on 2,048 images" in plan()
     assert "by KID kept: measured every 9 steps and at the last, on 100 images" in plan(100, steps=9, kid_every=9)
-    assert "by KID not kept: it takes 100 images" in plan(99)
+    assert "by KID not kept: it needs 100 images" in plan(99)
     assert "by KID not kept: fewer steps than --kid-every 5,000" in plan(steps=4999)
     assert "by KID not kept: --kid-every is 0" in plan(kid_every=0)
     with pytest.raises(ValueError, match="kid_every must be at least 0, not -1"):
@@ -181,7 +181,7 @@ def test_an_extractor_that_is_not_what_it_should_be_ends_it_before_the_first_ste
         raise DrawwellError("the file is damaged")
 
     monkeypatch.setattr(best, "open_extractor", damaged)
-    with pytest.raises(DrawwellError, match="is damaged; --kid-every 0 trains without it"):
+    with pytest.raises(DrawwellError, match="is damaged; or train without KID: --kid-every 0"):
         trained(tmp_path)
     assert not Run(tmp_path).stats()
 

@@ -119,12 +119,12 @@ def test_a_long_film_is_thinned_out_between_its_ends(tmp_path: Path) -> None:
 def test_sheets_of_other_sizes_are_a_sentence(tmp_path: Path) -> None:
     run = a_run(tmp_path, lines(), sheets=2)
     Image.new("RGB", (9, 99)).save(run.sheets()[1])
-    with pytest.raises(DrawwellError, match=r"step-\d+\.png: is of another size than .*; move it away"):
+    with pytest.raises(DrawwellError, match=r"step-\d+\.png: has another size than .*; move it away"):
         curves.draw(run)
 
 
 def test_what_cannot_be_drawn_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="it is no run folder"):
+    with pytest.raises(RunError, match="is no run folder, or its training has logged no line yet"):
         curves.main(CurvesConfig(tmp_path))
     (a_run(tmp_path, lines()).path / "samples" / "step-00000002.png").write_bytes(b"damaged")
     with pytest.raises(DrawwellError, match=r"step-00000002\.png: is no picture"):

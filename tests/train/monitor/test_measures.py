@@ -133,8 +133,8 @@ def test_the_words_of_a_line() -> None:
     )
     hinge = line | {"accuracy_d": 0.9, "value": -1.5, "conditions": []}
     assert in_words(hinge) == (
-        "1,234 images/s; D's logit of data 0.7, of generated 0.2, D right 90%; value -1.5; gradients D 1.5, G 0.25"
+        "1,234 images/s; D's logit: real 0.7, generated 0.2, D right 90%; value -1.5; gradients D 1.5, G 0.25"
     )
     assert in_words(line | {"value": 0.5, "conditions": []}) == (
-        "1,234 images/s; critic of data 0.7, of generated 0.2; value 0.5; gradients D 1.5, G 0.25"
+        "1,234 images/s; critic: real 0.7, generated 0.2; value 0.5; gradients D 1.5, G 0.25"
     )

@@ -1,4 +1,4 @@
-"""The histogram of classes, and how two differ."""
+"""Class histograms, and the difference of two."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,18 +12,18 @@ _SEED = 0
 
 
 def labels_like(images: ImageData, count: int) -> Labels:
-    """Labels int64 ``[count]`` in the shares of the data."""
-    assert images.labels is not None, "the caller looked"
+    """Return labels int64 ``[count]`` in the class shares of ``images``, which must have labels; always the same ones."""
+    assert images.labels is not None, "the caller checks for labels"
     rounds = [np.random.default_rng(_SEED).permutation(images.labels)] * -(-count // len(images.labels))
     return np.concatenate(rounds)[:count]
 
 
 def class_shares(labels: Labels, classes: int) -> Shares:
-    """The class histogram as shares, float64 ``[classes]``."""
+    """Return the histogram of ``labels`` as shares, float64 ``[classes]``."""
     return np.bincount(labels, minlength=classes) / len(labels)
 
 
-def kl(drawn: Shares, data: Shares) -> float:
-    """``KL(drawn || data)`` of two histograms in nats, infinite never: a class that the data lacks counts as one in a million."""
-    there = drawn > 0
-    return float((drawn[there] * np.log(drawn[there] / data[there].clip(1e-6))).sum())
+def kl(generated: Shares, data: Shares) -> float:
+    """Return ``KL(generated || data)`` of two histograms in nats. It is finite: a class without data counts as one in a million."""
+    seen = generated > 0
+    return float((generated[seen] * np.log(generated[seen] / data[seen].clip(1e-6))).sum())

@@ -1,4 +1,4 @@
-"""A small convolutional classifier, trained the same way whatever images it is given."""
+"""A small convolutional classifier, trained in the same way on any set of images."""
 
 from collections.abc import Iterator
 
@@ -10,22 +10,21 @@ from torch import Tensor, nn
 
 from drawwell.formats.png import Images
 from drawwell_train.evaluation.classes import Labels
+from drawwell_train.evaluation.neighbours import pooled
 
 IMAGES_SEEN = 300_000
-"""Five times 60,000, whatever the number of images, so that a small set is not learned less than a large one."""
+"""Five times 60,000, for every number of images: a small set gets as many steps as a large one."""
 BATCH_IMAGES = 128
-_RATE, _WEIGHT_DECAY = 0.1, 5e-4
+_LEARNING_RATE, _WEIGHT_DECAY = 0.1, 5e-4
 _SHIFT_PIXELS = 2
-_PIXELS = 32
-"""Images are looked at in this size at most: larger ones take long, and the class shows in it."""
-_CHUNK = 1000
+_CLASSIFIED_AT_ONCE = 1000
 
 
 class Classifier:
-    """Names the class of images. On one machine the same images and seed give the same one.
+    """A network that names the class of an image. On one machine the same images and seed give the same network.
 
-    It learns in ``steps`` steps of ``BATCH_IMAGES`` images: SGD, with one rise and fall of the rate (Smith 2018).
-    ``images_seen`` counts the images of all steps, repeats included.
+    It trains for ``steps`` steps of ``BATCH_IMAGES`` images with SGD and one rise and fall of the learning rate (Smith 2018).
+    ``images_seen`` is the number of images of all steps, repeats included; by default ``IMAGES_SEEN``.
     """
 
     def __init__(self, channels: int, classes: int, seed: int, images_seen: int | None = None) -> None:
@@ -36,12 +35,12 @@ class Classifier:
         self._bfloat16 = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
         self.steps = max(1, (images_seen or IMAGES_SEEN) // BATCH_IMAGES)
         self._optimizer = torch.optim.SGD(
-            self._network.parameters(), _RATE, 0.9, nesterov=True, weight_decay=_WEIGHT_DECAY
+            self._network.parameters(), _LEARNING_RATE, 0.9, nesterov=True, weight_decay=_WEIGHT_DECAY
         )
-        self._rates = torch.optim.lr_scheduler.OneCycleLR(self._optimizer, _RATE, self.steps)
+        self._rates = torch.optim.lr_scheduler.OneCycleLR(self._optimizer, _LEARNING_RATE, self.steps)
 
     def learn(self, images: Images, labels: Labels) -> None:
-        """Take all steps on images uint8 ``[N, H, W, C]`` and labels int64 ``[N]``, shuffled anew in every epoch."""
+        """Take all steps on images uint8 ``[N, H, W, C]`` and labels int64 ``[N]``, in a new order in every epoch."""
         for rows in self._rows(len(images)):
             self.step(images[rows], labels[rows])
 
@@ -56,17 +55,15 @@ class Classifier:
         self._rates.step()
 
     def classes_of(self, images: Images) -> Labels:
-        """The likeliest class of each, int64 ``[N]``."""
+        """Return the likeliest class of each of ``images``, uint8 ``[N, H, W, C]``, as int64 ``[N]``."""
         self._network.eval()
         with torch.inference_mode():
-            parts = [
-                self._logits(_to_floats(images[first : first + _CHUNK])).argmax(1).numpy()
-                for first in range(0, len(images), _CHUNK)
-            ]
-        return np.concatenate(parts).astype(np.int64)
+            batches = np.split(images, range(_CLASSIFIED_AT_ONCE, len(images), _CLASSIFIED_AT_ONCE))
+            classes = [self._logits(_to_floats(batch)).argmax(1).numpy() for batch in batches]
+        return np.concatenate(classes).astype(np.int64)
 
     def accuracy(self, images: Images, labels: Labels) -> float:
-        """The share that is named right."""
+        """Return the share of ``images`` whose class it names correctly."""
         return float((self.classes_of(images) == labels).mean())
 
     def _logits(self, images: Tensor) -> Tensor:
@@ -83,7 +80,7 @@ class Classifier:
             order = order[BATCH_IMAGES:]
 
     def _shifted(self, images: Tensor) -> Tensor:
-        """The batch moved by up to two pixels, so that places are not learned."""
+        """The batch moved by up to two pixels, so that the network does not learn positions."""
         down, right = torch.randint(0, 2 * _SHIFT_PIXELS + 1, (2,), generator=self._chance).tolist()
         height, width = images.shape[2:]
         return F.pad(images, 4 * (_SHIFT_PIXELS,), mode="replicate")[:, :, down : down + height, right : right + width]
@@ -110,7 +107,4 @@ def _block(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
 
 def _to_floats(images: Images) -> Tensor:
     pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
-    floats = pixels.float() / 127.5 - 1
-    if floats.shape[-1] > _PIXELS:
-        floats = F.adaptive_avg_pool2d(floats, _PIXELS)
-    return floats.contiguous(memory_format=torch.channels_last)
+    return pooled(pixels.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)

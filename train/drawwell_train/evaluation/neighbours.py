@@ -1,4 +1,4 @@
-"""The nearest learned image to each drawn one: is it a copy?"""
+"""The nearest training image of each generated one: is it a copy?"""
 
 from dataclasses import dataclass
 
@@ -10,48 +10,55 @@ from torch import Tensor
 
 from drawwell.formats.png import Images, contact_sheet
 
-_PIXELS = 32
-"""Distances are taken at this size at most, where a copy that is a pixel off is still one."""
+_POOLED_PIXELS = 32
+"""Larger images are pooled to this size: more pixels cost time and add noise, and a copy that is a pixel off stays a copy."""
 _ROWS = 500
 _PAIRS, _COLUMNS = 32, 8
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """Of each image, its Euclidean distance to the nearest learned one, float64 ``[N]``, and the place of that, int64 ``[N]``."""
+    """For each image the Euclidean distance to its nearest training image, float64 ``[N]``, and the row of that image, int64 ``[N]``."""
 
     distances: npt.NDArray[np.float64]
     places: npt.NDArray[np.int64]
 
 
-def nearest(images: Images, learned: Images) -> Nearest:
-    """Look each of ``images`` up in ``learned``, both uint8 ``[N, H, W, C]``, by its pixels."""
-    a, b = _small(images), _small(learned)
-    found = [torch.cdist(a[first : first + _ROWS], b).min(1) for first in range(0, len(a), _ROWS)]
+def nearest(images: Images, training: Images) -> Nearest:
+    """Find the nearest of ``training`` by its pixels for each of ``images``, both uint8 ``[N, H, W, C]``."""
+    a, b = _flat(images), _flat(training)
+    found = [torch.cdist(rows, b).min(1) for rows in torch.split(a, _ROWS)]
     distances = torch.cat([one.values for one in found]).double().numpy()
     return Nearest(distances, torch.cat([one.indices for one in found]).numpy())
 
 
-def copying(drawn: Nearest, unseen: Nearest) -> float:
-    """The share of pairs in which the drawn image is nearer to a learned one than the unseen real image is; ties count half.
+def copying(generated: Nearest, unseen: Nearest) -> float:
+    """Return the share of pairs in which the generated image is nearer to a training image than the unseen real image is.
 
-    It is the Mann-Whitney statistic of Meehan, Chaudhuri and Dasgupta 2020, section 3.1, over all pairs: 0.5 is chance.
+    Ties count half, and 0.5 is chance. It is the Mann-Whitney statistic of Meehan, Chaudhuri and Dasgupta 2020, section 3.1,
+    over all pairs.
     """
-    ranked = np.sort(drawn.distances)
+    ranked = np.sort(generated.distances)
     below, upto = (np.searchsorted(ranked, unseen.distances, side) for side in ("left", "right"))
     return float((below + upto).mean() / 2 / len(ranked))
 
 
-def picture(drawn: Images, learned: Images, found: Nearest) -> Images:
-    """The nearest pairs, uint8 ``[H', W', C]``: a row of drawn images, and below each the learned one, the likeliest copies first."""
+def picture(generated: Images, training: Images, found: Nearest) -> Images:
+    """Return the nearest pairs as a sheet, uint8 ``[H', W', C]``: generated images, each with its training image below it.
+
+    The likeliest copies come first.
+    """
     order = np.argsort(found.distances, kind="stable")[:_PAIRS]
-    rows = [order[first : first + _COLUMNS] for first in range(0, len(order), _COLUMNS)]
-    cells = [images for row in rows for images in (drawn[row], learned[found.places[row]])]
+    rows = np.split(order, range(_COLUMNS, len(order), _COLUMNS))
+    cells = [images for row in rows for images in (generated[row], training[found.places[row]])]
     return contact_sheet(np.concatenate(cells), min(_COLUMNS, len(order)))
 
 
-def _small(images: Images) -> Tensor:
+def pooled(images: Tensor) -> Tensor:
+    """Return ``images``, float ``[N, C, H, W]``, averaged to 32 x 32 pixels where they are wider."""
+    return F.adaptive_avg_pool2d(images, _POOLED_PIXELS) if images.shape[-1] > _POOLED_PIXELS else images
+
+
+def _flat(images: Images) -> Tensor:
     pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
-    if pixels.shape[-1] > _PIXELS:
-        pixels = F.adaptive_avg_pool2d(pixels, _PIXELS)
-    return pixels.flatten(1)
+    return pooled(pixels).flatten(1)

@@ -1,4 +1,4 @@
-"""What one part of an evaluation finds."""
+"""The result of one part of an evaluation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from drawwell.files.quality import Measure, Name
 
 @dataclass(frozen=True)
 class Part:
-    """Measures, and remarks on what could not be measured."""
+    """Measures, and remarks on the measures that are missing."""
 
     measures: Mapping[Name, Measure] = field(default_factory=dict)
     by_class: Mapping[Name, dict[str, Measure]] = field(default_factory=dict)

@@ -1,6 +1,7 @@
-"""The measures of a run's checkpoint on disk, ``RUN/measures/step-00001000.json``: evaluation leaves them, an export takes them.
+"""The measures of a checkpoint on disk: ``drawwell evaluate`` writes them, ``drawwell export`` puts them into the card.
 
-Those of a mixture lie in its first run, in ``mixture-``, the beginning of its weights' SHA-256, ``.json``.
+They lie in ``RUN/measures/step-00001000.json``. Measures of a mixture lie in its first run, in ``RUN/measures/mixture-SHA.json``
+with the first 16 digits of the SHA-256 of its weights.
 """
 
 from dataclasses import dataclass
@@ -23,16 +24,16 @@ class RecordError(DrawwellError):
 
 @dataclass(frozen=True)
 class _Record:
-    """``weights_sha256`` is that of the averaged generators: a run that went back and on has a step twice."""
+    """``weights_sha256`` is of the EMA generators: a run that went back to an earlier checkpoint reaches a step twice."""
 
     weights_sha256: Sha256
     quality: Quality
 
 
 def write(run: Path, checkpoint: Checkpoint, quality: Quality, *more: Checkpoint) -> Path:
-    """Leave the measures of a checkpoint, or of its mixture with ``more``, in the run folder, in the place of earlier ones.
+    """Write the measures of a checkpoint, or of its mixture with ``more``, into the run folder; earlier ones are replaced.
 
-    Raises ``WriteError``.
+    Returns the path of the file. Raises ``WriteError``.
     """
     file = _file(run, checkpoint, *more)
     content = msgspec.json.format(msgspec.json.encode(_Record(weights_sha256(checkpoint, *more), quality))) + b"\n"
@@ -45,9 +46,9 @@ def write(run: Path, checkpoint: Checkpoint, quality: Quality, *more: Checkpoint
 
 
 def read(run: Path, checkpoint: Checkpoint, *more: Checkpoint) -> Quality | None:
-    """The measures of this checkpoint, or of its mixture with ``more``; None where there are none, or only those of other weights.
+    """Return the measures of a checkpoint, or of its mixture with ``more``; None if there are none of these weights.
 
-    Raises ``RecordError``.
+    Raises ``RecordError`` for a file that cannot be read.
     """
     file = _file(run, checkpoint, *more)
     try:
@@ -58,7 +59,7 @@ def read(run: Path, checkpoint: Checkpoint, *more: Checkpoint) -> Quality | None
         raise RecordError(f"{file}: cannot be read ({error.strerror})") from error
     except UNREADABLE as error:
         raise RecordError(
-            f"{file}: holds no measures, so it is damaged ({error}): remove it, or measure again"
+            f"{file}: holds no valid measures ({error}): remove it, or run drawwell evaluate again"
         ) from error
     return record.quality if record.weights_sha256 == weights_sha256(checkpoint, *more) else None
 

@@ -1,6 +1,6 @@
-"""What is measured: the averaged generator of a checkpoint, a mixture of several, or a generator file, drawn by address."""
+"""The generator that is measured: the EMA generator of a checkpoint, a mixture of several, or a generator file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,14 +28,14 @@ _PIECE_IMAGES = 256
 
 
 class Draw(Protocol):
-    """Images uint8 ``[N, H, W, C]`` of a seed's indices, of the labels int64 ``[N]`` where the generator takes some."""
+    """Draws images uint8 ``[N, H, W, C]`` at ``indices`` of ``seed``, with labels int64 ``[N]`` for a generator with classes."""
 
     def __call__(self, seed: int, indices: range, labels: Labels | None) -> Images: ...
 
 
 @dataclass(frozen=True)
 class Source:
-    """A generator, whatever it lies in. ``shape`` is ``[H, W, C]``."""
+    """A generator from any place. ``shape`` is ``(H, W, C)``."""
 
     name: str
     shape: tuple[int, int, int]
@@ -43,23 +43,25 @@ class Source:
     draw: Draw
     checkpoint: Checkpoint | None = None
     at_spread: Callable[[float], Draw] | None = None
-    """How to draw with the latents multiplied by a factor; None for a server, which makes the latents itself."""
+    """Returns a ``Draw`` with latents multiplied by a factor; None for a server, which makes its latents itself."""
     more: tuple[Checkpoint, ...] = ()
-    """Of a mixture, the checkpoints of its other members."""
+    """The other checkpoints of a mixture."""
 
 
 def open_source(
     model: str, step: Step | Steps = (), say: Say = print, threads: int | None = None, more: Sequence[Path] = ()
 ) -> Source:
-    """A run folder's checkpoint, or a generator: its file, its bundled name, its URL. With several steps, or ``more`` runs, the
-    mixture of all that these name. ``say`` gets a sentence for each damaged checkpoint that was passed over. Raises ``DrawwellError``.
+    """Open the generator of ``model``: a run folder, a generator file, a bundled name or a URL.
+
+    ``step`` picks checkpoints of run folders. Several steps, or ``more`` run folders, make a mixture. ``threads`` is for files and
+    bundled names. ``say`` gets a sentence for each damaged checkpoint that is skipped. Raises ``DrawwellError``.
     """
     path = Path(model).expanduser()
     if path.is_dir() or more:
         steps = step if isinstance(step, tuple) else (step,) if step is not None else ()
         return of_checkpoints(*(member.checkpoint for member in find_members([path, *more], steps, say)))
     if step is not None and step != ():
-        raise RequestError(f"{model}: is no run folder, so it has no --step")
+        raise RequestError(f"{model}: --step is for run folders, and this is none: leave it out")
     generator = open_generator(model, threads=None if is_url(model) else threads)
     card = generator.card
 
@@ -71,7 +73,7 @@ def open_source(
 
 
 def of_checkpoints(found: Checkpoint, *more: Checkpoint) -> Source:
-    """The averaged generator, or the mixture of several, as the exported file draws it."""
+    """Return the EMA generator of a checkpoint, or the mixture of several, as the exported file draws it."""
     config = found.config
     assert config.size is not None and config.channels is not None, "a checkpoint's configuration is resolved"
     generators = [load_averaged(one.config, one.tensors) for one in (found, *more)]
@@ -86,9 +88,8 @@ def of_checkpoints(found: Checkpoint, *more: Checkpoint) -> Source:
 def _file_at_spread(engine: Engine, spread: float) -> Draw:
     def draw(seed: int, indices: range, labels: Labels | None) -> Images:
         images = []
-        for first in range(0, len(indices), engine.piece_images):
-            last = first + engine.piece_images
-            feeds = engine.feeds(seed, indices[first:last], None if labels is None else labels[first:last])
+        for piece, some_labels in _pieces(indices, labels, engine.piece_images):
+            feeds = engine.feeds(seed, piece, some_labels)
             images.append(engine.draw(feeds | {"z": feeds["z"] * np.float32(spread)}))
         return np.concatenate(images)
 
@@ -98,12 +99,16 @@ def _file_at_spread(engine: Engine, spread: float) -> Draw:
 def _draw(
     generators: list[Generator], config: TrainConfig, spread: float, seed: int, indices: range, labels: Labels | None
 ) -> Images:
-    pieces = [indices[first : first + _PIECE_IMAGES] for first in range(0, len(indices), _PIECE_IMAGES)]
-    dim, prior, done, images = config.latent_dim, recipe_of(config).prior, 0, []
-    for piece in pieces:
+    dim, prior, images = config.latent_dim, recipe_of(config).prior, []
+    for piece, some_labels in _pieces(indices, labels, _PIECE_IMAGES):
         z = torch.from_numpy(latents(seed, piece, dim, prior) * np.float32(spread))
-        label = None if labels is None else torch.from_numpy(labels[done : done + len(piece)])
+        label = None if some_labels is None else torch.from_numpy(some_labels)
         member = members(seed, piece, len(generators), dim, prior) if len(generators) > 1 else None
         images.append(mixture.draw(generators, z, label, member))
-        done += len(piece)
     return np.concatenate(images)
+
+
+def _pieces(indices: range, labels: Labels | None, size: int) -> Iterator[tuple[range, Labels | None]]:
+    for first in range(0, len(indices), size):
+        rows = slice(first, first + size)
+        yield indices[rows], None if labels is None else labels[rows]

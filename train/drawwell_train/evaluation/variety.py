@@ -1,7 +1,7 @@
 """Variety within classes: recall (Kynkaanniemi et al. 2019, equation 2) of each class by itself, and its mean over classes.
 
-Recall of all images counts a real image also where only a drawn image of another label is near it, and its single figure hides a
-class that is drawn in few ways. Here a real image counts where a drawn image *of its own label* has it within reach.
+Recall over all images counts a real image even if the only generated image near it has another label, and one figure for all
+hides a class with little variety. Here a real image counts if a generated image *of its own label* has it within reach.
 """
 
 import numpy as np
@@ -13,17 +13,20 @@ from drawwell_train.evaluation.manifold import overlap
 from drawwell_train.evaluation.part import Part
 
 LEAST_OF_CLASS = 50
-"""Of fewer images of a class, recall is one of chance."""
+"""With fewer images of a class, recall is mostly chance."""
 
 Labelled = tuple[Features, Labels]
-"""Features ``[N, F]``, and the label of each."""
+"""Features ``[N, F]`` and labels int64 ``[N]``."""
 
 
-def class_recall(real: Labelled, drawn: Labelled, floor: Labelled, names: tuple[str, ...]) -> Part:
-    """``class_recall`` of drawn images, and of ``floor`` in their place; of each class as many of all three."""
+def class_recall(real: Labelled, generated: Labelled, floor: Labelled, names: tuple[str, ...]) -> Part:
+    """Return ``class_recall`` of generated images, and of ``floor`` in their place, for the classes ``names``.
+
+    Each class takes equally many images of all three. Classes with too few images are left out, with a remark.
+    """
     found: dict[str, Measure] = {}
     for label, name in enumerate(names):
-        ours, theirs, others = (_of_class(one, label) for one in (real, drawn, floor))
+        ours, theirs, others = (_of_class(one, label) for one in (real, generated, floor))
         count = min(len(ours), len(theirs), len(others))
         if count >= LEAST_OF_CLASS:
             value, best = (overlap(ours[:count], one[:count]).recall for one in (theirs, others))
@@ -47,4 +50,4 @@ def _remark(few: int, classes: int) -> tuple[str, ...]:
     if not few:
         return ()
     which = "any class" if few == classes else f"{few:,} of {classes:,} classes"
-    return (f"variety within {which} is not measured: it takes {LEAST_OF_CLASS} images of a class",)
+    return (f"variety within {which} is not measured: it needs {LEAST_OF_CLASS} images of a class",)

