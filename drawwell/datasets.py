@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from drawwell.errors import RequestError
-from drawwell.generator import ImageGenerator, LabelChoice, check_labels
+from drawwell.files.labels import LabelChoice, check_labels
+from drawwell.generator import ImageGenerator
 
 if TYPE_CHECKING:
     import torch

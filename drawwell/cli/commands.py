@@ -7,14 +7,15 @@ from typing import Annotated
 
 import tyro
 
+from drawwell.addresses.arguments import check_address
 from drawwell.addresses.latents import random_seed
 from drawwell.engine.onnx_session import Provider
 from drawwell.errors import DrawwellError, RequestError
 from drawwell.files.card import ModelCard
 from drawwell.files.generator_file import read_generator
+from drawwell.files.labels import label_named
 from drawwell.formats.verify import verify as verify_file
 from drawwell.formats.write import Order, is_output, write
-from drawwell.generator import address, label_named
 from drawwell.opening import find_file, is_url, open_generator
 from drawwell.terminal import console, table
 from drawwell.text import printable, reason
@@ -68,7 +69,7 @@ def generate(config: GenerateConfig) -> None:
     """Draw what ``config`` says. Raises ``DrawwellError`` with a sentence; a file that was there is then untouched."""
     seed = random_seed() if config.seed is None else config.seed
     count = 64 if config.count is None and config.indices is None else config.count
-    seed, indices = address(seed, count, config.start, config.indices)
+    seed, indices = check_address(seed, count, config.start, config.indices)
     with closing(open_generator(config.generator, provider=config.provider)) as well:
         label = None if config.label is None else label_named(well.card, config.label)
         if config.seed is None:

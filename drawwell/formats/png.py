@@ -5,9 +5,8 @@ import struct
 import zlib
 
 import numpy as np
-import numpy.typing as npt
 
-Images = npt.NDArray[np.uint8]
+from drawwell.generator import Images
 
 _GAP_PIXELS = 2
 

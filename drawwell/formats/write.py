@@ -1,6 +1,5 @@
 """The forms in which `drawwell generate` writes images: a folder, an archive, an array, a contact sheet."""
 
-import hashlib
 import math
 import shutil
 import sys
@@ -13,14 +12,15 @@ from typing import BinaryIO
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from drawwell.addresses.latents import CheckedIndices
+from drawwell.addresses.arguments import CheckedIndices
 from drawwell.atomic_files import replacing
 from drawwell.errors import DrawwellError, RequestError
 from drawwell.formats.archives import Archive, File, Tar, Zip
 from drawwell.formats.names import facts_of, files_of
+from drawwell.formats.npy import Npy
 from drawwell.formats.png import contact_sheet, to_png
-from drawwell.generator import Batch, ImageGenerator, pieces
-from drawwell.http.protocol import footer, npy_header
+from drawwell.generator import Batch, ImageGenerator
+from drawwell.pieces import pieces
 from drawwell.terminal import console
 from drawwell.text import printable
 
@@ -103,13 +103,11 @@ def _write_sheet(stream: BinaryIO, order: Order) -> None:
 
 def _write_npy(stream: BinaryIO, order: Order) -> None:
     """In bounded memory, however many."""
-    stream.write(npy_header((len(order.indices), *order.well.card.image_shape)))
-    pixels_sha256 = hashlib.sha256()
+    npy = Npy((len(order.indices), *order.well.card.image_shape))
+    stream.write(npy.header)
     for batch in _drawn(order):
-        pixels = batch.images.tobytes()
-        pixels_sha256.update(pixels)
-        stream.write(pixels)
-    stream.write(footer(pixels_sha256.digest()))
+        stream.write(npy.append(batch.images.tobytes()))
+    stream.write(npy.end())
 
 
 def _write_archive(form: Callable[[], Archive], stream: BinaryIO, order: Order) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 import drawwell
-from drawwell.addresses.latents import CheckedIndices, Indices
+from drawwell.addresses.arguments import CheckedIndices, Indices, check_address
 from drawwell.errors import (
     GeneratorFileError,
     RequestError,
@@ -24,7 +24,9 @@ from drawwell.errors import (
     UnreachableError,
 )
 from drawwell.files.card import UNREADABLE, ModelCard, Sha256, card_from_json
-from drawwell.generator import Batch, CheckedLabels, LabelChoice, address, allocate, check_labels, labels_at, labels_of
+from drawwell.files.labels import CheckedLabels, LabelChoice, check_labels, labels_at, labels_of
+from drawwell.formats.npy import NPY_TYPE, Npy
+from drawwell.generator import Batch, ImageGenerator, allocate
 from drawwell.http import protocol as wire
 from drawwell.http.transport import Answer, HopelessError, Transport
 from drawwell.text import printable
@@ -50,7 +52,7 @@ _BUSY = (429, 502, 503, 504)
 Result = TypeVar("Result")
 
 
-class Client:
+class Client(ImageGenerator):
     """A remote generator. Whatever is retried gives the same bytes, since a request is a pure function.
 
     ``timeout`` is in seconds, for each connect, read and write; ``retry_for`` is the time in seconds after which a
@@ -102,7 +104,7 @@ class Client:
         Raises ``RequestError`` for a seed or an index outside [0, 2**63), a count below 1, or labels that the generator
         has not; a ``ServerError`` after all retries.
         """
-        seed, chosen = address(seed, count, start, indices)
+        seed, chosen = check_address(seed, count, start, indices)
         given = check_labels(self._card, labels, len(chosen))
         images = allocate(len(chosen), self._card)
         size = min(REQUEST_IMAGES, self._max_count, max(1, _REQUEST_BYTES // math.prod(self._card.image_shape)))
@@ -138,16 +140,16 @@ class Client:
         if labels is not None:
             which["labels"] = labels.tolist() if isinstance(labels, np.ndarray) else labels
         shape = (len(piece), *self._card.image_shape)
-        most_bytes = wire.npy_bytes(shape) + 1  # one more shows a reply that goes on
-        body = msgspec.json.encode({"seed": seed, **which})
-        answer = self._send("POST", "generate", ends, most_bytes, wire.NPY_TYPE, body, wire.npy_header(shape))
+        npy, body = Npy(shape), msgspec.json.encode({"seed": seed, **which})
+        # one byte more shows a reply that goes on
+        answer = self._send("POST", "generate", ends, npy.length + 1, NPY_TYPE, body, npy.header)
         self._check_once(answer)
         self._check_digest(answer)
         came = {name: answer.headers[name] for name in wire.ABOUT if name in answer.headers}
         if came != wire.about(seed, piece, labels):
             raise self._damaged(f"answered for other images than those asked for ({printable(came)})")
         try:
-            return wire.parse_npy(answer.body, shape)
+            return Npy.decode(answer.body, shape)
         except ValueError as error:
             raise self._damaged(str(error)) from error
 

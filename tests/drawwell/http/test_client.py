@@ -15,6 +15,7 @@ import pytest
 
 import drawwell
 from drawwell.errors import RequestError, ResponseError, UnavailableError, UnreachableError
+from drawwell.formats.npy import FOOTER_BYTES, FOOTER_MAGIC
 from drawwell.http import protocol as wire
 from drawwell.http.client import REQUEST_IMAGES, Client
 from tests import graphs
@@ -56,7 +57,7 @@ def cut_off(handler: Handler, asked: dict[str, Any]) -> None:
 
 def flipped(handler: Handler, asked: dict[str, Any]) -> None:
     body = bytearray(body_of(pixels(asked)))
-    body[-wire.FOOTER_BYTES - 1] ^= 1
+    body[-FOOTER_BYTES - 1] ^= 1
     handler.reply(200, bytes(body), headers_of(asked))
 
 
@@ -67,7 +68,7 @@ def short(handler: Handler, asked: dict[str, Any]) -> None:
 def floats(handler: Handler, asked: dict[str, Any]) -> None:
     stream = io.BytesIO()
     np.save(stream, pixels(asked).astype(np.float32))
-    handler.reply(200, stream.getvalue() + wire.footer(b"0" * 32), headers_of(asked))
+    handler.reply(200, stream.getvalue() + FOOTER_MAGIC + b"0" * 32, headers_of(asked))
 
 
 def html(handler: Handler, _: dict[str, Any]) -> None:
@@ -142,7 +143,7 @@ def test_what_passes_is_retried_and_never_returned(server: Scripted, connect: Co
         (status(429), UnavailableError, "answered 429: because"),
         (cut_off, UnreachableError, "127.0.0.1"),
         (flipped, ResponseError, "do not have the checksum"),
-        (short, ResponseError, r"asked for was uint8 \[3, 2, 3, 1\]"),
+        (short, ResponseError, r"that was requested, uint8 \[3, 2, 3, 1\]"),
         (html, ResponseError, "other images"),
         (twice, ResponseError, "the header X-Drawwell-Digest 2 times"),
     ],

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from drawwell.errors import DrawwellError
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 
 Features = npt.NDArray[np.float32]
 
