@@ -51,8 +51,8 @@ def open_generator(
     Example:
         >>> with drawwell.open("fashion") as generator:
         ...     batch = generator.generate(seed=7, count=64)
-        >>> batch.images.shape, batch.images.dtype, batch.labels[:3]
-        ((64, 28, 28, 1), dtype('uint8'), array([4, 2, 1]))
+        >>> batch.images.shape, batch.images.dtype, batch.labels[:3].tolist()
+        ((64, 28, 28, 1), dtype('uint8'), [9, 0, 3])
     """
     of_server: dict[str, Any] = {"key": key, "timeout": timeout, "retry_for": retry_for}
     given = {name: value for name, value in of_server.items() if value is not None}

@@ -284,6 +284,41 @@ def test_a_server_that_comes_back_is_found_again() -> None:
         timer.join()
 
 
+def test_a_key_goes_before_the_one_in_the_environment(
+    server: Scripted, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str | None] = []
+
+    def keep(handler: Handler, asked: dict[str, Any]) -> None:
+        sent.append(handler.headers["Authorization"])
+        right(handler, asked)
+
+    server.script = [keep]
+    connect().generate(7, 1)
+    monkeypatch.setenv("DRAWWELL_KEY", "of-the-environment")
+    connect().generate(7, 1)
+    given = connect(key="given")
+    given.generate(7, 1)
+    with pickle.loads(pickle.dumps(given)) as travelled:
+        travelled.generate(7, 1)
+    with drawwell.open(server.url, key="given", timeout=9, retry_for=0) as opened:
+        opened.generate(7, 1)
+    assert sent == [None, "Bearer of-the-environment", *3 * ["Bearer given"]]
+
+
+@pytest.mark.parametrize("key", ["", "two words", "sch\u00fcssel", "line\nbreak"])
+def test_a_key_that_no_header_carries_is_refused(connect: Connect, key: str) -> None:
+    with pytest.raises(RequestError, match=r"^key: the key must be printable ASCII"):
+        connect(key=key)
+
+
+def test_a_key_and_a_password_are_not_both_sent() -> None:
+    with pytest.raises(
+        RequestError, match=r"http://\*\*\*@host: give a key, or user and password in the URL, not both"
+    ):
+        Client("http://user:hush@host", key="given")
+
+
 def test_a_client_travels_as_its_url(connect: Connect) -> None:
     with closing(pickle.loads(pickle.dumps(connect(retry_for=9)))) as travelled:
         assert travelled.generate(7, 2).images[:, 0, 0, 0].tolist() == [0, 1]
