@@ -52,7 +52,7 @@ def test_wrong_usage_ends_with_2() -> None:
         (["generate", "--out", "x.tar.gz"], "not as .gz"),
         (["verify"], "name the files to verify"),
         (["verify", "nowhere.tar"], "nowhere.tar: cannot be read (No such file or directory)"),
-        (["verify", "README.md"], "is no .npy, .tar or .zip of images as drawwell writes them"),
+        (["verify", "README.md"], "is no .npy, .tar or .zip of images from drawwell"),
         (["generate", "--count", "1000000000000000", "--out", "x.npy"], "GiB are free"),
         (["train", ".", "--dry-run", "--size", "28"], "lies in the data"),
         (["train", "digits", "--width", "1000000", "--out", "/tmp/never"], "not enough memory"),

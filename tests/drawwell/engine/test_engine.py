@@ -195,7 +195,7 @@ def test_the_known_answers_can_be_asked_for_again(tiny_generator: Path, monkeypa
 
 
 def test_a_graph_is_recorded_on_a_device_only(tiny_generator: Path) -> None:
-    with pytest.raises(RequestError, match="cuda_graph is for CUDA"):
+    with pytest.raises(RequestError, match="cuda_graph works on CUDA only"):
         Engine(tiny_generator, "cpu", cuda_graph=True)
 
 
