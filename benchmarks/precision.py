@@ -23,6 +23,7 @@ from drawwell.engine.engine import Engine
 from drawwell.engine.onnx_session import session_options
 from drawwell.errors import ProviderError
 from drawwell.opening import bundled, find_file
+from drawwell_export.parity import batches
 
 SEED, ADDRESSES = 7, 2048
 
@@ -87,10 +88,7 @@ def draw_reordered(name: str) -> np.ndarray:
     session = onnxruntime.InferenceSession(model.SerializeToString(), session_options(1))
     inputs = engine.feeds(SEED, range(ADDRESSES))
     inputs["z"] = inputs["z"][:, order]
-    pieces = (
-        {name: values[first : first + 16] for name, values in inputs.items()} for first in range(0, ADDRESSES, 16)
-    )
-    return np.concatenate([session.run(["images"], piece)[0] for piece in pieces])
+    return np.concatenate([session.run(["images"], batch)[0] for batch in batches(inputs, 16)])
 
 
 def versions() -> str:

@@ -1,20 +1,21 @@
-"""From a generator file to ONNX Runtime sessions on the provider that was asked for."""
+"""ONNX Runtime sessions of a generator file, on the CPU or on CUDA."""
 
 import os
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from drawwell.errors import DrawwellError, GeneratorFileError, ProviderError, RequestError
+from drawwell.errors import GeneratorFileError, ProviderError, RequestError
 from drawwell.files.card import ModelCard
 from drawwell.files.generator_file import GeneratorFile
+from drawwell.install import exchange_command, needed_for
 from drawwell.text import printable
 
 if TYPE_CHECKING:
     import onnxruntime
 
 Provider = Literal["auto", "cuda", "cpu"]
-"""Where to run: ``auto`` is CUDA where it can be had, else the CPU."""
+"""Where to draw: ``auto`` is CUDA if a device can be used, else the CPU."""
 
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _CUDA_OPTIONS = {
@@ -28,12 +29,12 @@ _SPIN_MICROSECONDS = 1000
 def open_cuda(
     file: GeneratorFile, provider: Provider, more_options: Mapping[str, str]
 ) -> "onnxruntime.InferenceSession | None":
-    """Make a CUDA session from the very bytes that were checked, or return None where the CPU is to draw.
+    """Open a CUDA session from the bytes that were checked, or return None if the CPU draws.
 
-    ``more_options`` are the CUDA provider's own, beside those that bytes depend on.
-    Raises ``ProviderError`` where ``cuda`` cannot be had; ``auto`` then warns, if a build with CUDA is installed.
-    Raises ``RequestError`` for an unknown provider, ``GeneratorFileError`` for a graph that cannot be loaded or is not
-    what the card describes.
+    ``more_options`` of the CUDA provider are added to the options that the pixels depend on.
+    Raises ``ProviderError`` if ``cuda`` cannot be used; ``auto`` then warns, if a build with CUDA is installed.
+    Raises ``RequestError`` for an unknown provider, ``GeneratorFileError`` for a graph that cannot be loaded or does not fit
+    the card.
     """
     if provider not in get_args(Provider):
         raise RequestError(f"provider must be one of {', '.join(get_args(Provider))}, not {provider!r}")
@@ -41,8 +42,8 @@ def open_cuda(
     can_cuda = _CUDA in onnxruntime.get_available_providers()
     if provider == "cuda" and not can_cuda:
         raise ProviderError(
-            "cuda was asked for, but the installed onnxruntime has no CUDA: "
-            "pip install 'drawwell[gpu]' in place of 'drawwell[cpu]'"
+            "the installed onnxruntime has no CUDA; install the build with CUDA in its place: "
+            f"{exchange_command('onnxruntime', 'gpu')}"
         )
     if provider == "cpu" or not can_cuda:
         return None
@@ -57,12 +58,12 @@ def open_cuda(
 
 
 def open_cpu(file: GeneratorFile, threads: int) -> "onnxruntime.InferenceSession":
-    """Make a session on the CPU that uses ``threads`` for one run. Raises ``GeneratorFileError`` as ``open_cuda`` does."""
+    """Open a session on the CPU that uses ``threads`` for one run. Raises ``GeneratorFileError`` as ``open_cuda`` does."""
     return _load(file, session_options(threads), [_CPU])
 
 
 def session_options(threads: int) -> "onnxruntime.SessionOptions":
-    """How every session of drawwell is opened."""
+    """Return the options of every session on the CPU or a device."""
     options = _onnxruntime().SessionOptions()
     options.log_severity_level = 4  # errors come as exceptions, and the provider is looked at
     options.intra_op_num_threads = threads
@@ -73,22 +74,18 @@ def session_options(threads: int) -> "onnxruntime.SessionOptions":
 
 def _onnxruntime() -> Any:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its builds tell Microsoft of their use, unless asked not to
-    try:
+    with needed_for("drawing", "cpu"):
         import onnxruntime
-    except ImportError as error:
-        raise DrawwellError(
-            "drawing needs ONNX Runtime: pip install 'drawwell[cpu]', or 'drawwell[gpu]' for CUDA"
-        ) from error
     return onnxruntime
 
 
 def _complain(provider: Provider) -> None:
     reason = (
-        "a build of onnxruntime with CUDA is installed, but CUDA cannot be used here: "
+        "the installed onnxruntime has CUDA, but cannot use it here: "
         "there is no device, or its libraries (CUDA 13, cuDNN 9) are missing"
     )
     if provider == "cuda":
-        raise ProviderError(f"cuda was asked for, and {reason}")
+        raise ProviderError(reason)
     warnings.warn(f"drawing on the CPU: {reason}", RuntimeWarning, stacklevel=6)
 
 
@@ -122,5 +119,5 @@ def _check_interface(session: "onnxruntime.InferenceSession", card: ModelCard) -
     if found != (inputs, outputs):
         raise GeneratorFileError(
             f"{printable(card.name)!r}: its inputs {printable(found[0])} and outputs {printable(found[1])} "
-            "are not those that its card describes"
+            "do not fit its card"
         )

@@ -151,7 +151,14 @@ class KnownAnswers:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """The description in a generator file. Images are uint8 ``[height, width, channels]``, ``z`` is float32 ``[latent_dim]``."""
+    """The model card in a generator file. Images are uint8 ``[height, width, channels]``, ``z`` is float32 ``[latent_dim]``.
+
+    Example:
+        >>> with drawwell.open("fashion") as generator:
+        ...     card = generator.card
+        >>> card.image_shape, card.latent_dim, card.class_names[:2]
+        ((28, 28, 1), 100, ('T-shirt/top', 'Trouser'))
+    """
 
     name: str
     prior: Prior

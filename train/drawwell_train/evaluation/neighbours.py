@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from drawwell.formats.png import Images, contact_sheet
+from drawwell.formats.png import contact_sheet
+from drawwell.generator import Images
+from drawwell.pieces import pieces
 
 _POOLED_PIXELS = 32
 """Larger images are pooled to this size: more pixels cost time and add noise, and a copy that is a pixel off stays a copy."""
@@ -27,7 +29,7 @@ class Nearest:
 def nearest(images: Images, training: Images) -> Nearest:
     """Find the nearest of ``training`` by its pixels for each of ``images``, both uint8 ``[N, H, W, C]``."""
     a, b = _flat(images), _flat(training)
-    found = [torch.cdist(rows, b).min(1) for rows in torch.split(a, _ROWS)]
+    found = [torch.cdist(rows, b).min(1) for rows in pieces(a, _ROWS)]
     distances = torch.cat([one.values for one in found]).double().numpy()
     return Nearest(distances, torch.cat([one.indices for one in found]).numpy())
 
@@ -49,8 +51,7 @@ def picture(generated: Images, training: Images, found: Nearest) -> Images:
     The likeliest copies come first.
     """
     order = np.argsort(found.distances, kind="stable")[:_PAIRS]
-    rows = np.split(order, range(_COLUMNS, len(order), _COLUMNS))
-    cells = [images for row in rows for images in (generated[row], training[found.places[row]])]
+    cells = [images for row in pieces(order, _COLUMNS) for images in (generated[row], training[found.places[row]])]
     return contact_sheet(np.concatenate(cells), min(_COLUMNS, len(order)))
 
 

