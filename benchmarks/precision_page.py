@@ -27,10 +27,10 @@ def digests() -> dict[str, str]:
 
 
 def distances() -> str:
-    """A row for what is other than where the images were saved, a column for each bundled generator."""
+    """A row for each difference from the machine that saved the images, a column for each bundled generator."""
     names = bundled()
     lines = [
-        f"| what is other | latents | {' | '.join(f'`{name}`' for name in names)} |",
+        f"| difference | latents | {' | '.join(f'`{name}`' for name in names)} |",
         "|---" * (len(names) + 2) + "|",
     ]
     for what, entry in json.loads(RESULT.read_text()).items():

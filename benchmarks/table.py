@@ -28,9 +28,9 @@ def update_serving() -> None:
 
 
 def engine_figures() -> str:
-    """Images a second, and how many times plain's; then what is left to the kernels, and PNG."""
+    """Return images a second of each target, also as multiples of the plain export, and sentences on kernels and PNG."""
     models = json.loads((RESULTS / "engine-cpu.json").read_text())["models"]
-    lines = ["| images a second, by images at once | 1 | 16 | 64 |", "|---|---|---|---|"]
+    lines = ["| images a second | 1 image at once | 16 | 64 |", "|---|---|---|---|"]
     for name, model in models.items():
         lines += [f"| **{_MODELS[name]}** | | | |", *(_row(model, row) for row in _ROWS)]
 
@@ -45,9 +45,9 @@ def engine_figures() -> str:
     )
     lines += [
         "",
-        f"Of the best rate at which ONNX Runtime convolves here, `cpu` reaches {cpu} and `cpu-int8` {int8}.",
-        f"A PNG takes {drawn} of the time in which one core draws its image with `cpu` ({drawn_int8} with `cpu-int8`).",
-        f"That is {pillow} of Pillow's time at level 1, for {across(_more_bytes)} more bytes.",
+        f"`cpu` reaches {cpu} of the best rate at which ONNX Runtime runs a convolution on this machine, and `cpu-int8` reaches {int8}.",
+        f"Encoding an image as PNG takes {drawn} of the time in which one core draws it with `cpu`, and {drawn_int8} with `cpu-int8`.",
+        f"This is {pillow} of Pillow's time at level 1. The files are {across(_more_bytes)} larger than Pillow's.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -72,29 +72,30 @@ def _more_bytes(model: dict[str, Any]) -> float:
 
 
 def serving_figures(measured: dict[str, Any]) -> str:
-    """A latency for one client with one image, images a second and how many times the bare session's for the others."""
+    """Return the latency of one client with one image, and images a second, also as multiples of a bare session, of all others."""
     cases = measured["cases"]
     heads = [f"{case['clients']} x {case['count']}" + (", p50 / p99" if _lone(case) else "") for case in cases.values()]
-    lines = [f"| clients x images of a request | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    lines = [f"| clients x images per request | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for name, model in measured["models"].items():
         bare = f"{model['bare_images_a_second']['median']:,.0f}"
         lines.append(f"| **{_MODELS[name]}**, bare session {bare} |{' |' * len(heads)}")
         for server, by_case in model["servers"].items():
             lines.append(f"| {server} | {' | '.join(_cell(cases[case], seen) for case, seen in by_case.items())} |")
     ours, empty = (measured["seconds_to_first_reply"][name]["median"] for name in ("drawwell", "empty"))
-    first = f"The first reply comes {ours:.2f} s after `bentoml serve`, that of an empty BentoML service after {empty:.2f} s."
-    return "\n".join([*lines, "", first, *_beside(measured)]) + "\n"
+    first = f"The first reply comes {ours:.2f} s after the start of `bentoml serve`; an empty BentoML service needs {empty:.2f} s."
+    return "\n".join([*lines, "", first, "", *_beside(measured)]) + "\n"
 
 
 def _beside(measured: dict[str, Any]) -> list[str]:
-    lines = []
+    """A table of requests for one image that share the server with a request for 4,096."""
+    lines = [
+        "| one image, 99th percentile | alone | beside 4,096 images | one piece of the 4,096 |",
+        "|---|---|---|---|",
+    ]
     for name, model in measured["models"].items():
         for server, lone in model["lone_beside_long"].items():
-            quiet, beside, piece = (lone[what]["median"] for what in ("quiet_p99_ms", "beside_p99_ms", "piece_ms"))
-            lines.append(
-                f"p99 of a lone image, {_MODELS[name]}, {server}: {quiet:.1f} ms; beside a request for 4,096: {beside:.1f} ms, "
-                f"while a piece takes {piece:.1f} ms."
-            )
+            figures = (f"{lone[key]['median']:.1f} ms" for key in ("quiet_p99_ms", "beside_p99_ms", "piece_ms"))
+            lines.append(f"| {_MODELS[name]}, {server} | {' | '.join(figures)} |")
     return lines
 
 

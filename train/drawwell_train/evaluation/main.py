@@ -34,13 +34,13 @@ class EvaluateConfig:
     images. Every score is shown next to the score that real images get in the same test."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """A run folder, a generator file, the name of a bundled generator, or the URL of a server. Several run folders
-    (MODEL RUN ...), or several --step, are measured as the mixture that `drawwell export` makes of them."""
+    """A run folder, a generator file, the name of a bundled generator, or the URL of a server.
+    Several run folders (MODEL RUN ...), or several --step, are measured as the mixture that `drawwell export` makes of them."""
     data: Annotated[str, tyro.conf.arg(metavar="DATA")]
     """The training images of the generator: anything that `drawwell train` reads."""
     test: Annotated[str | None, tyro.conf.arg(metavar="DATA", help_behavior_hint="")] = None
-    """Real images that are no training images. They get the score of real images. Without --test, one half of --data is the
-    reference, and the other half gets the score of real images."""
+    """Real images that are no training images: their score is shown next to the score of generated images.
+    Without --test, generated images are compared with one half of --data, and the other half gets the score of real images."""
     resize: bool = False
     """Convert real images to the size and colours of the generator, as `drawwell train` does."""
     max_bad: float = MAX_BAD
@@ -50,11 +50,11 @@ class EvaluateConfig:
     step: Annotated[
         Steps, tyro.conf.UseAppendAction, tyro.conf.arg(metavar="INT|best", help_behavior_hint="(repeatable)")
     ] = ()
-    """Checkpoint of each run: a step, or `best` for the lowest KID in training. By default the last. Repeat it to measure a
-    mixture of several checkpoints of each run."""
+    """Checkpoint of each run: a step, or `best` for the lowest KID in training. By default the last.
+    Repeat it for a mixture of several checkpoints of each run."""
     count: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
-    """Number of generated images, and of real images to compare them with. By default 10,000, with --stacked 26,000 as in the
-    papers, and never more than there are real images."""
+    """Number of generated images, and of real images to compare them with, at most as many as there are real images.
+    By default 10,000, and 26,000 with --stacked as in the papers."""
     seed: int = 0
     """Seed of the generated images: the first --count images of it are measured."""
     extractor: str = DEFAULT
@@ -64,8 +64,8 @@ class EvaluateConfig:
     classifier_seeds: Annotated[int, tyro.conf.arg(metavar="INT")] = CLASSIFIERS
     """Classifiers of each kind: scores are their mean and standard deviation. 1 takes a third of the time of 3."""
     spreads: Annotated[tuple[float, ...], tyro.conf.arg(metavar="FACTOR")] = ()
-    """Factors for the latents, for example 0.7 1.4: measure use for training with each of them as well. Each factor trains
-    --classifier-seeds more classifiers."""
+    """Factors for the latents, for example 0.7 1.4: measure use for training with each of them as well.
+    Each factor trains as many classifiers as --classifier-seeds says."""
     stacked: bool = False
     """For a generator of Stacked MNIST: count how many of the 1,000 kinds of three digits it draws. --data are the digits."""
     threads: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
