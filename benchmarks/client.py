@@ -69,11 +69,11 @@ def drive(server: Server, case: Case, seconds: float, image_bytes: int) -> Stret
         process.kill()
 
 
-def _read(told: str, case: Case, image_bytes: int) -> Stretch:
+def _read(output: str, case: Case, image_bytes: int) -> Stretch:
     try:
-        seen = json.loads(told.splitlines()[-1])
+        seen = json.loads(output.splitlines()[-1])
     except (IndexError, ValueError):
-        raise SystemExit(f"wrk did not say what it saw: {told!r}") from None
+        raise SystemExit(f"wrk did not say what it saw: {output!r}") from None
     if seen["failed"]:
         raise SystemExit(f"{seen['failed']} requests of {seen['requests']} failed: {case}")
     if seen["replies"] < 1:

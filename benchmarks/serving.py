@@ -180,12 +180,12 @@ def bare_images_a_second(file: Path, provider: Provider) -> float:
 
 
 def run_bare(file: Path, provider: Provider) -> Callable[[], Any]:
-    wanted = f"{provider.upper()}ExecutionProvider"
+    expected = f"{provider.upper()}ExecutionProvider"
     if provider == "cuda":
         onnxruntime.preload_dlls()
-    session = onnxruntime.InferenceSession(file, providers=[wanted])
-    if session.get_providers()[0] != wanted:
-        raise SystemExit(f"{wanted} cannot be had here")
+    session = onnxruntime.InferenceSession(file, providers=[expected])
+    if session.get_providers()[0] != expected:
+        raise SystemExit(f"{expected} cannot be had here")
     z = latents(7, range(BARE_IMAGES), session.get_inputs()[0].shape[1])
     return lambda: session.run(None, {"z": z})
 

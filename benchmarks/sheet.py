@@ -6,7 +6,7 @@ import drawwell
 from benchmarks.pages import ROOT
 from drawwell.formats.png import contact_sheet, to_png
 from drawwell.generator import Images
-from drawwell_train.evaluation.classes import Labels
+from drawwell_train.data.classes import Labels
 from drawwell_train.evaluation.source import Draw
 
 FILE = ROOT / "docs" / "sheet.png"

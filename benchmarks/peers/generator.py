@@ -22,12 +22,12 @@ class Generator:
     """One session, which every thread may run."""
 
     def __init__(self) -> None:
-        wanted = f"{os.environ['PEER_PROVIDER'].upper()}ExecutionProvider"
-        if wanted.startswith("CUDA"):
+        expected = f"{os.environ['PEER_PROVIDER'].upper()}ExecutionProvider"
+        if expected.startswith("CUDA"):
             onnxruntime.preload_dlls()
-        self._session = onnxruntime.InferenceSession(os.environ["PEER_MODEL"], providers=[wanted])
-        if self._session.get_providers()[0] != wanted:
-            raise SystemExit(f"{wanted} cannot be had here")
+        self._session = onnxruntime.InferenceSession(os.environ["PEER_MODEL"], providers=[expected])
+        if self._session.get_providers()[0] != expected:
+            raise SystemExit(f"{expected} cannot be had here")
         self._latent_dim = self._session.get_inputs()[0].shape[1]
 
     def latents(self, asked: Draw) -> np.ndarray:

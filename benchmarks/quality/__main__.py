@@ -54,9 +54,9 @@ def main() -> None:
 
 
 def _make(options: argparse.Namespace, deadline: float) -> None:
-    wanted = [one for one in experiments() if not options.only or one.name.startswith(tuple(options.only))]
+    chosen = [one for one in experiments() if not options.only or one.name.startswith(tuple(options.only))]
     with ThreadPoolExecutor(options.workers) as pool:
-        trainings, mixtures = ([one for one in wanted if bool(one.mixture_of) is joined] for joined in (False, True))
+        trainings, mixtures = ([one for one in chosen if bool(one.mixture_of) is joined] for joined in (False, True))
         futures = [pool.submit(carry_out, one, options.data, deadline) for one in trainings]
         try:
             failed = _failures(trainings, futures)
@@ -75,17 +75,17 @@ def _make(options: argparse.Namespace, deadline: float) -> None:
         raise DrawwellError("\n".join(failed))
 
 
-def _failures(wanted: Sequence[Experiment], futures: Sequence[Future[None]]) -> list[str]:
+def _failures(chosen: Sequence[Experiment], futures: Sequence[Future[None]]) -> list[str]:
     errors = [future.exception() for future in futures]
-    return [f"{one.name}: {type(error).__name__}: {error}" for one, error in zip(wanted, errors, strict=True) if error]
+    return [f"{one.name}: {type(error).__name__}: {error}" for one, error in zip(chosen, errors, strict=True) if error]
 
 
 def carry_out(experiment: Experiment, root: Path, deadline: float) -> None:
     """Train as far as there is time, and measure what goes further than what is published."""
     known = read(experiment.name)
     published = known["steps"] if known else 0
-    wanted = not experiment.mixture_of and published < experiment.steps
-    if wanted and time.monotonic() < deadline and last_step(*experiment.runs) < experiment.steps:
+    unfinished = not experiment.mixture_of and published < experiment.steps
+    if unfinished and time.monotonic() < deadline and last_step(*experiment.runs) < experiment.steps:
         train(experiment, root, deadline)
     with _measuring:
         if not _over.is_set() and last_step(*experiment.runs) > published:

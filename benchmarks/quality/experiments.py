@@ -79,7 +79,7 @@ _FASHION_SEEDS = range(4)
 
 
 def experiments() -> Iterator[Experiment]:
-    """All, the most wanted first; mixtures after the trainings that they are of."""
+    """Yield all experiments, the most important first, and mixtures after their trainings."""
     yield from map(_fashion, _FASHION_SEEDS)
     for seed in range(3):
         yield _stacked(2, seed)

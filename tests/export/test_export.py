@@ -149,8 +149,8 @@ def test_the_pixels_are_those_of_the_averaged_generator(tiny_run: Path, tiny_gen
     found = checkpoint.find(tiny_run, None)[0]
     generator = state.load_averaged(found.config, found.tensors)
     z = torch.from_numpy(latents(7, range(100), 100))
-    wanted = ((generator(z).permute(0, 2, 3, 1).numpy().astype(np.float64) + 1) * 127.5).round()
-    assert np.abs(Engine(tiny_generator).generate(7, 100).images - wanted).max() <= 1
+    expected = ((generator(z).permute(0, 2, 3, 1).numpy().astype(np.float64) + 1) * 127.5).round()
+    assert np.abs(Engine(tiny_generator).generate(7, 100).images - expected).max() <= 1
 
 
 def test_equal_runs_give_equal_files(tiny_run: Path, tiny_generator: Path, tmp_path: Path) -> None:

@@ -101,8 +101,8 @@ def test_every_member_is_within_parity_of_torch(
 ) -> None:
     engine, allowed = mixtures[target], RECIPES[target]
     networks = [state.load_averaged(one.config, one.tensors) for one in trained]
-    wanted = parity.by_torch(*networks)(engine.feeds(7, range(150))).astype(int)
-    distance, by = np.abs(engine.generate(7, 150).images - wanted), members(7, range(150), COUNT, 12)
+    expected = parity.by_torch(*networks)(engine.feeds(7, range(150))).astype(int)
+    distance, by = np.abs(engine.generate(7, 150).images - expected), members(7, range(150), COUNT, 12)
     for one in range(COUNT):
         assert distance[by == one].mean() <= allowed.mean_levels
         assert distance[by == one].max() <= allowed.max_levels
@@ -160,8 +160,8 @@ def test_networks_of_several_kinds_can_be_mixed(tmp_path: Path) -> None:
     engine = export(member(1), tmp_path / "mixture.onnx", "cpu-int8", more=more)
     alone = [export(one, tmp_path / "alone.onnx", "cpu-int8") for one in (member(1), *more)]
     by = members(7, range(40), 4, 12)
-    wanted = np.stack([one.generate(7, 40).images for one in alone])[by, np.arange(40)]
-    np.testing.assert_array_equal(engine.generate(7, 40).images, wanted)
+    expected = np.stack([one.generate(7, 40).images for one in alone])[by, np.arange(40)]
+    np.testing.assert_array_equal(engine.generate(7, 40).images, expected)
 
 
 def test_a_member_that_is_off_is_not_hidden_by_the_others(

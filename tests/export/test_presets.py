@@ -136,11 +136,11 @@ def test_the_pixels_are_torchs_and_the_layers_the_fastest(
     assert (engine.card.target, engine.card.class_names) == (target, classes)
     inputs = engine.feeds(7, range(100))
     assert list(inputs) == (["z", "label"] if classes else ["z"])
-    wanted = parity.by_torch(state.load_averaged(trained.config, trained.tensors))(inputs).astype(int)
-    distance = np.abs(engine.generate(7, 100).images - wanted)
+    expected = parity.by_torch(state.load_averaged(trained.config, trained.tensors))(inputs).astype(int)
+    distance = np.abs(engine.generate(7, 100).images - expected)
     assert distance.mean() <= recipe.mean_levels
     assert distance.max() <= recipe.max_levels
-    assert wanted.std() > 20
+    assert expected.std() > 20
     if classes:
         looks_at_its_label(engine)
     nodes = Counter(node.op_type for node in onnx.load(tmp_path / "generator.onnx").graph.node)
@@ -230,5 +230,5 @@ def test_a_checkpoint_from_before_there_were_presets_is_exported(tmp_path: Path)
     assert not damaged
     engine = export(old, tmp_path / "generator.onnx")
     assert engine.card.prior == "normal"
-    wanted = parity.by_torch(state.load_averaged(trained.config, trained.tensors))(engine.feeds(7, range(50)))
-    assert np.abs(engine.generate(7, 50).images - wanted.astype(int)).max() <= 1
+    expected = parity.by_torch(state.load_averaged(trained.config, trained.tensors))(engine.feeds(7, range(50)))
+    assert np.abs(engine.generate(7, 50).images - expected.astype(int)).max() <= 1

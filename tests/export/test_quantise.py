@@ -73,8 +73,8 @@ def test_a_convolution_of_numbers_below_0_stays_in_float(bias: bool) -> None:
     quantised = quantise(model, calibrate(model, CALIBRATION))
     kinds = [node.op_type for node in quantised.graph.node]
     assert (kinds.count("Conv"), kinds.count("QLinearConv")) == (1, 1)
-    wanted, drawn = network(torch.from_numpy(Z["z"])).detach().numpy(), parity.by_runtime(quantised)(Z)
-    assert 0 < np.abs(drawn - wanted).mean() < 0.01 * wanted.std()
+    expected, drawn = network(torch.from_numpy(Z["z"])).detach().numpy(), parity.by_runtime(quantised)(Z)
+    assert 0 < np.abs(drawn - expected).mean() < 0.01 * expected.std()
 
 
 def dead(network: nn.Module) -> None:
@@ -95,6 +95,6 @@ def test_channels_that_never_light_up_do_no_harm(break_it: Callable[[nn.Module],
     generator = trained(32, 3)
     break_it(generator)
     model = graph.export(generator, 12, RECIPES["cpu-int8"].rewrites)
-    wanted, drawn = (parity.by_runtime(side)(Z).astype(int) for side in (model, quantise(model, calibrate(model, Z))))
-    assert np.abs(wanted - drawn).mean() < 1.5
+    expected, drawn = (parity.by_runtime(side)(Z).astype(int) for side in (model, quantise(model, calibrate(model, Z))))
+    assert np.abs(expected - drawn).mean() < 1.5
     assert torch.isfinite(generator(torch.from_numpy(Z["z"]))).all()

@@ -37,11 +37,11 @@ def trained(size: int, channels: int, width: int = 4) -> Generator:
 def test_the_rewrites_leave_the_images_equal(size: int, channels: int) -> None:
     generator = trained(size, channels)
     z = torch.randn(9, 12)
-    wanted = generator(z)
+    expected = generator(z)
     network: nn.Module = copy.deepcopy(generator)
     for rewrite in (fold_batch_norms, merge_upsampling, project_stem, split_by_parity):
         network = rewrite(network)
-        torch.testing.assert_close(network(z), wanted, atol=2e-5, rtol=0)
+        torch.testing.assert_close(network(z), expected, atol=2e-5, rtol=0)
     kinds = [type(module) for module in network.modules()]
     assert nn.BatchNorm2d not in kinds
     assert kinds.count(Projection) == 1
@@ -96,10 +96,10 @@ def test_a_kernel_of_5_splits_into_3x3_3x2_2x3_and_2x2() -> None:
 def test_what_does_not_fit_stays_and_is_right(layer: nn.ConvTranspose2d) -> None:
     network = nn.Sequential(layer, nn.ReLU())
     x = torch.randn(2, 6, 5, 5)
-    wanted = network(x)
+    expected = network(x)
     rewritten = split_by_parity(network)
     assert next(iter(rewritten.children())) is layer
-    assert torch.equal(rewritten(x), wanted)
+    assert torch.equal(rewritten(x), expected)
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_a_batch_norm_goes_into_the_layer_before_it(layer: nn.Module, norm: nn.M
     nn.init.normal_(norm.get_parameter("bias"))
     network(torch.randn(16, *shape) * 3)
     x = torch.randn(4, *shape)
-    wanted = network.eval().requires_grad_(False)(x)
+    expected = network.eval().requires_grad_(False)(x)
     folded = fold_batch_norms(network)
     assert [type(module) for module in folded.children()] == [type(layer), nn.ReLU]
-    torch.testing.assert_close(folded(x), wanted, atol=1e-5, rtol=0)
+    torch.testing.assert_close(folded(x), expected, atol=1e-5, rtol=0)
 
 
 def test_a_batch_norm_after_an_activation_stays() -> None:
@@ -144,22 +144,22 @@ def test_doubling_and_a_convolution_equal_one_transposed(
     layer = nn.Conv2d(3, 5, kernel, padding=padding, bias=bias).requires_grad_(False)
     network = nn.Sequential(nn.Upsample(scale_factor=2), layer)
     x = torch.randn(2, 3, *pixels)
-    wanted = network(x)
+    expected = network(x)
     merged = merge_upsampling(network)
     fits = all(p < k for p, k in zip(padding, kernel, strict=True))
     assert [type(module) for module in merged.children()][-1] is (nn.ConvTranspose2d if fits else nn.Conv2d)
-    torch.testing.assert_close(merged(x), wanted, atol=1e-5, rtol=0)
+    torch.testing.assert_close(merged(x), expected, atol=1e-5, rtol=0)
 
 
 def test_doubling_and_a_5x5_become_four_3x3() -> None:
     network: nn.Module = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(3, 5, 5, padding=2), nn.ReLU())
     x = torch.randn(2, 3, 7, 7)
-    wanted = network.requires_grad_(False)(x)
+    expected = network.requires_grad_(False)(x)
     network = split_by_parity(merge_upsampling(network))
     (split,) = network.children()
     assert isinstance(split, ParitySplit)
     assert {tuple(parity.get_parameter("weight").shape) for parity in split.parities} == {(5, 3, 3, 3)}
-    torch.testing.assert_close(network(x), wanted, atol=1e-5, rtol=0)
+    torch.testing.assert_close(network(x), expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(

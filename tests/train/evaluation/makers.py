@@ -9,8 +9,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from drawwell.generator import Images
+from drawwell_train.data.classes import Labels
 from drawwell_train.data.images import ImageData
-from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.extractors import Extractor
 from drawwell_train.evaluation.source import Draw, Source
 
@@ -71,8 +71,8 @@ def copier(real: ImageData) -> Source:
         assert labels is not None
         chance, rows = np.random.default_rng([seed, indices.start]), np.empty(len(labels), np.int64)
         for label, own in enumerate(places):
-            wanted = labels == label
-            rows[wanted] = np.resize(chance.permutation(own), wanted.sum())
+            expected = labels == label
+            rows[expected] = np.resize(chance.permutation(own), expected.sum())
         return real.images[rows]
 
     return source(draw, real.images.shape[1:], real.class_names)

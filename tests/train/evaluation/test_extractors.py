@@ -88,8 +88,8 @@ def test_efficientnet_sees_what_pillow_makes_of_an_image(efficientnet: Extractor
     """Within a hundredth of a level of 255."""
     (image,) = images = noise(1, side, 3)
     planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(image, -1, 0)]
-    wanted = np.stack([np.asarray(plane.resize((96, 96), Image.Resampling.BICUBIC)) for plane in planes]).clip(0, 255)
-    assert efficientnet.resize(images)[0].numpy() == pytest.approx(wanted, abs=1e-2)
+    expected = np.stack([np.asarray(plane.resize((96, 96), Image.Resampling.BICUBIC)) for plane in planes]).clip(0, 255)
+    assert efficientnet.resize(images)[0].numpy() == pytest.approx(expected, abs=1e-2)
 
 
 def bicubic(before: int, after: int) -> Images:
@@ -110,8 +110,8 @@ def test_inception_sees_what_clean_fid_makes_of_an_image(inception_path: Path, s
     """Bicubic in floats, clipped and not rounded (Parmar et al. 2022, section 3): within a hundredth of a level of 255."""
     extractor, (image,) = open_extractor(str(inception_path)), noise(1, side, 3)
     weights = bicubic(side, 299)
-    wanted = np.stack([weights @ plane @ weights.T for plane in np.moveaxis(image.astype(float), -1, 0)]).clip(0, 255)
-    assert extractor.resize(image[None])[0].numpy() == pytest.approx(wanted, abs=1e-2)
+    expected = np.stack([weights @ plane @ weights.T for plane in np.moveaxis(image.astype(float), -1, 0)]).clip(0, 255)
+    assert extractor.resize(image[None])[0].numpy() == pytest.approx(expected, abs=1e-2)
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.:DeprecationWarning")

@@ -12,18 +12,18 @@ from tests.train.evaluation.makers import Identity, gaussian
 def test_two_gaussians_that_commute() -> None:
     """Diagonal covariances: |m - n|^2 + sum of (sqrt(a) - sqrt(b))^2 (Dowson and Landau 1982)."""
     m, n, a, b = np.array([0.0, 1, 2]), np.array([1.0, 1, 0]), np.array([1.0, 4, 9]), np.array([4.0, 4, 1])
-    wanted = ((m - n) ** 2).sum() + ((np.sqrt(a) - np.sqrt(b)) ** 2).sum()
+    expected = ((m - n) ** 2).sum() + ((np.sqrt(a) - np.sqrt(b)) ** 2).sum()
     found = frechet_distance(gaussian(m, np.diag(a), 50, 0), gaussian(n, np.diag(b), 60, 1))
-    assert found == pytest.approx(wanted, rel=1e-9)
+    assert found == pytest.approx(expected, rel=1e-9)
 
 
 def test_two_gaussians_that_do_not_commute() -> None:
     """In two dimensions tr((A B)^(1/2)) = sqrt(tr(A B) + 2 sqrt(det(A B)))."""
     a, b = np.array([[2.0, 1], [1, 3]]), np.array([[1.0, -0.5], [-0.5, 2]])
     root = np.sqrt(np.trace(a @ b) + 2 * np.sqrt(np.linalg.det(a @ b)))
-    wanted = np.trace(a) + np.trace(b) - 2 * root
+    expected = np.trace(a) + np.trace(b) - 2 * root
     found = frechet_distance(gaussian(np.zeros(2), a, 50, 0), gaussian(np.zeros(2), b, 50, 1))
-    assert found == pytest.approx(wanted, rel=1e-9)
+    assert found == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.filterwarnings("ignore:Metric `FrechetInceptionDistance` will save all extracted features")
@@ -41,10 +41,10 @@ def test_it_is_that_of_torchmetrics(count: int) -> None:
 def test_features_of_float32_are_summed_in_float64() -> None:
     """A large common offset, as of pixels, cancels: float32 sums would be off by more than the distance."""
     a, b = (np.random.default_rng(seed).standard_normal((20_000, 2)) for seed in (0, 1))
-    wanted = frechet_distance(a, b)
+    expected = frechet_distance(a, b)
     found = frechet_distance((a + 3000).astype(np.float32), (b + 3000).astype(np.float32))
-    assert wanted < 1e-3
-    assert found == pytest.approx(wanted, rel=0.05)
+    assert expected < 1e-3
+    assert found == pytest.approx(expected, rel=0.05)
 
 
 def test_a_sample_has_no_distance_to_itself() -> None:

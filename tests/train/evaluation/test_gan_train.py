@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from drawwell.generator import Images
+from drawwell_train.data.classes import Labels
 from drawwell_train.data.images import ImageData
-from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.classifier import Classifier
 from drawwell_train.evaluation.gan_train import (
     Answers,

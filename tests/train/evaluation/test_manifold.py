@@ -21,8 +21,8 @@ def test_they_are_those_of_prdc(real: int, drawn: int, shift: float, monkeypatch
     theirs, ours = compute_prdc(a, b, NEIGHBOURS), overlap(a, b)
     assert 0 < ours.precision < 1
     assert 0 < ours.recall < 1
-    for name, wanted in theirs.items():
-        assert getattr(ours, name) == pytest.approx(wanted, abs=1e-6), name
+    for name, expected in theirs.items():
+        assert getattr(ours, name) == pytest.approx(expected, abs=1e-6), name
 
 
 def test_sets_far_apart_have_nothing_in_common() -> None:

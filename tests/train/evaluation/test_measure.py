@@ -10,8 +10,8 @@ import pytest
 
 from drawwell.files.quality import Name, Quality
 from drawwell.generator import Images
+from drawwell_train.data.classes import Labels
 from drawwell_train.data.images import ImageData
-from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.measure import Evaluation, evaluate
 from drawwell_train.evaluation.reference import Reference, halves
 from drawwell_train.evaluation.source import Source

@@ -17,9 +17,9 @@ def at(distances: np.ndarray) -> Nearest:
 def test_copying_is_the_mann_whitney_statistic(distinct: int) -> None:
     chance = np.random.default_rng(0)
     drawn, unseen = chance.integers(0, distinct, 300), chance.integers(distinct // 5, distinct + distinct // 5, 170)
-    wanted = mannwhitneyu(unseen, drawn).statistic / (len(drawn) * len(unseen))  # pairs with the unseen one farther
-    assert copying(at(drawn), at(unseen)) == pytest.approx(wanted, abs=1e-12)
-    assert wanted > 0.55
+    expected = mannwhitneyu(unseen, drawn).statistic / (len(drawn) * len(unseen))  # pairs with the unseen one farther
+    assert copying(at(drawn), at(unseen)) == pytest.approx(expected, abs=1e-12)
+    assert expected > 0.55
 
 
 def test_copying_counts_pairs_and_half_of_ties() -> None:

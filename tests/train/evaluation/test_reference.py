@@ -142,8 +142,8 @@ def test_another_size_or_colour_is_a_sentence_and_can_be_converted(
     arrays: Path, name: str, theirs: str, cheap: Extractor
 ) -> None:
     file = str(arrays / f"{name}.npy")
-    wanted = f"{file}: holds images of {theirs}, not of 28x28x1; --resize converts them as training does"
-    assert refusal(Sources(file)) == refusal(Sources("digits", file)) == wanted
+    expected = f"{file}: holds images of {theirs}, not of 28x28x1; --resize converts them as training does"
+    assert refusal(Sources(file)) == refusal(Sources("digits", file)) == expected
     found: Reference = read_reference(Sources(file, "digits", resize=True), GREY, cheap)
     assert found.learned.shape == (120, 28, 28, 1)
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from drawwell.generator import Images
+from drawwell_train.data.classes import Labels
 from drawwell_train.data.images import DataError, ImageData
-from drawwell_train.evaluation.classes import Labels, class_shares, kl
+from drawwell_train.evaluation.classes import class_shares, kl
 from drawwell_train.evaluation.stacks import Stacks, count_kinds, stack_shares, stacks
 from tests.train.evaluation import makers
 

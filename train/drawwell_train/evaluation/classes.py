@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
+from drawwell_train.data.classes import Labels
 from drawwell_train.data.images import ImageData
 
-Labels = npt.NDArray[np.int64]
 Shares = npt.NDArray[np.float64]
 
 _SEED = 0

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from drawwell.generator import Images
 from drawwell.pieces import pieces
-from drawwell_train.evaluation.classes import Labels
+from drawwell_train.data.classes import Labels
 from drawwell_train.evaluation.neighbours import pooled
 
 IMAGES_SEEN = 300_000

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from drawwell.files.quality import Measure
 from drawwell.generator import Images
-from drawwell_train.evaluation.classes import Labels, labels_like
+from drawwell_train.data.classes import Labels
+from drawwell_train.evaluation.classes import labels_like
 from drawwell_train.evaluation.classifier import BATCH_IMAGES, Classifier
 from drawwell_train.evaluation.part import Part
 from drawwell_train.evaluation.reference import Reference

@@ -7,7 +7,8 @@ import numpy as np
 
 from drawwell.files.quality import Measure, Name, Quality
 from drawwell.generator import Images
-from drawwell_train.evaluation.classes import Labels, class_shares, kl, labels_like
+from drawwell_train.data.classes import Labels
+from drawwell_train.evaluation.classes import class_shares, kl, labels_like
 from drawwell_train.evaluation.frechet import Features, frechet_distance
 from drawwell_train.evaluation.gan_train import (
     gan_test,

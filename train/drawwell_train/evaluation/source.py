@@ -16,7 +16,7 @@ from drawwell.generator import Images
 from drawwell.opening import is_url, open_generator
 from drawwell.pieces import slices
 from drawwell_train.config import TrainConfig, recipe_of
-from drawwell_train.evaluation.classes import Labels
+from drawwell_train.data.classes import Labels
 from drawwell_train.networks.networks import Generator
 from drawwell_train.run import mixture
 from drawwell_train.run.checkpoint import Checkpoint, Step

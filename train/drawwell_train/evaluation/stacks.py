@@ -8,8 +8,9 @@ import numpy as np
 
 from drawwell.files.quality import Measure, Quality
 from drawwell.generator import Images
+from drawwell_train.data.classes import Labels
 from drawwell_train.data.images import DataError, ImageData
-from drawwell_train.evaluation.classes import Labels, Shares, class_shares, kl
+from drawwell_train.evaluation.classes import Shares, class_shares, kl
 from drawwell_train.evaluation.classifier import Classifier
 from drawwell_train.evaluation.reference import Sources, check_count, read_images
 from drawwell_train.evaluation.source import Source

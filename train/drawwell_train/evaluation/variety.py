@@ -7,7 +7,7 @@ hides a class with little variety. Here a real image counts if a generated image
 import numpy as np
 
 from drawwell.files.quality import Measure
-from drawwell_train.evaluation.classes import Labels
+from drawwell_train.data.classes import Labels
 from drawwell_train.evaluation.frechet import Features
 from drawwell_train.evaluation.manifold import overlap
 from drawwell_train.evaluation.part import Part

@@ -25,13 +25,13 @@ def check_installed() -> None:
 
 
 @contextmanager
-def board(wanted: bool, folder: Path, step: int) -> Iterator[Show]:
-    """Yield a function that writes a line into event files in ``folder``; if it is not ``wanted``, the function does nothing.
+def board(enabled: bool, folder: Path, step: int) -> Iterator[Show]:
+    """Yield a function that writes a line into event files in ``folder``; if it is not ``enabled``, the function does nothing.
 
     Numbers that the folder holds beyond ``step`` are hidden from then on. The writer is tensorboardX, which needs no TensorBoard.
     Raises ``DrawwellError`` if it is not installed.
     """
-    if not wanted:
+    if not enabled:
         yield lambda _: None
         return
     writer_class = _writer_class()
