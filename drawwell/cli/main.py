@@ -13,7 +13,7 @@ from drawwell.errors import DrawwellError, StoppedError
 from drawwell.text import printable, reason
 
 _COMMANDS = {
-    "train": ("drawwell_train.main", "TrainConfig", "main", "images -> a run folder with checkpoints", "train"),
+    "train": ("drawwell_train.main", "TrainOptions", "main", "images -> a run folder with checkpoints", "train"),
     "curves": (
         "drawwell_train.monitor.curves",
         "CurvesConfig",

@@ -1,4 +1,4 @@
-"""The GANs of the literature: of each, what is not the images' own."""
+"""Hyperparameters of the supported GANs."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +9,7 @@ PresetName = Literal["mlp", "cnn", "deep-cnn", "dcgan", "wgan", "wgan-gp", "snga
 Architecture = Literal["mlp", "cnn", "deep-cnn", "dcgan", "sngan"]
 Loss = Literal["non-saturating", "minimax", "wasserstein", "hinge", "relativistic"]
 Norm = Literal["batch", "spectral", "none"]
+Optimizer = Literal["adam", "rmsprop"]
 PenaltyForm = Literal["exact", "finite-difference"]
 Schedule = Literal["constant", "linear"]
 Change = Literal["color", "translation", "cutout"]
@@ -32,7 +33,7 @@ class Preset:
     width: int
     """Channels of the networks: what it counts is said by each."""
     loss: Loss
-    optimizer: Literal["adam", "rmsprop"]
+    optimizer: Optimizer
     learning_rate: float
     beta1: float = 0.0
     """Adam's momentum."""

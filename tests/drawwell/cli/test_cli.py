@@ -51,7 +51,7 @@ def test_wrong_usage_ends_with_2() -> None:
         (["verify", "nowhere.tar"], "nowhere.tar: cannot be read (No such file or directory)"),
         (["verify", "README.md"], "is no .npy, .tar or .zip of images as drawwell writes them"),
         (["generate", "--count", "1000000000000000", "--out", "x.npy"], "GiB are free"),
-        (["train", ".", "--dry-run", "--size", "28"], "lies in the data"),
+        (["train", ".", "--dry-run", "--size", "28"], "lies inside the data"),
         (["train", "digits", "--width", "1000000", "--out", "/tmp/never"], "not enough memory"),
         (["generate", "--seed", "-1"], "seed must be in"),
         (["generate", "--count", "0"], "count must be"),

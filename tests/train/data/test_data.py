@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from drawwell_train.config import TrainConfig
 from drawwell_train.data.dataset import Limits, load
 from drawwell_train.data.images import DataError, ImageData, check_device_memory
 from drawwell_train.step.batches import Batches
+from tests.train.configs import configured
 
 Noise = Callable[..., np.ndarray]
 
@@ -382,6 +382,6 @@ def test_a_device_too_small_for_the_images_is_a_sentence(monkeypatch: pytest.Mon
         check_device_memory(9 * 2**30, device)
     check_device_memory(2**50, torch.device("cpu"))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1000, 2**40))
-    config = TrainConfig("x", size=28, channels=1)
+    config = configured()
     with pytest.raises(DataError, match="on the device"):  # and not an error of torch, half way through the copy
         Batches(ImageData(np.zeros((2, 28, 28, 1), np.uint8)), config, device, 0)

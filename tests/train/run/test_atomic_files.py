@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from drawwell import atomic_files as files
+from drawwell.atomic_files import WriteError
 from drawwell.errors import DrawwellError
-from drawwell_train.config import TrainConfig
 from drawwell_train.data.dataset import load
 from drawwell_train.data.images import DataError
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.record import RecordError
 from drawwell_train.monitor.conditions import Watch
 from drawwell_train.monitor.film import film
-from drawwell_train.run import atomic_files as files
 from drawwell_train.run import checkpoint
-from drawwell_train.run.atomic_files import WriteError
 from drawwell_train.run.checkpoint import CheckpointError
-from drawwell_train.run.run import Run, RunError
+from drawwell_train.run.run_folder import Run, RunError
 from drawwell_train.step import state as states
+from tests.train.configs import configured
 from tests.train.makers import pictures
 
 Put = Callable[[Path], None]
@@ -65,7 +65,7 @@ def put(request: pytest.FixtureRequest, tmp_path: Path) -> Put:
 def test_what_is_no_file_is_not_read(tmp_path: Path, put: Put) -> None:
     put(tmp_path / "x")
     with pytest.raises(OSError, match=r"pipe or a device|more than memory holds"):
-        files.read(tmp_path / "x")
+        files.read(tmp_path / "x", 2**30)
 
 
 @pytest.mark.parametrize("put", [os.mkfifo, endless])
@@ -133,7 +133,7 @@ def test_a_run_folder_of_what_is_no_file_is_sentences(tmp_path: Path, put: Put) 
 
 @pytest.mark.parametrize("name", ["manifest.json", "state.json", "tensors.safetensors"])
 def test_a_checkpoint_of_what_is_no_file_is_passed_over(tmp_path: Path, put: Put, name: str) -> None:
-    config = TrainConfig("digits", out=tmp_path, size=28, channels=1, width=4, latent_dim=4)
+    config = configured(out=tmp_path, width=4, latent_dim=4)
     state = states.build(config, torch.device("cpu"))
     tensors = states.to_tensors(state)
     for step in (1, 2):
@@ -149,7 +149,7 @@ def test_a_checkpoint_of_what_is_no_file_is_passed_over(tmp_path: Path, put: Put
 
 
 def test_measures_of_what_is_no_file_are_a_sentence(tmp_path: Path, put: Put) -> None:
-    config = TrainConfig("digits", out=tmp_path, size=28, channels=1, width=4)
+    config = configured(out=tmp_path, width=4)
     (tmp_path / "measures").mkdir()
     put(tmp_path / "measures" / "step-00000001.json")
     with pytest.raises(RecordError, match="cannot be read"):

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from drawwell_train.config import TrainConfig, complete
+from drawwell.atomic_files import WriteError
 from drawwell_train.run import checkpoint
-from drawwell_train.run.atomic_files import WriteError
 from drawwell_train.run.checkpoint import Checkpoint, CheckpointError
 from drawwell_train.step import state as states
+from tests.train.configs import configured
 
-CONFIG = TrainConfig("digits", out=Path("runs/x"), size=28, channels=1, width=4)
+CONFIG = configured(out=Path("runs/x"), width=4)
 
 
 def of_step(step: int, kid: float | None = None) -> Checkpoint:
@@ -39,7 +39,7 @@ def test_what_was_saved_is_loaded(folder: Path) -> None:
     loaded, passed_over = checkpoint.load_latest(folder)
     assert loaded is not None
     assert passed_over == []
-    assert (loaded.step, loaded.config) == (2, complete(CONFIG))
+    assert (loaded.step, loaded.config) == (2, CONFIG)
     assert states.digest(loaded.tensors) == states.digest(of_step(2).tensors)
 
 

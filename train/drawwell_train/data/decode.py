@@ -20,7 +20,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from drawwell.engine.cores import cores
 from drawwell_train.data import memory
-from drawwell_train.distributed import on_this_machine
+from drawwell_train.distributed import local_world_size
 
 _PICTURES = (
     *("PNG", "JPEG", "WEBP", "BMP", "GIF", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "QOI", "PCX", "SGI", "SUN"),
@@ -80,7 +80,7 @@ def decode_all(
     kept: list[int] = []
     skipped: list[str] = []
     room = _Room(_pixels_at_once(images.nbytes))
-    with ThreadPoolExecutor(max(1, cores() // on_this_machine())) as pool, _limit(max_pixels):
+    with ThreadPoolExecutor(max(1, cores() // local_world_size())) as pool, _limit(max_pixels):
         for position, decoded in enumerate(pool.map(lambda file: _decode(file, shape, room), files)):
             if isinstance(decoded, str):
                 skipped.append(decoded)

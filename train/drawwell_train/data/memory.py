@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 
-from drawwell_train.distributed import on_this_machine
+from drawwell_train.distributed import local_world_size
 
 _GROUPS, _ROOT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 _FILES = {
@@ -18,7 +18,7 @@ _FILES = {
 def free() -> int:
     """Bytes that this process may take. Several processes of one training on this machine get equal shares."""
     available: int = min([psutil.virtual_memory().available, *_free_in_groups()])
-    return max(0, available) // on_this_machine()
+    return max(0, available) // local_world_size()
 
 
 def _free_in_groups() -> Iterator[int]:

@@ -9,6 +9,7 @@ import msgspec
 import torch
 import tyro
 
+from drawwell import atomic_files as files
 from drawwell import terminal
 from drawwell.engine.cores import cores
 from drawwell.errors import DrawwellError
@@ -21,10 +22,9 @@ from drawwell_train.evaluation import record
 from drawwell_train.evaluation.extractors import DEFAULT, open_extractor
 from drawwell_train.evaluation.measure import evaluate
 from drawwell_train.evaluation.reference import CLASSIFIERS, Sources, read_reference
-from drawwell_train.evaluation.source import Say, Source, open_source
+from drawwell_train.evaluation.source import Source, open_source
 from drawwell_train.evaluation.stacks import count_kinds, read_stacks
-from drawwell_train.run import atomic_files as files
-from drawwell_train.run.checkpoint import Checkpoint
+from drawwell_train.run.checkpoint import Checkpoint, Say
 from drawwell_train.run.mixture import Steps, in_words
 
 

@@ -21,8 +21,9 @@ from drawwell_train.evaluation.manifold import overlap
 from drawwell_train.evaluation.neighbours import Nearest, copying, nearest, picture
 from drawwell_train.evaluation.part import Part
 from drawwell_train.evaluation.reference import Reference
-from drawwell_train.evaluation.source import Say, Source
+from drawwell_train.evaluation.source import Source
 from drawwell_train.evaluation.variety import class_recall
+from drawwell_train.run.checkpoint import Say
 
 _LOOKED_UP = 2000
 """Drawn and unseen images whose nearest learned one is looked for: their share of pairs is then within some two hundredths."""

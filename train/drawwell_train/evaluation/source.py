@@ -14,15 +14,13 @@ from drawwell.engine.engine import Engine
 from drawwell.errors import RequestError
 from drawwell.formats.png import Images
 from drawwell.opening import is_url, open_generator
-from drawwell_train.config import TrainConfig, recipe_of
+from drawwell_train.config import TrainConfig
 from drawwell_train.evaluation.classes import Labels
-from drawwell_train.networks.networks import Generator
+from drawwell_train.networks.base import Generator
 from drawwell_train.run import mixture
-from drawwell_train.run.checkpoint import Checkpoint, Step
+from drawwell_train.run.checkpoint import Checkpoint, Say, Step
 from drawwell_train.run.mixture import Steps, find_members
-from drawwell_train.step.state import load_averaged
-
-Say = Callable[[str], None]
+from drawwell_train.step.state import load_ema
 
 _PIECE_IMAGES = 256
 
@@ -74,7 +72,7 @@ def of_checkpoints(found: Checkpoint, *more: Checkpoint) -> Source:
     """The averaged generator, or the mixture of several, as the exported file draws it."""
     config = found.config
     assert config.size is not None and config.channels is not None, "a checkpoint's configuration is resolved"
-    generators = [load_averaged(one.config, one.tensors) for one in (found, *more)]
+    generators = [load_ema(one.config, one.tensors) for one in (found, *more)]
 
     def at_spread(spread: float) -> Draw:
         return partial(_draw, generators, config, spread)
@@ -99,7 +97,7 @@ def _draw(
     generators: list[Generator], config: TrainConfig, spread: float, seed: int, indices: range, labels: Labels | None
 ) -> Images:
     pieces = [indices[first : first + _PIECE_IMAGES] for first in range(0, len(indices), _PIECE_IMAGES)]
-    dim, prior, done, images = config.latent_dim, recipe_of(config).prior, 0, []
+    dim, prior, done, images = config.latent_dim, config.prior, 0, []
     for piece in pieces:
         z = torch.from_numpy(latents(seed, piece, dim, prior) * np.float32(spread))
         label = None if labels is None else torch.from_numpy(labels[done : done + len(piece)])

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from drawwell import atomic_files as files
 from drawwell.errors import DrawwellError
-from drawwell_train.run import atomic_files as files
+from drawwell_train.data import memory
 
 _MOST_FRAMES = 120
 """Of a longer run, evenly chosen: some 15 seconds to look at."""
@@ -37,7 +38,7 @@ def _chosen(count: int) -> list[int]:
 
 def _captioned(sheet: Path) -> Image.Image:
     try:
-        with Image.open(io.BytesIO(files.read(sheet)), formats=["PNG"]) as image:
+        with Image.open(io.BytesIO(files.read(sheet, memory.free())), formats=["PNG"]) as image:
             frame = Image.new("RGB", (image.width, image.height + _CAPTION_PIXELS), "white")
             frame.paste(image)
     except Exception as error:  # a decoder raises anything on a bad file; it is told, not swallowed

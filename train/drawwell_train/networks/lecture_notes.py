@@ -11,8 +11,8 @@ from itertools import pairwise
 
 from torch import nn
 
+from drawwell_train.networks.base import LABEL_DIM, Discriminator, Generator
 from drawwell_train.networks.convolutions import Conv2d, ConvTranspose2d
-from drawwell_train.networks.networks import LABEL_DIM, Discriminator, Generator
 
 _EPSILON = 1e-3
 _DROPOUT = 0.4

@@ -8,8 +8,8 @@ before the last layer (Miyato and Koyama 2018), so that the class and the look o
 import torch
 from torch import Tensor, nn
 
+from drawwell_train.networks.base import Discriminator
 from drawwell_train.networks.convolutions import Conv2d
-from drawwell_train.networks.networks import Discriminator
 from drawwell_train.presets import STD_GROUP
 
 _SLOPE = 0.1

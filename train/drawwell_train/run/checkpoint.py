@@ -5,6 +5,7 @@ configuration with the whole preset, the KID where it was measured, the versions
 pickle is ever read.
 """
 
+import hashlib
 import json
 import shutil
 import warnings
@@ -19,20 +20,22 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from drawwell import atomic_files
+from drawwell.atomic_files import WriteError
 from drawwell.errors import DrawwellError
 from drawwell_train.config import TrainConfig
-from drawwell_train.run import atomic_files as files
-from drawwell_train.run import manifest
-from drawwell_train.run.atomic_files import WriteError
+from drawwell_train.data import memory
 from drawwell_train.run.checkpoint_format import FORMAT, FormatError, read_config
 from drawwell_train.run.identity import to_dict
 
-_TENSORS, _STATE = "tensors.safetensors", "state.json"
-_FILES = {_TENSORS, _STATE}
+_TENSORS, _STATE, _MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 _PREFIX, _TEMPORARY, _DROPPED = "step-", ".writing-", ".dropped-"
 
 Step = int | Literal["best"] | None
 """A number of steps, the checkpoint of the least KID, or the last."""
+
+Say = Callable[[str], None]
+"""Takes a sentence for the user."""
 
 _NOT_WHOLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError, SafetensorError)
 """What reading rubbish raises."""
@@ -52,7 +55,7 @@ class Checkpoint:
     kid: float | None = None
 
 
-def save(folder: Path, checkpoint: Checkpoint, keep: int, say: Callable[[str], None] = warnings.warn) -> Path:
+def save(folder: Path, checkpoint: Checkpoint, keep: int, say: Say = warnings.warn) -> Path:
     """Write the checkpoint below ``folder`` and drop all but the newest ``keep`` and the best; a crash leaves the earlier ones as
     they were. A better one that is damaged is named to ``say``.
 
@@ -73,9 +76,9 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int, say: Callable[[str], N
         _STATE: json.dumps(state, indent=2).encode(),
     }
     try:
-        manifest.write_folder(temporary, contents)
+        write_folder(temporary, contents)
         temporary.rename(target)
-        files.sync_folder(folder)
+        atomic_files.sync_folder(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         size = sum(map(len, contents.values()))
@@ -89,7 +92,7 @@ def load(path: Path) -> Checkpoint:
     of drawwell wrote it.
     """
     with _whole(path):
-        contents = manifest.read(path, _TENSORS, _STATE, known=_FILES)
+        contents = _read(path, _TENSORS, _STATE)
         state = json.loads(contents[_STATE])
         if f"{_PREFIX}{state['step']:08d}" != path.name:
             raise CheckpointError(f"{path}: is of step {state['step']:,}, and was renamed")
@@ -122,7 +125,7 @@ def newest_config(folder: Path) -> TrainConfig | None:
     for _, path in _steps(folder):
         try:
             with _whole(path):
-                return read_config(json.loads(manifest.read(path, _STATE, known=_FILES)[_STATE]))
+                return read_config(json.loads(_read(path, _STATE)[_STATE]))
         except CheckpointError:
             continue  # the run is continued from the one before, and says so
     return None
@@ -190,7 +193,35 @@ def _steps(folder: Path) -> list[tuple[int, Path]]:
     return sorted(numbered(), reverse=True)
 
 
-def _drop_old(folder: Path, keep: int, say: Callable[[str], None]) -> None:
+def write_folder(folder: Path, contents: dict[str, bytes]) -> None:
+    """Write files, and a manifest with the SHA-256 of each, into ``folder`` in place of its content, and return when the disk has
+    them. Raises ``OSError``.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, content in contents.items():
+        atomic_files.write_new(folder / name, content)
+    atomic_files.write_new(folder / _MANIFEST, json.dumps(_sums(contents), indent=2).encode())
+    atomic_files.sync_folder(folder)
+
+
+def _read(folder: Path, *names: str) -> dict[str, bytes]:
+    """Files of a checkpoint by name, each checked against the manifest. Any exception means that the checkpoint is damaged."""
+    manifest = json.loads(atomic_files.read(folder / _MANIFEST, memory.free()))
+    if set(manifest) != {_TENSORS, _STATE}:
+        raise ValueError(f"{_MANIFEST} does not name the files of a checkpoint")
+    contents = {name: atomic_files.read(folder / name, memory.free()) for name in names}
+    for name, sha256 in _sums(contents).items():
+        if sha256 != manifest[name]:
+            raise ValueError(f"the SHA-256 of {name} differs from the one in {_MANIFEST}")
+    return contents
+
+
+def _sums(contents: dict[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+
+
+def _drop_old(folder: Path, keep: int, say: Say) -> None:
     steps = _steps(folder)
     if len(steps) <= keep:
         return
@@ -210,7 +241,7 @@ def _drop(path: Path) -> None:
 def _kid(path: Path) -> float | None:
     """Of a checkpoint, whose tensors are not read for it."""
     with _whole(path):
-        kid = json.loads(manifest.read(path, _STATE, known=_FILES)[_STATE]).get("kid")
+        kid = json.loads(_read(path, _STATE)[_STATE]).get("kid")
         return None if kid is None else float(kid)
 
 

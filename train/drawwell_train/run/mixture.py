@@ -5,7 +5,7 @@ from other seeds or taken at other steps, vary more (Wang et al. 2016, arXiv 161
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,9 +17,9 @@ from torch import Tensor
 
 from drawwell.errors import DrawwellError
 from drawwell.formats.png import Images
-from drawwell_train.config import TrainConfig, recipe_of
-from drawwell_train.networks.networks import Generator, to_pixels
-from drawwell_train.run.checkpoint import Checkpoint, find
+from drawwell_train.config import TrainConfig
+from drawwell_train.networks.base import Generator, to_pixels
+from drawwell_train.run.checkpoint import Checkpoint, Say, find
 from drawwell_train.step import state
 
 MOST_MEMBERS = 32
@@ -44,7 +44,7 @@ class Member:
         return f"{self.run} at step {self.checkpoint.step:,}"
 
 
-def find_members(runs: Sequence[Path], steps: Steps, say: Callable[[str], None]) -> list[Member]:
+def find_members(runs: Sequence[Path], steps: Steps, say: Say) -> list[Member]:
     """The checkpoints ``steps`` of every run, by run and then by step; ``say`` gets a sentence for each damaged one passed over.
 
     Raises ``CheckpointError`` where one is missing, ``MixtureError`` where they cannot be mixed. One alone always can.
@@ -59,7 +59,7 @@ def find_members(runs: Sequence[Path], steps: Steps, say: Callable[[str], None])
     for run, step in wanted:
         found, damaged = find(run, step)
         for sentence in damaged:
-            say(f"damaged checkpoint passed over: {sentence}")
+            say(f"damaged checkpoint skipped: {sentence}")
         members.append(Member(run, found))
     _check(members)
     return members
@@ -122,6 +122,6 @@ def _interface(config: TrainConfig) -> dict[str, Any]:
         "images of size": config.size,
         "colour channels": config.channels,
         "latent_dim": config.latent_dim,
-        "the prior": recipe_of(config).prior,
+        "the prior": config.prior,
         "the classes": ", ".join(config.class_names) or "none",
     }

@@ -13,12 +13,12 @@ from typing import Any
 import filelock
 import msgspec
 
-from drawwell.atomic_files import remove_leftovers
+from drawwell import atomic_files
 from drawwell.errors import DrawwellError
 from drawwell.files.card import UNREADABLE
 from drawwell.formats.png import Images, contact_sheet, to_png
 from drawwell_train.config import TrainConfig
-from drawwell_train.run import atomic_files as files
+from drawwell_train.data import memory
 from drawwell_train.run.identity import to_dict
 
 
@@ -52,9 +52,9 @@ class Run:
                     raise RunError(f"{file}: is a folder, a pipe or a device: move it away")
             with filelock.FileLock(self._lock, blocking=False):
                 try:
-                    files.overwrite(self._lock, f"{os.getpid()} {socket.gethostname()}\n".encode())
+                    atomic_files.overwrite(self._lock, f"{os.getpid()} {socket.gethostname()}\n".encode())
                     for folder in (self.path, self.path / "samples"):
-                        remove_leftovers(folder)
+                        atomic_files.remove_leftovers(folder)
                     yield
                 finally:
                     if made and not any(path.is_file() for path in self.path.rglob("*") if path != self._lock):
@@ -67,14 +67,14 @@ class Run:
     def _holder(self) -> str:
         """Who holds the folder, in words, as its lock says."""
         try:
-            said = re.fullmatch(rb"(\d{1,20}) ([\w.-]{1,255})\n", files.read(self._lock))
+            said = re.fullmatch(rb"(\d{1,20}) ([\w.-]{1,255})\n", atomic_files.read(self._lock, memory.free()))
         except OSError:  # it was released, or it is none that training made
             return ""
         return f": process {said[1].decode()} on {said[2].decode()}" if said else ""
 
     def write_config(self, config: TrainConfig) -> None:
         """Write ``config.json``, for people: a checkpoint carries its own."""
-        files.write(self._config, (json.dumps(to_dict(config), indent=2) + "\n").encode())
+        atomic_files.write(self._config, (json.dumps(to_dict(config), indent=2) + "\n").encode())
 
     def truncate_stats(self, step: int) -> int:
         """Drop the lines past ``step``, which the run is about to write anew, and what is no line. Returns how many of these."""
@@ -83,11 +83,11 @@ class Run:
             return 0
         steps = [None if line is None else int(line["step"]) for line in map(_line_of, lines)]
         kept = (line for line, number in zip(lines, steps, strict=True) if number is not None and number <= step)
-        files.write(self._stats, b"".join(kept))
+        atomic_files.write(self._stats, b"".join(kept))
         return steps[:-1].count(None)  # the last one may have been under way when the process ended
 
     def append_stats(self, line: dict[str, Any]) -> None:
-        files.append(self._stats, (json.dumps(line, allow_nan=False) + "\n").encode())
+        atomic_files.append(self._stats, (json.dumps(line, allow_nan=False) + "\n").encode())
 
     def stats(self) -> list[dict[str, Any]]:
         """The whole lines of ``stats.jsonl``, first to last. Raises ``RunError`` where it holds anything else."""
@@ -101,7 +101,7 @@ class Run:
 
     def _lines(self) -> list[bytes]:
         try:
-            return files.read(self._stats).splitlines(keepends=True)
+            return atomic_files.read(self._stats, memory.free()).splitlines(keepends=True)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -115,7 +115,7 @@ class Run:
     def save_sheet(self, images: Images, step: int) -> Path:
         """Write uint8 ``[N, H, W, C]`` as ``samples/step-*.png``."""
         file = self.path / "samples" / f"step-{step:08d}.png"
-        files.write(file, to_png(contact_sheet(images)))
+        atomic_files.write(file, to_png(contact_sheet(images)))
         return file
 
 
