@@ -128,6 +128,9 @@ def _call(command: str, arguments: Sequence[str]) -> None:
 def _parse(kind: type, command: str, arguments: Sequence[str]) -> object:
     import tyro
 
+    from drawwell.cli.helptext import use_docstrings
+
+    use_docstrings(kind)
     return tyro.cli(kind, prog=f"drawwell {command}", args=list(arguments), config=(tyro.conf.FlagCreatePairsOff,))
 
 

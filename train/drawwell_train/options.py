@@ -35,7 +35,7 @@ class TrainOptions:
     and the name `digits`: 5,000 handwritten digits from the extra `digits`."""
     out: Annotated[Path | None, _shown("PATH")] = None
     """The run folder. Default: runs/NAME."""
-    name: str = ""
+    name: Annotated[str, _shown("NAME")] = ""
     """Name of the generator in its card. Default: the last part of the path of the data."""
     license: str = "not stated"
     """Licence of the data. The card shows it to everyone who draws images."""
