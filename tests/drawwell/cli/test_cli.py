@@ -58,7 +58,7 @@ def test_wrong_usage_ends_with_2() -> None:
         (["generate", "--count", "5000", "--out", "sheet.png"], "a contact sheet holds at most 4,096"),
         (["generate", "--out", "/proc/nowhere/x.npy"], "cannot be written"),
         (["info", "pyproject.toml"], "is no drawwell generator"),
-        (["export", "nowhere"], "nowhere: is no run folder"),
+        (["export", "nowhere"], "nowhere: is not a run folder"),
         (["train", "nowhere"], "nowhere: no such file or folder"),
         (["serve", "nothing-such"], "nothing-such: no such file"),
     ],

@@ -61,7 +61,7 @@ def test_parts_of_a_data_set_are_not_taken_for_classes_without_a_word(tmp_path: 
     folder = pictures(tmp_path, *(f"{name}/{animal}/1.png" for name in names for animal in ("cats", "dogs")))
     (told,) = load(str(folder), 28).remarks
     assert told.startswith(
-        f"taken for classes: {', '.join(map(repr, sorted(names)))}. They look like parts of a data set"
+        f"used as classes: {', '.join(map(repr, sorted(names)))}. They look like parts of a data set"
     )
     assert load(str(folder / names[0]), 28).class_names == ("cats", "dogs")
 
@@ -113,7 +113,7 @@ def test_numbers_are_classes_in_their_order(tmp_path: Path) -> None:
 def test_numbers_that_are_no_labels_are_told(tmp_path: Path) -> None:
     data = load(str(pictures(tmp_path, "1/1.png", "2/1.png")), 28)
     config = resolved_for(TrainOptions("digits", size=28, conditional=True), data)
-    assert "names are numbers, but not their labels: '1' is label 0, '2' is label 1" in describe(config, data)
+    assert "names are numbers, but not the labels: '1' is label 0, '2' is label 1" in describe(config, data)
 
 
 def test_names_with_and_without_numbers_are_in_the_order_of_the_alphabet() -> None:
@@ -154,7 +154,7 @@ def test_names_that_no_card_can_hold_are_told_before_training(option: dict[str, 
 )
 def test_names_in_an_array_file_that_are_none_are_a_sentence(tmp_path: Path, classes: np.ndarray) -> None:
     np.savez(tmp_path / "x.npz", x=np.zeros((2, 28, 28), np.uint8), y=np.array([0, 1]), classes=classes)
-    with pytest.raises(DataError, match=r"x.npz: its classes (must be|are no) "):
+    with pytest.raises(DataError, match=r"x.npz: its classes (must be|are not) "):
         load(str(tmp_path / "x.npz"))
 
 

@@ -140,7 +140,7 @@ def test_a_checkpoint_of_what_is_no_file_is_passed_over(tmp_path: Path, put: Put
         newest = checkpoint.save(tmp_path, checkpoint.Checkpoint(step, config, tensors), 2)
     (newest / name).unlink()
     put(newest / name)
-    with pytest.raises(CheckpointError, match="is no whole checkpoint"):
+    with pytest.raises(CheckpointError, match="is not a complete checkpoint"):
         checkpoint.load(newest)
     found, damaged = checkpoint.load_latest(tmp_path)
     assert found is not None and found.step == 1 and len(damaged) == 1
@@ -160,7 +160,7 @@ def test_measures_of_what_is_no_file_are_a_sentence(tmp_path: Path, put: Put) ->
 @pytest.mark.parametrize("put", [os.mkfifo, endless])
 def test_data_that_is_no_file_is_a_sentence(tmp_path: Path, put: Put, name: str) -> None:
     put(tmp_path / (name or "x"))
-    with pytest.raises(DataError, match="is a pipe or a device, name a file or a folder"):
+    with pytest.raises(DataError, match="is a pipe or a device: name a file or a folder"):
         load(str(tmp_path / (name or "x")))
 
 
@@ -170,13 +170,13 @@ def test_a_folder_of_what_is_no_file_is_a_sentence(tmp_path: Path, put: Put, nam
     """And not a data set without its labels."""
     pictures(tmp_path, "1.png")
     put(tmp_path / name)
-    with pytest.raises(DataError, match=rf"{name}: is no file, or a link that leads to none"):
+    with pytest.raises(DataError, match=rf"{name}: is not a file, or is a broken link"):
         load(str(tmp_path), 28)
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b", "absent", "~nobody-here/x"])
 def test_names_that_no_file_has_are_sentences(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=r"no such file or folder|is no name of a file"):
+    with pytest.raises(DataError, match=r"no such file or folder|is not a valid path"):
         load(name if name.startswith("~") else str(tmp_path / name))
 
 

@@ -132,7 +132,7 @@ def test_leftovers_of_a_crash_are_removed(folder: Path) -> None:
 def test_a_run_is_found_by_step(folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    with pytest.raises(CheckpointError, match="is no run folder"):
+    with pytest.raises(CheckpointError, match="is not a run folder"):
         checkpoint.find(run, None)
     (run / "checkpoints").mkdir()
     with pytest.raises(CheckpointError, match="has no checkpoint yet"):

@@ -53,7 +53,7 @@ class SharedBatchNorm(nn.Module):
         return torch.addcmul(_along(self.bias - offset * scale, x), centered, _along(scale, x)).to(x.dtype)
 
     def _of_batch(self, mean: Tensor, variance: Tensor, rows: int) -> tuple[Tensor, Tensor]:
-        """Of each channel over all processes; the running ones, which evaluation takes, move towards them."""
+        """Mean and variance ``[C]`` over all processes; the running ones move towards them."""
         mean, variance = _Merge.apply(mean, variance)  # type: ignore[no-untyped-call]
         rows *= world_size()
         with torch.no_grad():
@@ -84,7 +84,7 @@ class _Merge(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_mean: Tensor, of_variance: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean over all processes, as the loss is the mean of all processes' losses."""
+        """The mean over all processes, since the loss is the mean of the losses of all processes."""
         (offset,) = ctx.saved_tensors
         gradients = torch.stack([of_mean, of_variance])
         dist.all_reduce(gradients)
@@ -93,5 +93,5 @@ class _Merge(torch.autograd.Function):
 
 
 def _along(channels: Tensor, x: Tensor) -> Tensor:
-    """``[C]`` as what is broadcast over ``[N, C, ...]``."""
+    """Reshape ``[C]`` so that it broadcasts over ``[N, C, ...]``."""
     return channels.reshape(-1, *[1] * (x.dim() - 2))
