@@ -27,7 +27,7 @@ def contenders(trained: Checkpoint, folder: Path, provider: Provider) -> dict[st
     """Write ``plain.onnx`` and our files into ``folder``, and say who serves which."""
     folder.mkdir()
     plain = folder / "plain.onnx"
-    onnx.save(graph.trace(state.load_averaged(trained.config, trained.tensors), trained.config.latent_dim), plain)
+    onnx.save(graph.trace(state.load_ema(trained.config, trained.tensors), trained.config.latent_dim), plain)
     made = {}
     for target in _TARGETS[provider]:
         export(trained, file := folder / f"{target}.onnx", target).close()

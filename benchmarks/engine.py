@@ -29,7 +29,8 @@ from drawwell_export import graph
 from drawwell_export.main import export
 from drawwell_export.parity import feeds
 from drawwell_train.config import TrainConfig
-from drawwell_train.networks.networks import Generator
+from drawwell_train.networks.base import Generator
+from drawwell_train.options import TrainOptions, resolved
 from drawwell_train.run import checkpoint
 from drawwell_train.run.checkpoint import Checkpoint
 from drawwell_train.step import state
@@ -58,17 +59,17 @@ def main() -> None:
 
 def random(size: int) -> Checkpoint:
     """A DCGAN of width 64 in colour whose batch norms have seen some batches: 64 px is 512, 256, 128, 64, 3 channels."""
-    config = TrainConfig("random", size=size, channels=3)  # type: ignore[arg-type]
+    config = resolved(TrainOptions("random", size=size, channels=3))  # type: ignore[arg-type]
     built = state.build(config, torch.device("cpu"))
     for _ in range(20):
         built.generator(torch.randn(64, config.latent_dim))
-    built.averaged.load_state_dict(built.generator.state_dict())
+    built.ema.load_state_dict(built.generator.state_dict())
     return Checkpoint(1, config, state.to_tensors(built))
 
 
 def measure(trained: Checkpoint, folder: Path, rates: dict[str, dict[str, float]]) -> dict[str, Any]:
     folder.mkdir()
-    generator = state.load_averaged(trained.config, trained.tensors)
+    generator = state.load_ema(trained.config, trained.tensors)
     labelled = generator.embedding is not None
     onnx.save(graph.trace(generator, trained.config.latent_dim, labelled), folder / "plain.onnx")
     engines = {target: export(trained, folder / f"{target}.onnx", target) for target in TARGETS}

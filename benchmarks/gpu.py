@@ -28,7 +28,7 @@ from drawwell.engine.onnx_session import Provider, open_cpu, open_cuda
 from drawwell.files.generator_file import read_generator
 from drawwell_export import graph
 from drawwell_export.main import export
-from drawwell_train.networks.networks import Generator, to_pixels
+from drawwell_train.networks.base import Generator, to_pixels
 from drawwell_train.run.checkpoint import Checkpoint
 from drawwell_train.step import state
 
@@ -86,7 +86,7 @@ def limits_of(device: str) -> dict[str, float]:
 def measure(trained: Checkpoint, folder: Path, device: Provider, batches: list[int], report: Report) -> None:
     """One generator: what is promised first, then every batch."""
     size, short = str(trained.config.size), report.measured["short"]
-    generator = state.load_averaged(trained.config, trained.tensors)
+    generator = state.load_ema(trained.config, trained.tensors)
     onnx.save(graph.trace(generator, trained.config.latent_dim), folder / "plain.onnx")
     for target in ("cpu", "cuda"):
         export(trained, folder / f"{target}.onnx", target).close()

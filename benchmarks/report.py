@@ -13,8 +13,8 @@ import numpy as np
 import onnxruntime
 
 import drawwell
+from drawwell import atomic_files as files
 from drawwell.engine.fingerprint import fingerprint
-from drawwell_train.run import atomic_files as files
 
 RESULTS = Path(__file__).with_name("results")
 

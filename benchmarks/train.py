@@ -23,11 +23,12 @@ from benchmarks import step_profile
 from benchmarks.race import Make, race
 from benchmarks.report import Report, seconds, spread
 from drawwell.engine.cores import cores
-from drawwell_train.config import TrainConfig, complete, images_per_step
+from drawwell_train.config import TrainConfig
 from drawwell_train.data.images import ImageData
-from drawwell_train.main import resolve
 from drawwell_train.networks.architectures import build_discriminator, build_generator
+from drawwell_train.options import TrainOptions
 from drawwell_train.presets import PRESETS, PresetName
+from drawwell_train.resolve import DataFacts, resolve
 from drawwell_train.step import state
 from drawwell_train.step.batches import Batches
 from drawwell_train.step.steps import train_step
@@ -102,7 +103,7 @@ def of_preset(name: PresetName, device: str, rounds: int) -> dict[str, Any]:
     size = min(PRESETS[name].sizes, key=lambda size: abs(size - PRESET_SIZE))
     config = configured(name, size, PRESET_CHANNELS, device)
     networks = state.build(config, torch.device("cpu")).networks()
-    images = images_per_step(config)
+    images = config.images_per_step
     rates = race({name: (run_drawwell, (config, cores()))}, images, rounds)[name]
     profiled = profile_of(config, cores())
     milliseconds = spread([1000 * images / rate for rate in rates])
@@ -129,13 +130,13 @@ def profile_of(config: TrainConfig, threads: int) -> dict[str, Any]:
 
 def configured(preset: PresetName, size: int, channels: int, device: str) -> TrainConfig:
     """As the command would have it, in the precision that suits the device."""
-    asked = TrainConfig("noise", preset=preset, size=size, channels=channels, device=device)  # type: ignore[arg-type]
-    return resolve(complete(asked), noise(asked))
+    options = TrainOptions("noise", preset=preset, size=size, channels=channels, device=device)  # type: ignore[arg-type]
+    return resolve(options, DataFacts(size, channels, (), ""))
 
 
 def noise(config: TrainConfig) -> ImageData:
     shape = IMAGES, config.size, config.size, config.channels
-    return ImageData(np.random.default_rng(0).integers(0, 256, shape, np.uint8))  # type: ignore[arg-type]
+    return ImageData(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
 
 
 def run_drawwell(config: TrainConfig, threads: int, named: bool = False) -> Callable[[], Any]:

@@ -29,15 +29,16 @@ from benchmarks.quality import results, tables
 from benchmarks.quality.experiments import find, prepare
 from benchmarks.quality.measuring import extractor, judge, last_step
 from benchmarks.report import RESULTS
+from drawwell import atomic_files as files
 from drawwell.errors import DrawwellError
 from drawwell.files.quality import WORDS
-from drawwell_train.config import TrainConfig, images_per_step
+from drawwell_train.config import TrainConfig
 from drawwell_train.data import dataset as data
 from drawwell_train.data.images import ImageData
 from drawwell_train.evaluation.reference import Reference, Sources, read_reference
 from drawwell_train.evaluation.source import open_source
-from drawwell_train.main import resolve
-from drawwell_train.run import atomic_files as files
+from drawwell_train.options import TrainOptions
+from drawwell_train.resolve import facts_of_images, resolve
 from drawwell_train.step import state
 from drawwell_train.step.batches import Batches
 from drawwell_train.step.steps import train_step
@@ -249,7 +250,7 @@ def _write(entrant: Entrant, cost: float, classifiers: int, measures: Mapping[st
         "options": list(CANDIDATES[entrant.candidate]),
         "cost": cost,
         "classifiers": classifiers,
-        "images_seen": entrant.generators * checkpoint.step * images_per_step(checkpoint.config),
+        "images_seen": entrant.generators * checkpoint.step * checkpoint.config.images_per_step,
         "measures": measures,
     }
     files.write(
@@ -316,7 +317,8 @@ def _processor_time(step: Callable[[], object]) -> float:
 def configured(field: str, name: str, images: ImageData) -> TrainConfig:
     """As the command would have it."""
     given = [field, "--threads", "1", *FIELDS[field].options, *CANDIDATES[name]]
-    return resolve(tyro.cli(TrainConfig, args=given), images)
+    options = tyro.cli(TrainOptions, args=given)
+    return resolve(options, facts_of_images(options, images))
 
 
 def _stepper(field: str, name: str, images: ImageData) -> Callable[[], object]:

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from benchmarks.quality import results
 from benchmarks.quality.experiments import Experiment
 from benchmarks.sheet import lay_out
+from drawwell import atomic_files as files
 from drawwell.files.quality import Measure, Name, Quality, to_builtins
 from drawwell.formats.png import to_png
-from drawwell_train.config import images_per_step, recipe_of
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.extractors import Extractor, open_extractor
 from drawwell_train.evaluation.gan_train import gan_train_fresh, real_classifiers
@@ -19,10 +19,9 @@ from drawwell_train.evaluation.measure import draw, evaluate, of_features
 from drawwell_train.evaluation.reference import Reference, Sources, read_reference
 from drawwell_train.evaluation.source import Source, open_source
 from drawwell_train.evaluation.stacks import count_kinds, read_stacks
-from drawwell_train.run import atomic_files as files
 from drawwell_train.run import checkpoint
 from drawwell_train.run.checkpoint import Step
-from drawwell_train.run.run import Run
+from drawwell_train.run.run_folder import Run
 
 Known = TypeVar("Known")
 
@@ -51,7 +50,7 @@ def measure(experiment: Experiment, root: Path) -> None:
             "seed": measured.config.seed,
             "steps": last_step(*experiment.runs),
             "measured_step": sum(member.step for member in members),
-            "images_seen": sum(member.step * images_per_step(member.config) for member in members),
+            "images_seen": sum(member.step * member.config.images_per_step for member in members),
             "training_seconds": round(
                 sum(map(_training_seconds, experiment.runs, [member.step for member in members]))
             ),
@@ -66,7 +65,7 @@ def _step(experiment: Experiment) -> Step:
     of a mixture.
     """
     (newest, _), *others = (checkpoint.find(run, None) for run in experiment.runs)
-    falling = recipe_of(newest.config).schedule == "linear"
+    falling = newest.config.schedule == "linear"
     measured = any("kid" in line for line in Run(experiment.runs[0]).stats())
     return "best" if measured and not (others or experiment.digits or falling) else None
 

@@ -27,7 +27,7 @@ from drawwell_train.data import dataset as data
 from drawwell_train.evaluation.frechet import Features
 from drawwell_train.evaluation.kid import kid
 from drawwell_train.evaluation.source import open_source
-from drawwell_train.networks.networks import to_pixels
+from drawwell_train.networks.base import to_pixels
 
 SEEDS, SECONDS = 3, 180
 _DATA, _IMAGES = "fashion-mnist.npz", 5000

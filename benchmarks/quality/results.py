@@ -5,7 +5,7 @@ import subprocess
 from typing import Any
 
 from benchmarks.report import RESULTS, machine
-from drawwell_train.run import atomic_files as files
+from drawwell import atomic_files as files
 
 FILE = RESULTS / "quality.json"
 

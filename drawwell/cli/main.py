@@ -29,7 +29,7 @@ class _Command(NamedTuple):
 
 
 _COMMANDS = {
-    "train": _Command("drawwell_train.main", "TrainConfig", "main", "train a GAN on images", ("train",)),
+    "train": _Command("drawwell_train.main", "TrainOptions", "main", "train a GAN on images", ("train",)),
     "curves": _Command(
         "drawwell_train.monitor.curves", "CurvesConfig", "main", "plot the training curves of a run", ("train",)
     ),
@@ -138,6 +138,9 @@ def _call(name: str, arguments: Sequence[str]) -> None:
 def _parse(kind: type, name: str, arguments: Sequence[str]) -> object:
     import tyro
 
+    from drawwell.cli.helptext import use_docstrings
+
+    use_docstrings(kind)
     return tyro.cli(kind, prog=f"drawwell {name}", args=list(arguments), config=(tyro.conf.FlagCreatePairsOff,))
 
 

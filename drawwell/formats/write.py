@@ -124,7 +124,7 @@ def _write_folder(folder: Path, order: Order) -> None:
     folder.mkdir(exist_ok=True)
     for batch in _drawn(order):
         for name, content in _files(order, batch):
-            with replacing(folder / name) as stream:
+            with replacing(folder / name, sync=False) as stream:
                 stream.write(content)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from drawwell.files.generator_file import messages
-from drawwell_train.networks.networks import Generator
+from drawwell_train.networks.base import Generator
 
 Rewrite = Callable[[nn.Module], nn.Module]
 

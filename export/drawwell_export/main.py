@@ -1,6 +1,5 @@
 """`drawwell export`: from one or several checkpoints to one sealed generator file."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,6 @@ from drawwell_export import parity
 from drawwell_export.mixture import join
 from drawwell_export.parts import Part, brightest_of, build, recipe_of_all
 from drawwell_export.targets import RECIPES
-from drawwell_train.config import images_per_step, recipe_of
 from drawwell_train.evaluation import record
 from drawwell_train.run.checkpoint import Checkpoint
 from drawwell_train.run.identity import digest
@@ -124,7 +122,7 @@ def export(
     assert config.size is not None and config.channels is not None, "a checkpoint's configuration is resolved"
     card = ModelCard(
         name=name or config.name,
-        prior=recipe_of(config).prior,
+        prior=config.prior,
         latent_dim=config.latent_dim,
         height=config.size,
         width=config.size,
@@ -154,7 +152,7 @@ def _training(checkpoint: Checkpoint) -> Training:
     return Training(
         dataset=Path(config.data).name,
         license=config.license,
-        images=checkpoint.step * images_per_step(config),
+        images=checkpoint.step * config.images_per_step,
         steps=checkpoint.step,
         config_sha256=digest(config),
     )
@@ -175,7 +173,6 @@ def _write(content: bytes, out: Path) -> Engine:
         with replacing(out) as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
             Engine(file.name, provider="cpu").close()  # opens it as a server does, known answers included
     except OSError as error:
         raise DrawwellError(f"{out}: cannot be written ({error.strerror})") from error

@@ -17,9 +17,9 @@ from drawwell.errors import DrawwellError
 from drawwell.files.card import FeatureDistance, KnownAnswers, Parity
 from drawwell.pieces import slices
 from drawwell_export.targets import Recipe
-from drawwell_train.config import TrainConfig, recipe_of
+from drawwell_train.config import TrainConfig
 from drawwell_train.evaluation.frechet import frechet_distance
-from drawwell_train.networks.networks import Discriminator, Generator, packed, to_images
+from drawwell_train.networks.base import Discriminator, Generator, packed, to_images
 from drawwell_train.run import mixture
 
 BATCH_SIZES = (1, 7, 64)
@@ -47,7 +47,7 @@ def feeds(config: TrainConfig, indices: Indices, generators: int = 1) -> Feeds:
 
     These are ``z`` float32 ``[N, D]``, with classes ``label`` int64 ``[N]``, and for several ``generators`` ``member`` int64 ``[N]``.
     """
-    dim, prior, classes = config.latent_dim, recipe_of(config).prior, len(config.class_names)
+    dim, prior, classes = config.latent_dim, config.prior, len(config.class_names)
     label = labels(_SEED, indices, classes, dim, prior) if classes else None
     member = members(_SEED, indices, generators, dim, prior) if generators > 1 else None
     return feeds_of(latents(_SEED, indices, dim, prior), label, member)

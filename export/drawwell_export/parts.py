@@ -11,9 +11,9 @@ from drawwell.files.card import Target
 from drawwell_export import graph, parity
 from drawwell_export.quantise import CALIBRATION_IMAGES, brightest, calibrate, quantise
 from drawwell_export.targets import RECIPES, Recipe
-from drawwell_train.networks.networks import Discriminator, Generator
+from drawwell_train.networks.base import Discriminator, Generator
 from drawwell_train.run.checkpoint import Checkpoint
-from drawwell_train.step.state import load_averaged, load_discriminator
+from drawwell_train.step.state import load_discriminator, load_ema
 
 _BRIGHTEST = 28
 """Additional known answers of an int8 file: a CPU whose integer sums overflow draws these images wrong first."""
@@ -36,7 +36,7 @@ class Part:
 def build(checkpoint: Checkpoint, target: Target) -> Part:
     """Rewrite, trace and, for an integer target, quantise the EMA generator of ``checkpoint``."""
     config, recipe = checkpoint.config, RECIPES[target]
-    generator = load_averaged(config, checkpoint.tensors)
+    generator = load_ema(config, checkpoint.tensors)
     discriminator = load_discriminator(config, checkpoint.tensors)
     model = graph.export(generator, config.latent_dim, recipe.rewrites, recipe.dtype)
     if not recipe.int8:

@@ -11,8 +11,8 @@ import pytest
 import drawwell as library
 from drawwell.formats.npy import NPY_TYPE, Npy
 from drawwell_export.main import export
-from drawwell_train.config import TrainConfig
 from drawwell_train.main import main as train
+from drawwell_train.options import TrainOptions
 from drawwell_train.presets import PresetName
 from drawwell_train.run import checkpoint
 from tests.conftest import StartServer
@@ -25,7 +25,7 @@ STEPS = 6
 def test_a_preset_trains_exports_and_serves(preset: PresetName, tmp_path: Path, start_server: StartServer) -> None:
     has_classes = preset in CONDITIONAL
     options = {"width": 16, "batch_size": 16, "threads": 1, "log_every": 3, "conditional": has_classes}
-    train(TrainConfig("digits", out=tmp_path / "run", preset=preset, steps=STEPS, **options))  # type: ignore[arg-type]
+    train(TrainOptions("digits", out=tmp_path / "run", preset=preset, steps=STEPS, **options))  # type: ignore[arg-type]
     export(checkpoint.find(tmp_path / "run", None)[0], tmp_path / "digits.onnx").close()
 
     local = library.open(tmp_path / "digits.onnx", threads=1)

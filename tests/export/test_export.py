@@ -20,7 +20,6 @@ from drawwell_export import graph, parity, parts, quantise
 from drawwell_export.main import export
 from drawwell_export.parity import ParityError
 from drawwell_export.targets import RECIPES
-from drawwell_train.config import TrainConfig
 from drawwell_train.evaluation import record
 from drawwell_train.networks.dcgan import DcganDiscriminator
 from drawwell_train.run import checkpoint
@@ -30,6 +29,7 @@ from drawwell_train.step import state
 from tests.conftest import drawwell
 from tests.export.test_rewrites import trained
 from tests.graphs import QUALITY
+from tests.train.configs import configured
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +48,12 @@ def targets(run64: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Mapp
 
 
 def untrained(size: int, channels: int, prior: str, out: Path, width: int = 4) -> Checkpoint:
-    config = TrainConfig("noise", out=out, size=size, channels=channels, width=width, prior=prior, latent_dim=12)  # type: ignore[arg-type]
+    shape = {"size": size, "channels": channels, "width": width, "latent_dim": 12}
+    config = configured(data="noise", out=out, prior=prior, **shape)
     built = state.build(config, torch.device("cpu"))
     for parameter in built.discriminator.parameters():  # so that its features tell images apart
         parameter.data.mul_(20 if parameter.dim() == 4 else 1)
-    built.averaged.load_state_dict(trained(size, channels, width).state_dict())
+    built.ema.load_state_dict(trained(size, channels, width).state_dict())
     return Checkpoint(1, config, state.to_tensors(built))
 
 
@@ -95,7 +96,7 @@ def test_every_target_draws_torchs_pixels_within_what_its_card_says(
     assert found.addresses == allowed.addresses
     assert found.max_levels <= allowed.max_levels
     assert found.mean_levels <= allowed.mean_levels
-    generator = state.load_averaged(run64.config, run64.tensors)
+    generator = state.load_ema(run64.config, run64.tensors)
     distance = np.abs(
         engine.generate(7, 300).images - parity.by_torch(generator)({"z": latents(7, range(300), 12)}).astype(int)
     )
@@ -147,7 +148,7 @@ def test_the_card_is_filled(tiny_run: Path, tiny_generator: Path) -> None:
 
 def test_the_pixels_are_those_of_the_averaged_generator(tiny_run: Path, tiny_generator: Path) -> None:
     found = checkpoint.find(tiny_run, None)[0]
-    generator = state.load_averaged(found.config, found.tensors)
+    generator = state.load_ema(found.config, found.tensors)
     z = torch.from_numpy(latents(7, range(100), 100))
     expected = ((generator(z).permute(0, 2, 3, 1).numpy().astype(np.float64) + 1) * 127.5).round()
     assert np.abs(Engine(tiny_generator).generate(7, 100).images - expected).max() <= 1
@@ -233,7 +234,7 @@ def test_a_file_that_draws_wrong_when_read_back_leaves_the_old_one(
     before = out.read_bytes()
     generator = trained(28, 1)
     model = graph.export(generator, 12, RECIPES["cpu"].rewrites)
-    config = TrainConfig("noise", latent_dim=12)
+    config = configured(latent_dim=12)
     wrong = parity.known_answers([generator], model, RECIPES["cpu"], config)
     monkeypatch.setattr(parity, "known_answers", lambda *_: wrong)
     with pytest.raises(ProviderError, match="known answers are off"):

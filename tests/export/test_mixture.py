@@ -20,7 +20,6 @@ from drawwell_export import parity
 from drawwell_export.main import export
 from drawwell_export.parity import ParityError
 from drawwell_export.targets import RECIPES
-from drawwell_train.config import TrainConfig
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.source import open_source
 from drawwell_train.presets import PresetName
@@ -30,19 +29,18 @@ from drawwell_train.run.mixture import MOST_MEMBERS
 from drawwell_train.step import state
 from tests.export.test_presets import CLASSES, liven, short  # noqa: F401 - a fixture of this module too
 from tests.graphs import QUALITY
+from tests.train.configs import configured
 
 COUNT = 3
 
 
 def member(number: int, width: int = 8, preset: PresetName = "dcgan") -> Checkpoint:
     """Untrained, and different for every number."""
-    config = TrainConfig(
-        f"noise{number}",
+    config = configured(
+        data=f"noise{number}",
         out=Path("noise"),
         name="noise",
         license=f"licence {number % 2}",
-        size=28,
-        channels=1,
         width=width,
         latent_dim=12,
         preset=preset,
@@ -51,7 +49,7 @@ def member(number: int, width: int = 8, preset: PresetName = "dcgan") -> Checkpo
     )
     torch.manual_seed(number)
     built = state.build(config, torch.device("cpu"))
-    liven(built.averaged)
+    liven(built.ema)
     for parameter in built.discriminator.parameters():  # so that its features tell images apart
         parameter.data.mul_(5 if parameter.dim() == 4 else 1)
     return Checkpoint(10 + number, config, state.to_tensors(built))
@@ -100,7 +98,7 @@ def test_every_member_is_within_parity_of_torch(
     mixtures: Mapping[Target, Engine], trained: list[Checkpoint], target: Target
 ) -> None:
     engine, allowed = mixtures[target], RECIPES[target]
-    networks = [state.load_averaged(one.config, one.tensors) for one in trained]
+    networks = [state.load_ema(one.config, one.tensors) for one in trained]
     expected = parity.by_torch(*networks)(engine.feeds(7, range(150))).astype(int)
     distance, by = np.abs(engine.generate(7, 150).images - expected), members(7, range(150), COUNT, 12)
     for one in range(COUNT):

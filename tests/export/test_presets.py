@@ -21,12 +21,12 @@ from drawwell.files.card import Target
 from drawwell_export import graph, main, parity, parts
 from drawwell_export.main import ExportConfig, export
 from drawwell_export.targets import RECIPES
-from drawwell_train.config import TrainConfig, complete
-from drawwell_train.networks.networks import Generator
+from drawwell_train.networks.base import Generator
 from drawwell_train.presets import PRESETS, PresetName
 from drawwell_train.run import checkpoint, identity
 from drawwell_train.run.checkpoint import Checkpoint
 from drawwell_train.step import state
+from tests.train.configs import configured
 
 CLASSES = ("shirt", "shoe", "bag")
 
@@ -34,11 +34,9 @@ CLASSES = ("shirt", "shoe", "bag")
 @cache
 def checkpoint_of(preset: PresetName, classes: tuple[str, ...] = (), **options: Any) -> Checkpoint:
     """Narrow and untrained, but with batch norms that have seen something, and images of some contrast."""
-    config = TrainConfig(
-        "noise",
+    config = configured(
+        data="noise",
         out=Path("noise"),
-        size=28,
-        channels=1,
         width=16,
         latent_dim=12,
         preset=preset,
@@ -46,7 +44,7 @@ def checkpoint_of(preset: PresetName, classes: tuple[str, ...] = (), **options: 
         **options,
     )
     built = state.build(config, torch.device("cpu"))
-    liven(built.averaged)
+    liven(built.ema)
     for parameter in built.discriminator.parameters():  # so that its features tell images apart
         parameter.data.mul_(5 if parameter.dim() == 4 else 1)
     return Checkpoint(1, config, state.to_tensors(built))
@@ -136,7 +134,7 @@ def test_the_pixels_are_torchs_and_the_layers_the_fastest(
     assert (engine.card.target, engine.card.class_names) == (target, classes)
     inputs = engine.feeds(7, range(100))
     assert list(inputs) == (["z", "label"] if classes else ["z"])
-    expected = parity.by_torch(state.load_averaged(trained.config, trained.tensors))(inputs).astype(int)
+    expected = parity.by_torch(state.load_ema(trained.config, trained.tensors))(inputs).astype(int)
     distance = np.abs(engine.generate(7, 100).images - expected)
     assert distance.mean() <= recipe.mean_levels
     assert distance.max() <= recipe.max_levels
@@ -164,7 +162,7 @@ def test_a_label_is_a_lookup_and_a_few_columns() -> None:
         Counter(node.op_type for node in graph.export(generator, 12, recipe.rewrites, recipe.dtype).graph.node)
         for recipe in [RECIPES["cpu"]]
         for trained in (checkpoint_of("dcgan"), checkpoint_of("dcgan", CLASSES))
-        for generator in [state.load_averaged(trained.config, trained.tensors)]
+        for generator in [state.load_ema(trained.config, trained.tensors)]
     )
     assert labelled - plain == Counter({"Gather": 1, "Concat": 1})
     assert not plain - labelled
@@ -219,7 +217,7 @@ def test_a_checkpoint_from_before_there_were_presets_is_exported(tmp_path: Path)
     trained = checkpoint_of("dcgan")
     folder = checkpoint.save(tmp_path / "checkpoints", trained, 1)
     saved, manifest = (json.loads((folder / name).read_text()) for name in ("state.json", "manifest.json"))
-    resolved = identity.to_dict(complete(trained.config))
+    resolved = identity.to_dict(trained.config)
     del saved["format"]
     content = json.dumps(saved | {"config": {name: resolved[name] for name in OLD_OPTIONS.split()}})
     (folder / "state.json").write_text(content)
@@ -230,5 +228,5 @@ def test_a_checkpoint_from_before_there_were_presets_is_exported(tmp_path: Path)
     assert not damaged
     engine = export(old, tmp_path / "generator.onnx")
     assert engine.card.prior == "normal"
-    expected = parity.by_torch(state.load_averaged(trained.config, trained.tensors))(engine.feeds(7, range(50)))
+    expected = parity.by_torch(state.load_ema(trained.config, trained.tensors))(engine.feeds(7, range(50)))
     assert np.abs(engine.generate(7, 50).images - expected.astype(int)).max() <= 1

@@ -178,7 +178,7 @@ def test_a_batch_that_cannot_be_shared_is_a_sentence(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
     assert cli.run(arguments(tmp_path / "run", 1)) == 1
-    assert "--batch-size 16 cannot be shared by 3 processes: take a multiple of 3" in capsys.readouterr().err
+    assert "--batch-size 16 cannot be divided between 3 processes: use a multiple of 3" in capsys.readouterr().err
     monkeypatch.setenv("WORLD_SIZE", "8")
     assert cli.run([*arguments(tmp_path / "run", 1), "--pack", "4"]) == 1
     assert "in packs of 4, by 8 processes: take a multiple of 32" in capsys.readouterr().err

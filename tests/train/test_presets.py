@@ -10,22 +10,23 @@ import pytest
 import torch
 from torch import nn
 
-from drawwell_train.config import TrainConfig, recipe_of
+from drawwell_train.config import TrainConfig
 from drawwell_train.data.dataset import load
 from drawwell_train.data.images import ImageData
-from drawwell_train.networks.networks import lowest
+from drawwell_train.networks.base import lowest
+from drawwell_train.options import TrainOptions
 from drawwell_train.presets import PRESETS, PresetName
 from drawwell_train.step import state as states
-from drawwell_train.step.judge import Real
+from drawwell_train.step.batches import Real
 from drawwell_train.step.state import TrainState
 from drawwell_train.step.steps import train_step
+from tests.train.configs import configured
 
 NAMES = get_args(PresetName)
 
 
 def resolved(preset: str, size: int = 28, channels: int = 1, **options: object) -> TrainConfig:
-    options = {"batch_size": 8, "precision": "float32", "device": "cpu"} | options
-    return TrainConfig("x", out=Path("x"), preset=preset, size=size, channels=channels, **options)  # type: ignore[arg-type]
+    return configured(**{"preset": preset, "size": size, "channels": channels, "batch_size": 8} | options)
 
 
 def fresh(config: TrainConfig) -> TrainState:
@@ -33,10 +34,10 @@ def fresh(config: TrainConfig) -> TrainState:
 
 
 def batches(config: TrainConfig) -> Real:
-    shape = recipe_of(config).batch_size, config.channels, config.size, config.size
-    black = lowest(recipe_of(config).sigmoid)
+    shape = config.batch_size, config.channels, config.size, config.size
+    black = lowest(config.sigmoid)
     labels = torch.arange(shape[0]) % len(config.class_names) if config.class_names else None
-    return Real(torch.rand(shape) * (1 - black) + black, labels)  # type: ignore[arg-type]
+    return Real(torch.rand(shape) * (1 - black) + black, labels)
 
 
 PARAMETERS = {
@@ -75,7 +76,7 @@ def test_every_preset_makes_steps(preset: str, size: int, channels: int, classes
         assert still <= free, name
     images = state.generator(torch.randn(4, 100), torch.tensor([0, 1, 2, 0]) if classes else None)
     assert images.shape == (4, channels, size, size)
-    assert state.generator.lowest == lowest(recipe_of(config).sigmoid)
+    assert state.generator.lowest == lowest(config.sigmoid)
     assert images.min() >= state.generator.lowest and images.max() <= 1
 
 
@@ -128,43 +129,46 @@ def test_the_learning_rate_decays_as_keras_means_it() -> None:
         ({"preset": "wgan", "loss": "minimax"}, "presets wgan and wgan-gp"),
         ({"preset": "wgan-gp", "label_smoothing": 0.1}, "probabilities"),
         ({"preset": "cnn", "beta1": 0.5}, "RMSProp"),
-        ({"pack": 2, "conditional": True}, "take one of them"),
-        ({"preset": "wgan", "spectral_norm": True}, "take one of them"),
+        ({"pack": 2, "conditional": True}, "remove one of them"),
+        ({"preset": "wgan", "spectral_norm": True}, "remove spectral_norm, or use another preset"),
         ({"preset": "deep-cnn", "width": 7}, "at least 8"),
         ({"pack": 3}, "must divide"),
         ({"label_smoothing": 1.0}, "must be in"),
         ({"preset": "sngan", "loss": "wasserstein"}, "presets wgan and wgan-gp"),
         ({"preset": "wgan-gp", "loss": "hinge"}, "presets wgan and wgan-gp"),
-        ({"preset": "sngan", "label_smoothing": 0.1}, "needs a loss with probabilities"),
-        ({"loss": "relativistic", "label_smoothing": 0.1}, "needs a loss with probabilities"),
+        ({"preset": "sngan", "label_smoothing": 0.1}, "label_smoothing works only with loss non-saturating or minimax"),
+        (
+            {"loss": "relativistic", "label_smoothing": 0.1},
+            "label_smoothing works only with loss non-saturating or minimax",
+        ),
         ({"preset": "wgan-gp", "r1": 0.1}, "clipped or penalised already"),
         ({"preset": "wgan", "r2": 0.1}, "clipped or penalised already"),
-        ({"r1": 0.1}, "ties it to the others"),
+        ({"r1": 0.1}, "mixes the images: use d_norm none or spectral"),
         ({"preset": "sngan", "r1": -1.0}, "r1 must be 0 or more"),
         ({"preset": "sngan", "r2": math.inf}, "r2 must be 0 or more"),
         ({"consistency": math.nan}, "consistency must be 0 or more"),
         ({"preset": "sngan", "penalty_every": 0}, "penalty_every must be at least 1"),
         ({"d_width": 0}, "d_width must be at least 1"),
         ({"preset": "deep-cnn", "d_width": 4}, "at least 8"),
-        ({"spectral_norm": True, "d_norm": "batch"}, "take one of them"),
-        ({"preset": "mlp", "d_norm": "batch"}, "has no place for it"),
-        ({"minibatch_std": True}, "of preset sngan, not of dcgan"),
-        ({"preset": "sngan", "minibatch_std": True, "batch_size": 6}, "compares 4 images"),
-        ({"preset": "sngan", "minibatch_std": True, "batch_size": 12, "pack": 2}, "compares 8 images"),
-        ({"preset": "sngan", "pack": 2, "conditional": True}, "take one of them"),
-        ({"diffaugment": True, "diffaugment_policy": ()}, "names nothing to change"),
+        ({"spectral_norm": True, "d_norm": "batch"}, "remove one of the two options"),
+        ({"preset": "mlp", "d_norm": "batch"}, "has no batch norm"),
+        ({"minibatch_std": True}, "only with preset sngan, not with dcgan"),
+        ({"preset": "sngan", "minibatch_std": True, "batch_size": 6}, "a multiple of 4, not 6"),
+        ({"preset": "sngan", "minibatch_std": True, "batch_size": 12, "pack": 2}, "a multiple of 8, not 12"),
+        ({"preset": "sngan", "pack": 2, "conditional": True}, "remove one of them"),
+        ({"diffaugment": True, "diffaugment_policy": ()}, "diffaugment_policy is empty"),
         ({"diffaugment_policy": ("cutout",)}, "add diffaugment"),
-        ({"preset": "wgan-gp", "d_norm": "batch"}, "ties it to the others"),
+        ({"preset": "wgan-gp", "d_norm": "batch"}, "mixes the images: use d_norm none or spectral"),
         ({"preset": "sngan", "loss": "relativistic", "r1": 0.1}, "r1 alone diverges"),
-        ({"preset": "sngan", "penalty_every": 8}, "which are both 0"),
-        ({"preset": "wgan-gp", "penalty_form": "finite-difference"}, "which are both 0"),
+        ({"preset": "sngan", "penalty_every": 8}, "no effect while r1 and r2 are 0"),
+        ({"preset": "wgan-gp", "penalty_form": "finite-difference"}, "no effect while r1 and r2 are 0"),
         ({"preset": "cnn", "r1": 0.1, "penalty_form": "finite-difference"}, "dropout"),
         ({"preset": "deep-cnn", "d_width": 4}, "d_width must be at least 8 .* not 4"),
     ],
 )
 def test_options_that_make_no_sense_together_are_refused(options: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        TrainConfig("x", **options)  # type: ignore[arg-type]
+        TrainOptions("x", **options)  # type: ignore[arg-type]
 
 
 def test_optimizers_have_the_numbers_of_their_sources() -> None:

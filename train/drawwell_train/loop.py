@@ -10,31 +10,29 @@ import torch
 from drawwell.addresses.latents import latents
 from drawwell.errors import DrawwellError, StoppedError
 from drawwell.generator import Images
-from drawwell_train.config import TrainConfig, recipe_of
+from drawwell_train.config import TrainConfig
 from drawwell_train.data.images import ImageData
-from drawwell_train.distributed import ALONE, Processes
+from drawwell_train.distributed import all_equal, any_true, barrier, broadcast, is_first, world_size
 from drawwell_train.monitor.best_kid import Kid
 from drawwell_train.monitor.conditions import NAN, Watch
 from drawwell_train.monitor.measures import Measures
 from drawwell_train.monitor.tensorboard import board
 from drawwell_train.monitor.ticks import Line, Ticks
-from drawwell_train.networks.networks import to_pixels
+from drawwell_train.networks.base import to_pixels
 from drawwell_train.run import checkpoint, identity
-from drawwell_train.run.checkpoint import Checkpoint
+from drawwell_train.run.checkpoint import Checkpoint, Say
 from drawwell_train.run.identity import differences
-from drawwell_train.run.run import Run, RunError
+from drawwell_train.run.run_folder import Run, RunError
 from drawwell_train.step import state as states
 from drawwell_train.step.batches import Batches
 from drawwell_train.step.state import TrainState
 from drawwell_train.step.steps import train_step
 
 Report = Callable[[Line], None]
-Say = Callable[[str], None]
 
-_SHEET_IMAGES = 64
-_LOOK_STEPS = 50
-"""On a device a second or so."""
-_SHEET_SEED = 0
+_SHEET_SEED, _SHEET_IMAGES = 0, 64
+_SIGNAL_STEPS = 50
+"""Steps between two looks for a signal in another process: a second or so on a device."""
 
 
 class DivergedError(DrawwellError):
@@ -42,152 +40,161 @@ class DivergedError(DrawwellError):
 
 
 class CollapsedError(DrawwellError):
-    """The generator draws only a few different images, and the user wants no more of that."""
+    """The generator draws only a few different images, and ``on_collapse`` is ``stop``."""
 
 
-def train(
-    config: TrainConfig, data: ImageData, run: Run, report: Report, say: Say, processes: Processes = ALONE
-) -> TrainState:
-    """Train, or continue, until ``config.steps``. The caller holds the run's lock; only the first process writes."""
+def train(config: TrainConfig, data: ImageData, run: Run, report: Report, say: Say) -> TrainState:
+    """Train, or continue, until ``config.steps``.
+
+    Args:
+        config: the resolved configuration.
+        data: the images.
+        run: the run folder, whose lock the caller holds. Only the first process writes into it.
+        report: takes every line of ``stats.jsonl``.
+        say: takes sentences for the user.
+
+    Returns:
+        The state after the last step.
+
+    Raises:
+        StoppedError: a signal asked to stop; the state is saved.
+        CollapsedError: mode collapse, where the configuration says to stop; the state is saved.
+        DivergedError: NaN or infinity; the checkpoint before it is kept.
+        RunError: the run folder holds another run.
+    """
     device = torch.device(config.device)
-    state = states.build(config, device, processes)
-    _resume(state, config, run, say, processes)
+    state = states.build(config, device)
+    _resume(state, config, run, say)
     if state.step >= config.steps:
-        say(f"there is nothing left to do: {run.path} has {state.step:,} steps, {config.steps:,} were asked for")
+        say(f"nothing left to do: {run.path} has {state.step:,} steps, and --steps is {config.steps:,}")
         return state
-    real = Batches(data, config, device, state.step * recipe_of(config).d_steps, processes)
-    kid = Kid(config, len(data.images), real, processes)
-    ticks = Ticks(config, Measures(config, real), kid, Watch(recipe_of(config).loss, run.stats()), state.step)
+    real = Batches(data, config, device, state.step * config.d_steps)
+    kid = Kid(config, len(data.images), real)
+    ticks = Ticks(config, Measures(config, real), kid, Watch(config.loss, run.stats()), state.step)
     collapsed = False
     with (
-        board(config.tensorboard and processes.first, run.path / "tensorboard", state.step) as show,
+        board(config.tensorboard and is_first(), run.path / "tensorboard", state.step) as show,
         _stop_requested() as stop,
     ):
         while state.step < config.steps:
-            ticks.add(train_step(state, config, real.next, processes))
+            ticks.add(train_step(state, config, real.next))
             logged = state.step % config.log_every == 0 or kid.due(state.step) or state.step == config.steps
             saved = state.step % config.save_every == 0 or kid.due(state.step)
-            stopping = _stopping(
-                bool(stop), state.step, logged or saved, device, processes
-            )  # a signal from here on belongs to the next step
+            # a signal from here on belongs to the next step
+            stopping = _stopping(bool(stop), state.step, logged or saved, device)
             last = state.step == config.steps or stopping
             measured = None
             if logged or last:
-                measured = _log(ticks, state, run, (run.append_stats, report, show), say, processes)
-                last |= (collapsed := processes.first_says(ticks.collapsed) and config.on_collapse == "stop")
-            if processes.first and (state.step % config.sample_every == 0 or last):
+                measured = _log(ticks, state, run, (run.append_stats, report, show), say)
+                last |= (collapsed := broadcast(ticks.collapsed) and config.on_collapse == "stop")
+            if is_first() and (state.step % config.sample_every == 0 or last):
                 run.save_sheet(_sample(state, config), state.step)
             if saved or last:
-                _save(state, config, run, say, processes, measured)
+                _save(state, config, run, say, measured)
             if stopping:
-                raise StoppedError(f"stopped and saved at step {state.step:,}; the same command continues it")
+                raise StoppedError(f"stopped and saved at step {state.step:,}; run the same command to continue")
             if collapsed:
                 raise CollapsedError(
-                    f"stopped and saved at step {state.step:,}, as --on-collapse stop says; --on-collapse warn goes on"
+                    f"stopped and saved at step {state.step:,} because of --on-collapse stop; continue with --on-collapse warn"
                 )
     return state
 
 
-def _log(
-    ticks: Ticks, state: TrainState, run: Run, writers: Iterable[Report], say: Say, processes: Processes
-) -> float | None:
-    """Write a line, and return its KID where it has one. Raises ``DivergedError`` where a step since the last one was not finite."""
-    means = ticks.means(processes)
+def _log(ticks: Ticks, state: TrainState, run: Run, writers: Iterable[Report], say: Say) -> float | None:
+    """Write a line. Returns its KID, if it was measured. Raises ``DivergedError`` if a number since the line before is not finite."""
+    means = ticks.sync_stats()
     if not _finite(means):
-        raise _diverged(state, run, processes)
+        raise _diverged(state, run)
     line, sentences = ticks.line(state, means)
-    if not processes.first_says(_finite(line)):
-        raise _diverged(state, run, processes)
-    for write in writers if processes.first else ():
+    if not broadcast(_finite(line)):
+        raise _diverged(state, run)
+    for write in writers if is_first() else ():
         write(line)
     for sentence in sentences:
         say(sentence)
     return line.get("kid")
 
 
-def _resume(state: TrainState, config: TrainConfig, run: Run, say: Say, processes: Processes = ALONE) -> None:
+def _resume(state: TrainState, config: TrainConfig, run: Run, say: Say) -> None:
+    """Restore the newest whole checkpoint, if there is one, and remove what lies beyond it."""
     found, damaged = checkpoint.load_latest(run.checkpoints)
     if found:
         check_continues(run, found.config, config)
-    if not processes.agree((found.step if found else 0, identity.digest(config))):
+    if not all_equal((found.step if found else 0, identity.digest(config))):
         raise RunError(
-            f"{run.path}: not every process finds the same data and checkpoints: all must see the same folders"
+            f"{run.path}: the processes find different data or checkpoints; let all of them see the same folders"
         )
     for sentence in damaged:
-        say(f"damaged checkpoint passed over: {sentence}")
+        say(f"damaged checkpoint skipped: {sentence}")
     step = found.step if found else 0
     if found:
         states.restore(state, found.tensors, step)
         say(f"continuing {run.path} at step {step:,}")
-    if processes.first:
+    if is_first():
         run.write_config(config)
         checkpoint.discard_after(run.checkpoints, step)
         if strange := run.truncate_stats(step):
-            say(f"stats.jsonl: {strange} damaged lines dropped")
-    processes.wait()  # the others read these
+            say(f"stats.jsonl: {strange} damaged lines removed")
+    barrier()  # the other processes read these files
 
 
 def check_continues(run: Run, before: TrainConfig, config: TrainConfig) -> None:
-    """Raise ``RunError`` where ``config`` would not go on with the run that began with ``before``."""
+    """Raise ``RunError`` if ``config`` cannot continue the run that began with ``before``."""
     if changed := differences(before, config):
         raise RunError(
             f"{run.path}: holds a run with other options ({'; '.join(changed)}): name another folder with --out"
         )
 
 
-def _save(
-    state: TrainState, config: TrainConfig, run: Run, say: Say, processes: Processes = ALONE, kid: float | None = None
-) -> None:
+def _save(state: TrainState, config: TrainConfig, run: Run, say: Say, kid: float | None = None) -> None:
     tensors = states.to_tensors(state)
     if not states.all_finite(tensors):
-        raise _diverged(state, run, processes)
-    if processes.first:
+        raise _diverged(state, run)
+    if is_first():
         saved = Checkpoint(state.step, config, tensors, kid)
         checkpoint.save(
-            run.checkpoints, saved, config.keep, lambda damage: say(f"damaged checkpoint passed over: {damage}")
+            run.checkpoints, saved, config.keep, lambda damage: say(f"damaged checkpoint skipped: {damage}")
         )
-    processes.wait()  # none ends the training of all while it is written
+    barrier()  # no process may end, and with it the training, while another one writes
 
 
-def _stopping(stop: bool, step: int, due: bool, device: torch.device, processes: Processes) -> bool:
-    """Whether any process is to stop, so that all do at the same step.
+def _stopping(stop: bool, step: int, due: bool, device: torch.device) -> bool:
+    """Whether any process received a signal to stop; all then stop at the same step.
 
-    Processors look at every step. Devices look when it is ``due`` and every ``_LOOK_STEPS`` steps: a message would have each wait
-    for the other, and torchrun kills after 30 s what was told to stop.
+    On processors every step asks the other processes. On devices, where asking makes each wait for the others, only steps that are
+    ``due`` and every ``_SIGNAL_STEPS``-th: often enough for torchrun, which kills 30 s after a signal.
     """
-    look = processes.count == 1 or due or device.type == "cpu" or step % _LOOK_STEPS == 0
-    return look and processes.any(stop)
+    ask = world_size() == 1 or due or device.type == "cpu" or step % _SIGNAL_STEPS == 0
+    return ask and any_true(stop)
 
 
 def _finite(line: Line) -> bool:
     return all(math.isfinite(value) for value in line.values() if isinstance(value, float))
 
 
-def _diverged(state: TrainState, run: Run, processes: Processes) -> DivergedError:
-    if processes.first:
+def _diverged(state: TrainState, run: Run) -> DivergedError:
+    if is_first():
         run.append_stats({"step": state.step, "conditions": [NAN]})
     return DivergedError(
-        f"NaN or infinity at step {state.step:,}, or since the line before it: training stopped, and the last good checkpoint is "
-        f"kept in {run.checkpoints}. "
-        "A lower --learning-rate in another run folder, or --precision float32, usually helps; so do smaller --r1 and --r2"
+        f"NaN or infinity at step {state.step:,} or shortly before: training stopped. The last good checkpoint is in "
+        f"{run.checkpoints}. Try a lower --learning-rate in another run folder, --precision float32, or smaller --r1 and --r2"
     )
 
 
 @torch.no_grad()
 def _sample(state: TrainState, config: TrainConfig) -> Images:
-    """The same addresses every time, drawn as the exported generator would draw them."""
-    prior, classes = recipe_of(config).prior, len(config.class_names)
-    address = _SHEET_SEED, range(_SHEET_IMAGES)
-    z = torch.from_numpy(latents(*address, config.latent_dim, prior)).to(config.device)
-    label = torch.arange(_SHEET_IMAGES, device=config.device) % classes if classes else None  # each in turn
-    images: Images = to_pixels(state.averaged(z, label), state.averaged.lowest).cpu().numpy()
+    """Images of fixed addresses, uint8 ``[N, S, S, C]``, drawn by the EMA generator; of each class in turn."""
+    classes = len(config.class_names)
+    z = torch.from_numpy(latents(_SHEET_SEED, range(_SHEET_IMAGES), config.latent_dim, config.prior)).to(config.device)
+    label = torch.arange(_SHEET_IMAGES, device=config.device) % classes if classes else None
+    images: Images = to_pixels(state.ema(z, label), state.ema.lowest).cpu().numpy()
     return images
 
 
 @contextmanager
 def _stop_requested() -> Iterator[list[int]]:
-    """Collect SIGINT, SIGTERM and SIGHUP, so that the step under way is finished and saved before the process ends. A second SIGINT
-    ends it at once: raises ``KeyboardInterrupt``.
+    """Collect SIGINT, SIGTERM and SIGHUP, so that the current step is finished and saved before the process ends. A second SIGINT
+    raises ``KeyboardInterrupt`` at once.
     """
     received: list[int] = []
 
@@ -206,6 +213,5 @@ def _stop_requested() -> Iterator[list[int]]:
 
 def _signals() -> Iterator[int]:
     yield from (signal.SIGINT, signal.SIGTERM)
-    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
-    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:  # as nohup wants it
-        yield hangup
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it, and goes on
+        yield signal.SIGHUP

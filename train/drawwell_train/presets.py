@@ -1,4 +1,4 @@
-"""The GANs of the literature: of each, what is not the images' own."""
+"""Hyperparameters of the supported GANs."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,70 +9,72 @@ PresetName = Literal["mlp", "cnn", "deep-cnn", "dcgan", "wgan", "wgan-gp", "snga
 Architecture = Literal["mlp", "cnn", "deep-cnn", "dcgan", "sngan"]
 Loss = Literal["non-saturating", "minimax", "wasserstein", "hinge", "relativistic"]
 Norm = Literal["batch", "spectral", "none"]
+Optimizer = Literal["adam", "rmsprop"]
 PenaltyForm = Literal["exact", "finite-difference"]
 Schedule = Literal["constant", "linear"]
 Change = Literal["color", "translation", "cutout"]
-"""What DiffAugment does to images."""
+"""An augmentation of DiffAugment."""
 DIFFAUGMENT_POLICY: tuple[Change, ...] = "color", "translation"
-"""By default; cutout shows in what is generated where there are few images."""
+"""Default policy: without cutout, which G learns to draw where there are few images."""
 
 CROSS_ENTROPIES: tuple[Loss, ...] = ("non-saturating", "minimax")
 """Losses under which the sigmoid of D's logit is a probability."""
 STD_GROUP = 4
-"""Images whose differences minibatch standard deviation shows to D (Karras et al. 2018)."""
+"""Size of the groups of images whose standard deviation D sees (Karras et al. 2018)."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """The networks, the loss and the optimizers of one GAN. Learning rates are the generator's."""
+    """Networks, loss and optimizers of one GAN."""
 
     architecture: Architecture
     sizes: tuple[int, ...]
-    """Heights of images, in pixels, that the networks are made for."""
+    """Sizes of images that the networks support, in pixels."""
     width: int
-    """Channels of the networks: what it counts is said by each."""
+    """Channels of the networks; each preset says of which layer."""
     loss: Loss
-    optimizer: Literal["adam", "rmsprop"]
+    optimizer: Optimizer
     learning_rate: float
+    """Of the generator."""
     beta1: float = 0.0
     """Adam's momentum."""
     beta2: float = 0.999
     rho: float = 0.9
-    """RMSProp's memory, 0.9 as Keras has it; torch's own is 0.99. Epsilon is added to the root, as in Keras 2, and not within."""
+    """Decay of RMSProp's mean square: 0.9 as in Keras; torch's default is 0.99. Epsilon is added outside the root, as in Keras 2."""
     epsilon: float = 1e-8
     discriminator_rate: float = 1.0
     """The discriminator's learning rate, as a multiple of the generator's."""
     decay_g: float = 0.0
     decay_d: float = 0.0
-    """As Keras means it: after n steps the learning rate is divided by ``1 + decay * n``."""
+    """As in Keras: after n updates the learning rate is divided by ``1 + decay * n``."""
     batch_size: int = 64
     d_steps: int = 1
     clip_gradients: float | None = None
-    """Each number of a gradient is kept within plus and minus this."""
+    """Each element of a gradient is clipped to plus and minus this."""
     clip_weights: float | None = None
-    """Each weight of the critic is kept within plus and minus this, after each of its steps."""
+    """Each weight of the critic is clipped to plus and minus this after each of its updates."""
     penalty: float = 0.0
     """Weight of the gradient penalty: lambda of Gulrajani et al. 2017, equation 3."""
     d_norm: Norm = "none"
-    """The discriminator's: batch norm between its convolutions, or spectral normalisation of every weight."""
+    """Normalisation of the discriminator: batch norm between its convolutions, or spectral normalisation of every weight."""
     d_width: int | None = None
-    """The discriminator's width, where it is not the generator's."""
+    """Width of the discriminator; None: that of the generator."""
     one_pass: bool = False
-    """D sees real and generated images in one batch, which no batch norm allows."""
+    """D sees real and generated images in one batch. Batch norm does not allow it."""
     r1: float = 0.0
     r2: float = 0.0
     """Weights gamma of the squared gradient of D at real (R1) and at generated images (R2)."""
     penalty_every: int = 1
-    """Steps from one R1 and R2 to the next, which then counts as many times."""
+    """Steps between two computations of R1 and R2, and the factor of their weights."""
     penalty_form: PenaltyForm = "exact"
     consistency: float = 0.0
     """Weight of consistency regularisation: lambda of Zhang et al. 2020."""
     schedule: Schedule = "constant"
     """linear: the learning rates fall to 0 at the last step."""
     ema_halflife_images: int = 10_000
-    """Images after which a weight counts half in the averaged generator."""
+    """Half-life of the EMA weights, in images."""
     sigmoid: bool = False
-    """At the end of the generator, whose images are then in [0, 1]; else tanh and [-1, 1]."""
+    """The generator ends in a sigmoid, and its images are in [0, 1]; otherwise in tanh, and they are in [-1, 1]."""
     prior: Prior = "normal"
 
 

@@ -22,7 +22,7 @@ from drawwell_train.data import dataset as data
 from drawwell_train.data.images import DataError
 from drawwell_train.run import checkpoint
 from drawwell_train.run.checkpoint import CheckpointError
-from drawwell_train.run.run import Run, RunError
+from drawwell_train.run.run_folder import Run, RunError
 
 from ..conftest import FULL, Record, times
 from .conftest import Train
@@ -64,7 +64,7 @@ def test_flips_and_cuts_of_checkpoint_files(
 def _assert_resumed_loudly(train: Train, run: Path, undisturbed: str) -> None:
     code, said = train(run)
     assert code == 0
-    assert "damaged checkpoint passed over" in said and "at step 8" in said
+    assert "damaged checkpoint skipped" in said and "at step 8" in said
     assert digest(run) == undisturbed
 
 

@@ -134,7 +134,7 @@ def test_a_folder_without_pictures(tmp_path: Path, kind: str) -> None:
         (tmp_path / ".0.png").write_bytes(b"")
     elif kind == "loop":
         (tmp_path / "again").symlink_to(tmp_path)
-    with pytest.raises(DataError, match="no PNG, JPEG, WebP, TIFF or other picture in it or below it"):
+    with pytest.raises(DataError, match="holds no PNG, JPEG, WebP, TIFF or other picture, not even in sub-folders"):
         data.load(str(tmp_path))
 
 

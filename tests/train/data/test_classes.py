@@ -14,15 +14,21 @@ from drawwell_train.data.classes import number, numbered_as
 from drawwell_train.data.dataset import load
 from drawwell_train.data.images import DataError, ImageData
 from drawwell_train.loop import train
-from drawwell_train.main import describe, resolve, resolve_options
+from drawwell_train.main import describe
+from drawwell_train.options import TrainOptions
+from drawwell_train.resolve import facts_of_images, resolve
 from drawwell_train.run import checkpoint
-from drawwell_train.run.run import Run
+from drawwell_train.run.run_folder import Run
 from drawwell_train.step import state as states
 from tests.conftest import drawwell
 from tests.train.makers import pictures
 
 LATIN_1 = os.fsdecode(b"caf\xe9")
 NUMBERED = [f"{name}/{i}.png" for name in range(12) for i in range(2)]
+
+
+def resolved_for(options: TrainOptions, data: ImageData) -> TrainConfig:
+    return resolve(options, facts_of_images(options, data))
 
 
 def labels_of(data: ImageData) -> list[int]:
@@ -55,7 +61,7 @@ def test_parts_of_a_data_set_are_not_taken_for_classes_without_a_word(tmp_path: 
     folder = pictures(tmp_path, *(f"{name}/{animal}/1.png" for name in names for animal in ("cats", "dogs")))
     (told,) = load(str(folder), 28).remarks
     assert told.startswith(
-        f"taken for classes: {', '.join(map(repr, sorted(names)))}. They look like parts of a data set"
+        f"used as classes: {', '.join(map(repr, sorted(names)))}. They look like parts of a data set"
     )
     assert load(str(folder / names[0]), 28).class_names == ("cats", "dogs")
 
@@ -78,10 +84,8 @@ def test_a_picture_beside_class_folders_is_no_class(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "photos", "cats/1.png", "cover.png", "dogs/1.png")
     data = load(str(folder), 28)
     assert (len(data.images), data.labels, data.class_names) == (3, None, ())
-    config = TrainConfig(str(folder), size=28)
-    assert "classes   none: 1 picture lies beside the class folders ('cover.png')" in describe(
-        resolve(config, data), data
-    )
+    config = resolved_for(TrainOptions(str(folder), size=28), data)
+    assert "classes   none: 1 picture lies beside the class folders ('cover.png')" in describe(config, data)
     refused = drawwell("train", str(folder), "--conditional", "--out", str(tmp_path / "run"), code=1).stderr
     assert "the data has no classes: 1 picture lies beside the class folders ('cover.png'): move it into one" in refused
     assert not (tmp_path / "run").exists()
@@ -108,8 +112,8 @@ def test_numbers_are_classes_in_their_order(tmp_path: Path) -> None:
 
 def test_numbers_that_are_no_labels_are_told(tmp_path: Path) -> None:
     data = load(str(pictures(tmp_path, "1/1.png", "2/1.png")), 28)
-    config = resolve(TrainConfig("digits", size=28, conditional=True), data)
-    assert "names are numbers, but not their labels: '1' is label 0, '2' is label 1" in describe(config, data)
+    config = resolved_for(TrainOptions("digits", size=28, conditional=True), data)
+    assert "names are numbers, but not the labels: '1' is label 0, '2' is label 1" in describe(config, data)
 
 
 def test_names_with_and_without_numbers_are_in_the_order_of_the_alphabet() -> None:
@@ -133,14 +137,14 @@ def test_a_class_that_is_not_utf_8_is_told_before_training(tmp_path: Path) -> No
     data = load(str(folder), 28)
     assert len(data.images) == 2, "its pictures can be learned from"
     with pytest.raises(DrawwellError, match=r"the name of class 'caf\\udce9' is not UTF-8: rename it"):
-        resolve(TrainConfig("digits", size=28, conditional=True), data)
+        resolved_for(TrainOptions("digits", size=28, conditional=True), data)
 
 
 @pytest.mark.parametrize("option", [{"data": f"/data/{LATIN_1}"}, {"name": LATIN_1}, {"license": LATIN_1}])
 def test_names_that_no_card_can_hold_are_told_before_training(option: dict[str, str]) -> None:
-    config = TrainConfig(**{"data": "digits", "name": "x", **option})  # type: ignore[arg-type]
-    with pytest.raises(DrawwellError, match="is not UTF-8, so that no card can hold it"):
-        resolve_options(config)
+    options = TrainOptions(**{"data": "digits", "name": "x", **option})  # type: ignore[arg-type]
+    with pytest.raises(DrawwellError, match="is not UTF-8, so the card of the generator cannot hold it"):
+        resolve(options)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +154,7 @@ def test_names_that_no_card_can_hold_are_told_before_training(option: dict[str, 
 )
 def test_names_in_an_array_file_that_are_none_are_a_sentence(tmp_path: Path, classes: np.ndarray) -> None:
     np.savez(tmp_path / "x.npz", x=np.zeros((2, 28, 28), np.uint8), y=np.array([0, 1]), classes=classes)
-    with pytest.raises(DataError, match=r"x.npz: its classes (must be|are no) "):
+    with pytest.raises(DataError, match=r"x.npz: its classes (must be|are not) "):
         load(str(tmp_path / "x.npz"))
 
 
@@ -175,10 +179,12 @@ def test_a_run_that_numbered_its_classes_otherwise_goes_on_to_the_same_weights(t
     assert by_alphabet is not None
     steps = {"straight": 4, "stopped": 2}
     for name, count in steps.items():
-        given = TrainConfig(str(folder), tmp_path / name, size=28, conditional=True, width=4, batch_size=8, steps=count)
+        given = TrainOptions(
+            str(folder), tmp_path / name, size=28, conditional=True, width=4, batch_size=8, steps=count
+        )
         run = Run(tmp_path / name)
         with run.locked():
-            train(resolve(given, by_alphabet), by_alphabet, run, lambda _: None, lambda _: None)
+            train(resolved_for(given, by_alphabet), by_alphabet, run, lambda _: None, lambda _: None)
     options = ["--size", "28", "--conditional", "--width", "4", "--batch-size", "8", "--steps", "4", "--threads", "1"]
     said = drawwell("train", str(folder), "--out", str(tmp_path / "stopped"), *options).stderr
     assert "at step 2" in said

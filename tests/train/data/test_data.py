@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from drawwell_train.config import TrainConfig
 from drawwell_train.data.dataset import Limits, load
 from drawwell_train.data.images import DataError, ImageData, check_device_memory
 from drawwell_train.step.batches import Batches
+from tests.train.configs import configured
 
 Noise = Callable[..., np.ndarray]
 
@@ -240,7 +240,7 @@ def test_a_member_that_is_no_array_is_named(tmp_path: Path, noise: Noise) -> Non
     np.savez(tmp_path / "x.npz", images=noise(3, 28, 28))
     with zipfile.ZipFile(tmp_path / "x.npz", "a") as archive:
         archive.writestr("readme.txt", "x")
-    with pytest.raises(DataError, match=r"x\.npz: holds 'readme\.txt', which is no array"):
+    with pytest.raises(DataError, match=r"x\.npz: holds 'readme\.txt', which is not an array"):
         load(str(tmp_path / "x.npz"))
 
 
@@ -258,10 +258,10 @@ def squeezed(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("x.gz", squeezed(b"a" * 999)[:9] + b"garbage" * 9, "is no whole gzip file"),
+        ("x.gz", squeezed(b"a" * 999)[:9] + b"garbage" * 9, "is not a complete gzip file"),
         ("x.gz", squeezed(b"\0\0\x08\0"), "is no IDX file"),
-        ("x.gz", b"no gzip", "is no whole gzip file"),
-        ("x.gz", squeezed(b"abcdefgh" * 9)[:-9], "is no whole gzip file"),
+        ("x.gz", b"no gzip", "is not a complete gzip file"),
+        ("x.gz", squeezed(b"abcdefgh" * 9)[:-9], "is not a complete gzip file"),
         ("x.gz", squeezed(b"abcdefgh"), "is no IDX file"),
         ("x.gz", squeezed(b"\0\0\x08\x03" + struct.pack(">3i", 5, 28, 28) + b"short"), "5 bytes follow"),
         ("x.bin", b"12345", "no whole number of CIFAR-10 records"),
@@ -271,7 +271,7 @@ def squeezed(content: bytes) -> bytes:
         ("x.gz", squeezed(b"\0\0\x08\x42" + struct.pack(">66i", *[1] * 66) + b"1"), "an array of 66 dimensions"),
         ("x-images-idx3-ubyte", b"\0\0\x08\x42" + struct.pack(">66i", *[1] * 66) + b"1", "an array of 66 dimensions"),
         ("x.gz", squeezed(b"\0\0\x08\x04" + struct.pack(">4i", *[2**16] * 4)), "0 bytes follow"),  # 2**64 of them
-        ("x.zip", b"PK", "is no readable .zip"),
+        ("x.zip", b"PK", "is not a readable .zip"),
         ("x.rar", b"Rar!", "for pictures name their folder"),
     ],
 )
@@ -382,6 +382,6 @@ def test_a_device_too_small_for_the_images_is_a_sentence(monkeypatch: pytest.Mon
         check_device_memory(9 * 2**30, device)
     check_device_memory(2**50, torch.device("cpu"))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1000, 2**40))
-    config = TrainConfig("x", size=28, channels=1)
+    config = configured()
     with pytest.raises(DataError, match="on the device"):  # and not an error of torch, half way through the copy
         Batches(ImageData(np.zeros((2, 28, 28, 1), np.uint8)), config, device, 0)

@@ -48,7 +48,7 @@ def test_the_options_reach_the_data(large: Path) -> None:
         (large / f"bad{number}.png").write_bytes(b"")
     options = ["train", str(large), "--size", "28", "--dry-run"]
     refused = drawwell(*options, code=1).stderr
-    assert "the same command with --max-bad 0.834 leaves them out" in refused
+    assert "to skip them, run the same command with --max-bad 0.834" in refused
     assert "data      1 images" in drawwell(*options, "--max-bad", "0.834").stderr
     assert "data      2 images" in drawwell(*options, "--max-bad", "0.7", "--max-megapixels", "100").stderr
     assert "a share" in drawwell(*options, "--max-bad", "2", code=2).stderr
@@ -150,7 +150,7 @@ def test_icons_are_read_and_bad_ones_named(tmp_path: Path) -> None:
     images, kept, skipped = decode_all([*files, tmp_path / "cut.ico"], SHAPE)
     assert kept == [0, 1] and (images == 255).all()
     assert "wrong.ico': an icon's bitmap of 5000x5000 is larger than 256x256" in skipped[0]
-    assert all(sentence.endswith("ico': is no picture that can be read") for sentence in skipped[1:]), skipped
+    assert all(sentence.endswith("ico': is not a picture that can be decoded") for sentence in skipped[1:]), skipped
 
 
 def test_warnings_of_decoders_do_not_reach_the_terminal(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_a_zip_is_read_however_its_paths_are_spelled(tmp_path: Path, spelling: s
 
 def test_a_zip_without_anything_says_so(tmp_path: Path) -> None:
     zipfile.ZipFile(tmp_path / "x.zip", "w").close()
-    with pytest.raises(DataError, match="no PNG, JPEG, WebP, TIFF or other picture in it or below it"):
+    with pytest.raises(DataError, match="holds no PNG, JPEG, WebP, TIFF or other picture, not even in sub-folders"):
         load(str(tmp_path / "x.zip"))
 
 
@@ -169,7 +169,7 @@ def test_archives_that_do_harm_are_refused(tmp_path: Path) -> None:
     encrypted = bytearray(whole)
     for sign, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         encrypted[whole.index(sign) + place] |= 1
-    wrong = {"is encrypted": bytes(encrypted), "is no readable .zip": whole[:-30]}
+    wrong = {"is encrypted": bytes(encrypted), "is not a readable .zip": whole[:-30]}
     for name, what in (
         ("../1.png", "leads out of it"),
         ("/etc/1.png", "leads out of it"),
@@ -191,4 +191,4 @@ def test_a_damaged_picture_in_a_zip_is_named(tmp_path: Path) -> None:
     (folder / "2.png").write_bytes(b"no picture")
     data = load(str(zipped(tmp_path / "x.zip", folder)), 28)
     assert len(data.images) == 1
-    assert "x.zip/2.png': is no picture that can be read" in data.skipped[0]
+    assert "x.zip/2.png': is not a picture that can be decoded" in data.skipped[0]

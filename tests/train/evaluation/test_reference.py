@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from drawwell.errors import DrawwellError
-from drawwell_train.config import TrainConfig
 from drawwell_train.data import dataset as data
 from drawwell_train.data.images import DataError, ImageData
 from drawwell_train.evaluation.extractors import Extractor
@@ -16,6 +15,7 @@ from drawwell_train.evaluation.reference import Reference, Sources, read_referen
 from drawwell_train.evaluation.source import Source, open_source
 from drawwell_train.evaluation.stacks import read_stacks
 from drawwell_train.step.batches import Batches, held_out_rows
+from tests.train.configs import configured
 from tests.train.evaluation import makers
 
 GREY = makers.constant((28, 28, 1))
@@ -44,7 +44,7 @@ def sets(images: np.ndarray) -> set[bytes]:
 
 @pytest.mark.parametrize("seed", [0, 5])
 def test_what_a_run_holds_out_are_exactly_the_rows_held_out(digits: ImageData, seed: int) -> None:
-    config = TrainConfig("digits", size=28, channels=1, batch_size=50, seed=seed)
+    config = configured(batch_size=50, seed=seed)
     batches, rows = Batches(digits, config, torch.device("cpu"), 0), held_out_rows(5000, seed).numpy()
     assert len(rows) == 250
     drawn = torch.cat([batches.next().images for _ in range(95)])  # an epoch of the other 4,750

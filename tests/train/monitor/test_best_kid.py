@@ -13,18 +13,19 @@ import torch
 from drawwell.addresses.latents import latents
 from drawwell.errors import DrawwellError
 from drawwell.install import install_command
-from drawwell_train.config import TrainConfig
 from drawwell_train.data.dataset import load
 from drawwell_train.data.images import ImageData
 from drawwell_train.evaluation.extractors import open_extractor
 from drawwell_train.evaluation.kid import mmd
 from drawwell_train.loop import train
-from drawwell_train.main import describe, resolve
+from drawwell_train.main import describe
 from drawwell_train.monitor import best_kid as best
-from drawwell_train.networks.networks import to_pixels
+from drawwell_train.networks.base import to_pixels
+from drawwell_train.options import TrainOptions
+from drawwell_train.resolve import facts_of_images, resolve
 from drawwell_train.run import checkpoint
 from drawwell_train.run.checkpoint import CheckpointError
-from drawwell_train.run.run import Run
+from drawwell_train.run.run_folder import Run
 from drawwell_train.step import state as states
 from drawwell_train.step.batches import Batches
 from tests.conftest import drawwell
@@ -50,7 +51,8 @@ def trained(path: Path, data: ImageData = SOME, **options: Any) -> Run:
         "batch_size": 8,
     }
     defaults |= {"device": "cpu", "precision": "float32", "threads": 1, "preset": "mlp"}
-    config = resolve(TrainConfig("digits", out=path, **defaults | options), data)
+    given = TrainOptions("digits", out=path, **defaults | options)
+    config = resolve(given, facts_of_images(given, data))
     run = Run(path)
     with run.locked(), (path / "said.txt").open("a") as said:
         train(config, data, run, lambda _: None, lambda sentence: print(sentence, file=said))
@@ -85,10 +87,10 @@ def test_it_is_measured_when_due_and_at_the_last_step_and_kept(measured: Run) ->
 def test_it_is_the_distance_of_drawn_images_to_real_ones_of_the_same_labels(measured: Run) -> None:
     """Computed anew from the checkpoint of the last step, all images at once."""
     found, extractor = checkpoint.find(measured.path, None)[0], open_extractor()
-    real = Batches(SOME, found.config, torch.device("cpu"), 0).sample(125)
+    real = Batches(SOME, found.config, torch.device("cpu"), 0).fixed(0, 125)
     z = torch.from_numpy(latents(2, range(125), found.config.latent_dim, "normal"))
     with torch.inference_mode():
-        drawn = states.load_averaged(found.config, found.tensors)(z, real.labels)
+        drawn = states.load_ema(found.config, found.tensors)(z, real.labels)
         features = [extractor(to_pixels(images).numpy()) for images in (real.images, drawn)]
     assert mmd(*features) == pytest.approx(found.kid, rel=1e-3)
 
@@ -140,14 +142,15 @@ def test_a_damaged_best_is_passed_over_loudly(tmp_path: Path) -> None:
     assert found.step == worse
     assert len(passed_over) == 1 and str(damaged.parent) in passed_over[0]
     trained(tmp_path, keep=1)
-    assert f"damaged checkpoint passed over: {damaged.parent}" in (tmp_path / "said.txt").read_text()
+    assert f"damaged checkpoint skipped: {damaged.parent}" in (tmp_path / "said.txt").read_text()
     assert checkpoint.find(tmp_path, "best")[1] == [], "it was dropped with the old ones"
 
 
 def test_the_plan_says_when_or_why_not(tmp_path: Path) -> None:
     def plan(images: int = 5000, **options: Any) -> str:
         data = ImageData(DIGITS.images[:images])
-        return describe(resolve(TrainConfig("digits", out=tmp_path, device="cpu", width=8, **options), data), data)
+        given = TrainOptions("digits", out=tmp_path, device="cpu", width=8, **options)
+        return describe(resolve(given, facts_of_images(given, data)), data)
 
     assert "by KID kept: measured every 5,000 steps and at the last, on 2,048 images" in plan()
     assert "by KID kept: measured every 9 steps and at the last, on 100 images" in plan(100, steps=9, kid_every=9)

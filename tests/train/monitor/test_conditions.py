@@ -3,32 +3,30 @@
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import torch
 
-from drawwell_train.config import TrainConfig, recipe_of
+from drawwell_train.config import TrainConfig
 from drawwell_train.data import dataset as data
 from drawwell_train.loop import CollapsedError, DivergedError, train
 from drawwell_train.monitor.conditions import COLLAPSE, OSCILLATION, STRONG, WEAK, Watch, conditions_of
 from drawwell_train.monitor.measures import Measures
 from drawwell_train.monitor.ticks import Line, Ticks
 from drawwell_train.presets import Loss
-from drawwell_train.run.run import Run
+from drawwell_train.run.run_folder import Run
 from drawwell_train.step import state
 from drawwell_train.step.batches import Batches
 from drawwell_train.step.steps import train_step
 from tests.conftest import ROOT
+from tests.train.configs import configured
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-CONFIG = TrainConfig(
-    "digits", out=Path("x"), size=28, channels=1, preset="mlp", width=16, batch_size=16, device="cpu",
-    precision="float32", threads=1, log_every=20,
-)  # fmt: skip
+OPTIONS: dict[str, Any] = {"preset": "mlp", "width": 16, "batch_size": 16, "log_every": 20}
 DIGITS = data.load("digits", None, None)
 
 Rates = tuple[float, float]
@@ -48,20 +46,20 @@ class Story:
 
 def told(steps: int, rates: Mapping[int, Rates], restored: int | None = None, **options: Any) -> Story:
     """Train on real digits, at learning rates that change at some steps; and at one with the weights that G began with."""
-    config, story = replace(CONFIG, **options), Story()
+    config, story = configured(**OPTIONS | options), Story()
     networks = state.build(config, torch.device("cpu"))
     real = Batches(DIGITS, config, torch.device("cpu"), 0)
-    ticks = Ticks(config, Measures(config, real), lambda _: {}, Watch(recipe_of(config).loss), 0)
+    ticks = Ticks(config, Measures(config, real), lambda _: {}, Watch(config.loss), 0)
     first_weights = copy.deepcopy(networks.generator.state_dict())
     for step in range(steps):
         if step == restored:
             networks.generator.load_state_dict(first_weights)
         if step in rates:
             for optimizer, rate in zip((networks.optimizer_d, networks.optimizer_g), rates[step], strict=True):
-                optimizer.param_groups[0]["initial_lr"] = rate * recipe_of(config).learning_rate
+                optimizer.param_groups[0]["initial_lr"] = rate * config.learning_rate
         ticks.add(train_step(networks, config, real.next))
         if networks.step % config.log_every == 0:
-            line, said = ticks.line(networks, ticks.means())
+            line, said = ticks.line(networks, ticks.sync_stats())
             story.lines.append(line)
             story.said += said
     return story
@@ -140,7 +138,7 @@ def test_a_watch_that_is_given_the_earlier_lines_goes_on_where_it_was() -> None:
 def run_into(out: Path, **options: Any) -> list[str]:
     """A whole run of 260 steps; what it said."""
     said: list[str] = []
-    config = replace(CONFIG, out=out, steps=260, **options)
+    config = configured(**OPTIONS | {"out": out, "steps": 260} | options)
     run = Run(out)
     with run.locked():
         train(config, DIGITS, run, lambda _: None, said.append)
@@ -161,7 +159,7 @@ def test_on_collapse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "build", constant)
     assert any("mode collapse begins" in sentence for sentence in run_into(tmp_path / "warn"))
     run = tmp_path / "stop"
-    with pytest.raises(CollapsedError, match="stopped and saved at step 200, as --on-collapse stop says"):
+    with pytest.raises(CollapsedError, match="stopped and saved at step 200 because of --on-collapse stop"):
         run_into(run, on_collapse="stop", save_every=1000)
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-00000200"]
     with pytest.raises(CollapsedError, match="at step 220"):
@@ -171,7 +169,8 @@ def test_on_collapse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nan_is_the_last_line(tmp_path: Path) -> None:
-    config = replace(CONFIG, out=tmp_path, preset="dcgan", width=4, steps=1000, learning_rate=1e30)
+    options = {"out": tmp_path, "preset": "dcgan", "width": 4, "steps": 1000, "learning_rate": 1e30}
+    config = configured(**OPTIONS | options)
     with Run(tmp_path).locked(), pytest.raises(DivergedError, match="NaN or infinity at step"):
         train(config, DIGITS, Run(tmp_path), lambda _: None, lambda _: None)
     last = json.loads((tmp_path / "stats.jsonl").read_text().splitlines()[-1])

@@ -13,13 +13,13 @@ from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
 
 from drawwell.errors import DrawwellError
-from drawwell_train.config import TrainConfig
 from drawwell_train.data.images import ImageData
 from drawwell_train.loop import train
 from drawwell_train.monitor import curves
 from drawwell_train.monitor.curves import CurvesConfig
-from drawwell_train.run.run import Run, RunError
+from drawwell_train.run.run_folder import Run, RunError
 from tests.conftest import drawwell
+from tests.train.configs import configured
 
 SIZE = (1400, 800)
 
@@ -136,8 +136,8 @@ def test_what_cannot_be_drawn_is_a_sentence(tmp_path: Path) -> None:
 
 def trained(path: Path, steps: int) -> list[dict[str, Any]]:
     """The lines of a run with ``--tensorboard``."""
-    options: dict[str, Any] = {"size": 28, "channels": 1, "preset": "mlp", "width": 8, "batch_size": 8, "device": "cpu"}
-    config = TrainConfig("x", out=path, steps=steps, log_every=2, precision="float32", tensorboard=True, **options)
+    options: dict[str, Any] = {"preset": "mlp", "width": 8, "batch_size": 8}
+    config = configured(out=path, steps=steps, log_every=2, tensorboard=True, **options)
     noise = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1)).astype(np.uint8)
     with Run(path).locked():
         train(config, ImageData(noise), Run(path), lambda _: None, lambda _: None)

@@ -15,16 +15,15 @@ from drawwell_train.main import describe
 from drawwell_train.monitor.measures import Measures, nearest_distance
 from drawwell_train.monitor.ticks import Line, in_words
 from drawwell_train.presets import PRESETS
-from drawwell_train.run.run import Run
+from drawwell_train.run.run_folder import Run
 from drawwell_train.step import state as states
 from drawwell_train.step.batches import Batches
+from tests.train.configs import configured
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CPU = torch.device("cpu")
-CONFIG = TrainConfig(
-    "digits", out=Path("x"), size=28, channels=1, width=8, batch_size=8, device="cpu", precision="float32", threads=1
-)
+CONFIG = configured(width=8, batch_size=8)
 
 
 def images(count: int) -> ImageData:
@@ -49,7 +48,7 @@ def lines_of(config: TrainConfig, path: Path, data: ImageData | None = None) -> 
 @pytest.mark.parametrize("options", [{}, {"preset": "cnn"}, {"spectral_norm": True, "diffaugment": True, "flip": True}])
 def test_measuring_changes_nothing_of_training(tmp_path: Path, options: dict[str, object]) -> None:
     """Batch norm, dropout, a power iteration: all of them would be moved by a look in training mode."""
-    config = replace(CONFIG, steps=6, **options)  # type: ignore[arg-type]
+    config = configured(width=8, batch_size=8, steps=6, **options)
     often, lines = lines_of(replace(config, log_every=1), tmp_path / "often")
     never, line = lines_of(replace(config, log_every=1000), tmp_path / "never")
     assert (len(lines), len(line)) == (6, 1)
@@ -105,7 +104,7 @@ def test_images_that_make_no_group_are_not_judged_by_their_deviation() -> None:
     config = replace(CONFIG, preset="sngan", minibatch_std=True, width=2, batch_size=64)
     state = states.build(config, CPU)
     real = Batches(images(100), config, CPU, 0)
-    assert len(Measures(config, real)._judge(state, real.sample(58).images, None)) == 56
+    assert len(Measures(config, real)._judge(state, real.fixed(0, 58).images, None)) == 56
 
 
 def test_the_words_of_a_line() -> None:

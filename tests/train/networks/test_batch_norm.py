@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from drawwell_train.distributed import Processes
-from drawwell_train.networks.batch_norm import over_all
+from drawwell_train.distributed import process_group, shard
+from drawwell_train.networks.batch_norm import synchronise_batch_norms
 from tests.conftest import free_port
 
 PROCESSES, CHANNELS = 2, 5
@@ -60,12 +60,11 @@ def _member(rank: int, port: int, out: Path) -> None:
         "RANK": str(rank),
         "WORLD_SIZE": str(PROCESSES),
     }
-    processes = Processes(rank, PROCESSES)
-    with processes.joined("cpu"):
+    with process_group("cpu"):
         for kind in KINDS:
             network = norm_of(x := batch(kind))
-            over_all(network, processes)
-            torch.save(learn(network, processes.share(x), processes.share(targets(x))), out / f"{kind}, {rank}.pt")
+            synchronise_batch_norms(network)
+            torch.save(learn(network, shard(x), shard(targets(x))), out / f"{kind}, {rank}.pt")
 
 
 @pytest.fixture(scope="module")

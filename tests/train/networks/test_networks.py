@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from drawwell_train.networks.base import to_pixels
 from drawwell_train.networks.dcgan import DcganDiscriminator as Discriminator
 from drawwell_train.networks.dcgan import DcganGenerator as Generator
-from drawwell_train.networks.networks import to_pixels
 
 PARAMETERS = {
     (28, 1): (759_681, 138_689),

@@ -1,6 +1,5 @@
 """The discriminator of preset sngan is that of its papers, at every size, and tells a batch's variety where it is asked to."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,19 +10,21 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from drawwell_train.config import TrainConfig
 from drawwell_train.data.images import ImageData
-from drawwell_train.distributed import ALONE
+from drawwell_train.networks.base import discriminate
 from drawwell_train.networks.sngan import MinibatchStd, SnganDiscriminator
+from drawwell_train.step import penalties
 from drawwell_train.step import state as states
-from drawwell_train.step.batches import Batches
-from drawwell_train.step.judge import Judge, Real
-from drawwell_train.step.regularizers import regularization
+from drawwell_train.step.batches import Batches, Real
+from drawwell_train.step.penalties import regularization
 from drawwell_train.step.state import TrainState
-from drawwell_train.step.steps import train_step
+from drawwell_train.step.steps import discriminate_both, train_step
+from tests.train import configs
 
 
 def configured(size: int = 32, channels: int = 3, **options: Any) -> TrainConfig:
-    options = {"width": 4, "batch_size": 8, "precision": "float32", "device": "cpu", "preset": "sngan"} | options
-    return TrainConfig("x", out=Path("x"), size=size, channels=channels, **options)  # type: ignore[arg-type]
+    return configs.configured(
+        **{"size": size, "channels": channels, "width": 4, "batch_size": 8, "preset": "sngan"} | options
+    )
 
 
 def fresh(config: TrainConfig) -> TrainState:
@@ -65,9 +66,9 @@ def test_one_pass_over_both_is_two_passes_over_each() -> None:
     config = configured(d_norm="none")
     network = fresh(config).discriminator
     real, fake = torch.randn(2, 8, 3, 32, 32).unbind()
-    judge = Judge(network, config, ALONE, -1.0)
-    for together, alone in zip(judge.judge_both(real, fake, None), (network(real), network(fake)), strict=True):
-        assert torch.allclose(together.logits, alone, atol=1e-6)
+    logits = discriminate_both(network, config, real, fake, None)
+    for together, alone in zip(logits, (network(real), network(fake)), strict=True):
+        assert torch.allclose(together, alone, atol=1e-6)
 
 
 def test_one_pass_halves_the_power_iterations() -> None:
@@ -96,8 +97,8 @@ def test_generated_images_do_not_vary_more_for_the_real_ones_beside_them() -> No
     config = configured(minibatch_std=True, d_norm="none")
     network = fresh(config).discriminator
     real, same = torch.randn(8, 3, 32, 32), torch.zeros(8, 3, 32, 32)
-    _, beside = Judge(network, config, ALONE, -1.0).judge_both(real, same, None)
-    assert torch.allclose(beside.logits, network(same), atol=1e-6)
+    _, beside = discriminate_both(network, config, real, same, None)
+    assert torch.allclose(beside, network(same), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +152,12 @@ def test_penalties_are_taken_every_n_steps_and_count_n_times() -> None:
     assert seldom[0] == pytest.approx(3 * norms(1)[0], rel=0.2)
 
 
+def penalty_of(network: Any, config: TrainConfig, real: Tensor, fake: Tensor, labels: Tensor | None) -> float:
+    """All penalties of a discriminator at step 0."""
+    logits = discriminate(network, config, real, labels)
+    return float(regularization(network, config, 0, real, fake, logits, labels).detach())
+
+
 class Linear(nn.Module):
     """f(x) = <w, x>, whose gradient is w everywhere."""
 
@@ -167,17 +174,19 @@ class Linear(nn.Module):
 def test_penalties_have_their_weights_and_are_of_their_own_images() -> None:
     config = configured(28, 1, r1=0.5, r2=3.0, d_norm="none", consistency=7.0, conditional=True, class_names=("a", "b"))
     network = Linear(28 * 28)
-    judge = Judge(network, config, ALONE, -1.0)  # type: ignore[arg-type]
     real, fake = torch.randn(2, 8, 1, 28, 28).unbind()
     ones, squared = torch.ones(8), float(network.weight.detach().square().sum())
-    of_real, of_fake = (judge.judge(images, ones) for images in (real, fake))
+
+    def penalty(config: TrainConfig) -> float:
+        return penalty_of(network, config, real, fake, ones)
+
     only = {name: configured(28, 1, **{"d_norm": "none", "r1": 0.0, "r2": 0.0} | {name: 2.0}) for name in ("r1", "r2")}
     for one in only.values():
-        assert float(regularization(judge, one, 0, of_real, of_fake, ones).detach()) == pytest.approx(squared, rel=1e-4)
+        assert penalty(one) == pytest.approx(squared, rel=1e-4)
     torch.manual_seed(0)
-    found = float(regularization(judge, config, 0, of_real, of_fake, ones).detach())
+    found = penalty(config)
     torch.manual_seed(0)
-    moved = float(regularization(judge, configured(28, 1, consistency=1.0), 0, of_real, of_fake, ones).detach())
+    moved = penalty(configured(28, 1, consistency=1.0))
     assert found == pytest.approx(0.25 * squared + 1.5 * squared + 7 * moved, rel=1e-4)
     assert moved > 0
 
@@ -197,20 +206,16 @@ def test_r1_is_of_real_and_r2_of_generated_images() -> None:
     real, fake = torch.full((8, 1, 28, 28), 0.5), torch.full((8, 1, 28, 28), 0.25)
     for name, value in (("r1", 0.5), ("r2", 0.25)):
         config = configured(28, 1, d_norm="none", **{name: 2.0})
-        judge = Judge(network, config, ALONE, -1.0)  # type: ignore[arg-type]
-        of_real, of_fake = (judge.judge(images, None) for images in (real, fake))
-        found = float(regularization(judge, config, 0, of_real, of_fake, None).detach())
+        found = penalty_of(network, config, real, fake, None)
         assert found == pytest.approx(28 * 28 * value**2, rel=1e-4)
 
 
 def test_the_finite_difference_is_of_the_noise_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without noise it is 0, also while power iterations go on and in bfloat16."""
     config = configured(r1=1.0, r2=1.0, penalty_form="finite-difference", precision="bfloat16")
-    judge = Judge(fresh(config).discriminator, config, ALONE, -1.0)
-    monkeypatch.setattr(judge, "random", lambda _, shape: torch.zeros(shape))
+    monkeypatch.setattr(penalties, "random_shard", lambda _, shape, device: torch.zeros(shape, device=device))
     real, fake = torch.randn(2, 8, 3, 32, 32).unbind()
-    of_real, of_fake = judge.judge_both(real, fake, None)
-    assert float(regularization(judge, config, 0, of_real, of_fake, None).detach()) == 0
+    assert penalty_of(fresh(config).discriminator, config, real, fake, None) == 0
 
 
 class NoSync(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from drawwell import atomic_files as files
+from drawwell.atomic_files import WriteError
 from drawwell.errors import DrawwellError
-from drawwell_train.config import TrainConfig
 from drawwell_train.data.dataset import load
 from drawwell_train.data.images import DataError
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.record import RecordError
 from drawwell_train.monitor.conditions import Watch
 from drawwell_train.monitor.film import film
-from drawwell_train.run import atomic_files as files
 from drawwell_train.run import checkpoint
-from drawwell_train.run.atomic_files import WriteError
 from drawwell_train.run.checkpoint import CheckpointError
-from drawwell_train.run.run import Run, RunError
+from drawwell_train.run.run_folder import Run, RunError
 from drawwell_train.step import state as states
+from tests.train.configs import configured
 from tests.train.makers import pictures
 
 Put = Callable[[Path], None]
@@ -65,7 +65,7 @@ def put(request: pytest.FixtureRequest, tmp_path: Path) -> Put:
 def test_what_is_no_file_is_not_read(tmp_path: Path, put: Put) -> None:
     put(tmp_path / "x")
     with pytest.raises(OSError, match=r"pipe or a device|more than memory holds"):
-        files.read(tmp_path / "x")
+        files.read(tmp_path / "x", 2**30)
 
 
 @pytest.mark.parametrize("put", [os.mkfifo, endless])
@@ -133,14 +133,14 @@ def test_a_run_folder_of_what_is_no_file_is_sentences(tmp_path: Path, put: Put) 
 
 @pytest.mark.parametrize("name", ["manifest.json", "state.json", "tensors.safetensors"])
 def test_a_checkpoint_of_what_is_no_file_is_passed_over(tmp_path: Path, put: Put, name: str) -> None:
-    config = TrainConfig("digits", out=tmp_path, size=28, channels=1, width=4, latent_dim=4)
+    config = configured(out=tmp_path, width=4, latent_dim=4)
     state = states.build(config, torch.device("cpu"))
     tensors = states.to_tensors(state)
     for step in (1, 2):
         newest = checkpoint.save(tmp_path, checkpoint.Checkpoint(step, config, tensors), 2)
     (newest / name).unlink()
     put(newest / name)
-    with pytest.raises(CheckpointError, match="is no whole checkpoint"):
+    with pytest.raises(CheckpointError, match="is not a complete checkpoint"):
         checkpoint.load(newest)
     found, damaged = checkpoint.load_latest(tmp_path)
     assert found is not None and found.step == 1 and len(damaged) == 1
@@ -149,7 +149,7 @@ def test_a_checkpoint_of_what_is_no_file_is_passed_over(tmp_path: Path, put: Put
 
 
 def test_measures_of_what_is_no_file_are_a_sentence(tmp_path: Path, put: Put) -> None:
-    config = TrainConfig("digits", out=tmp_path, size=28, channels=1, width=4)
+    config = configured(out=tmp_path, width=4)
     (tmp_path / "measures").mkdir()
     put(tmp_path / "measures" / "step-00000001.json")
     with pytest.raises(RecordError, match="cannot be read"):
@@ -160,7 +160,7 @@ def test_measures_of_what_is_no_file_are_a_sentence(tmp_path: Path, put: Put) ->
 @pytest.mark.parametrize("put", [os.mkfifo, endless])
 def test_data_that_is_no_file_is_a_sentence(tmp_path: Path, put: Put, name: str) -> None:
     put(tmp_path / (name or "x"))
-    with pytest.raises(DataError, match="is a pipe or a device, name a file or a folder"):
+    with pytest.raises(DataError, match="is a pipe or a device: name a file or a folder"):
         load(str(tmp_path / (name or "x")))
 
 
@@ -170,13 +170,13 @@ def test_a_folder_of_what_is_no_file_is_a_sentence(tmp_path: Path, put: Put, nam
     """And not a data set without its labels."""
     pictures(tmp_path, "1.png")
     put(tmp_path / name)
-    with pytest.raises(DataError, match=rf"{name}: is no file, or a link that leads to none"):
+    with pytest.raises(DataError, match=rf"{name}: is not a file, or is a broken link"):
         load(str(tmp_path), 28)
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b", "absent", "~nobody-here/x"])
 def test_names_that_no_file_has_are_sentences(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=r"no such file or folder|is no name of a file"):
+    with pytest.raises(DataError, match=r"no such file or folder|is not a valid path"):
         load(name if name.startswith("~") else str(tmp_path / name))
 
 

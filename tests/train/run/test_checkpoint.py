@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from drawwell_train.config import TrainConfig, complete
+from drawwell.atomic_files import WriteError
 from drawwell_train.run import checkpoint
-from drawwell_train.run.atomic_files import WriteError
 from drawwell_train.run.checkpoint import Checkpoint, CheckpointError
 from drawwell_train.step import state as states
+from tests.train.configs import configured
 
-CONFIG = TrainConfig("digits", out=Path("runs/x"), size=28, channels=1, width=4)
+CONFIG = configured(out=Path("runs/x"), width=4)
 
 
 def of_step(step: int, kid: float | None = None) -> Checkpoint:
@@ -39,7 +39,7 @@ def test_what_was_saved_is_loaded(folder: Path) -> None:
     loaded, passed_over = checkpoint.load_latest(folder)
     assert loaded is not None
     assert passed_over == []
-    assert (loaded.step, loaded.config) == (2, complete(CONFIG))
+    assert (loaded.step, loaded.config) == (2, CONFIG)
     assert states.digest(loaded.tensors) == states.digest(of_step(2).tensors)
 
 
@@ -132,7 +132,7 @@ def test_leftovers_of_a_crash_are_removed(folder: Path) -> None:
 def test_a_run_is_found_by_step(folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    with pytest.raises(CheckpointError, match="is no run folder"):
+    with pytest.raises(CheckpointError, match="is not a run folder"):
         checkpoint.find(run, None)
     (run / "checkpoints").mkdir()
     with pytest.raises(CheckpointError, match="has no checkpoint yet"):

@@ -2,19 +2,20 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from drawwell_train import presets
-from drawwell_train.config import TrainConfig, complete, recipe_of
-from drawwell_train.run import checkpoint, identity, manifest
+from drawwell_train.options import TrainOptions, resolved
+from drawwell_train.run import checkpoint, identity
 from drawwell_train.run.checkpoint_format import FORMAT, FormatError
 from drawwell_train.step import state as states
-from drawwell_train.step.judge import Real
+from drawwell_train.step.batches import Real
 from drawwell_train.step.steps import train_step
+from tests.train.configs import configured
 
 KEPT = Path(__file__).with_name("checkpoints")
 """One of each format and preset, written by the version that wrote that format, after 3 steps."""
@@ -30,7 +31,7 @@ def rewritten(name: str, folder: Path, **changes: object) -> Path:
     source = KEPT / name / "step-00000003"
     contents = {file: (source / file).read_bytes() for file in ("tensors.safetensors", "state.json")}
     state = json.loads(contents["state.json"]) | changes
-    manifest.write_folder(folder / "step-00000003", contents | {"state.json": json.dumps(state).encode()})
+    checkpoint.write_folder(folder / "step-00000003", contents | {"state.json": json.dumps(state).encode()})
     return folder
 
 
@@ -63,13 +64,13 @@ def test_every_kept_checkpoint_is_tested() -> None:
 def test_what_format_1_did_not_write_is_what_it_meant() -> None:
     dcgan, mlp = (checkpoint.load(KEPT / name / "step-00000003").config for name in ("format-1-dcgan", "format-1-mlp"))
     assert dcgan.diffaugment_policy == ("color", "translation", "cutout")
-    assert (dcgan.d_norm, recipe_of(dcgan).one_pass, dcgan.schedule, dcgan.ema_halflife_images) == (
+    assert (dcgan.d_norm, dcgan.one_pass, dcgan.schedule, dcgan.ema_halflife_images) == (
         "spectral",
         False,
         "constant",
         10_000,
     )
-    assert (recipe_of(mlp).sigmoid, recipe_of(mlp).epsilon, mlp.diffaugment_policy) == (
+    assert (mlp.sigmoid, mlp.epsilon, mlp.diffaugment_policy) == (
         True,
         1e-7,
         ("color", "translation"),
@@ -80,20 +81,24 @@ def test_what_format_1_did_not_write_is_what_it_meant() -> None:
 def test_the_presets_of_format_1_are_still_those_of_today(preset: str, tmp_path: Path) -> None:
     """So that its runs can be continued by the same command. Where one is changed on purpose, leave it out here."""
     config = state_of("format-1-mlp")["config"]
-    today = complete(TrainConfig("x", preset=preset, size=28, channels=1))  # type: ignore[arg-type]
+    today = configured(preset=preset)
     written = {
         name: getattr(today, name) for name in ("width", "loss", "batch_size", "d_steps", "learning_rate", "beta1")
     }
     folder = rewritten("format-1-mlp", tmp_path, config={**config, **written, "preset": preset})
-    assert recipe_of(checkpoint.load(folder / "step-00000003").config) == recipe_of(today)
+    then = checkpoint.load(folder / "step-00000003").config
+    assert identity.to_dict(then)["recipe"] == identity.to_dict(today)["recipe"]
 
 
 def test_a_preset_that_changed_is_named_and_changes_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     before = checkpoint.load(KEPT / "format-2-sngan" / "step-00000003").config
-    given = dict.fromkeys(("beta1", "learning_rate"))
     monkeypatch.setitem(presets.PRESETS, "sngan", replace(presets.PRESETS["sngan"], beta2=0.9, beta1=0.0))
-    now = complete(replace(before, recipe=None, **given))  # type: ignore[arg-type]
-    assert (recipe_of(before).beta2, recipe_of(now).beta2) == (0.999, 0.9)
+    names = [
+        field.name for field in fields(TrainOptions) if field.name not in ("beta1", "learning_rate", "spectral_norm")
+    ]
+    options = TrainOptions(**{name: getattr(before, name) for name in names})
+    now = resolved(options, class_names=before.class_names, data_sha256=before.data_sha256)
+    assert (before.beta2, now.beta2) == (0.999, 0.9)
     assert identity.differences(before, now) == [
         "beta1 was 0.5, is 0.0",
         "beta2 of preset sngan: beta2 was 0.999, is 0.9",
@@ -102,7 +107,7 @@ def test_a_preset_that_changed_is_named_and_changes_no_run(monkeypatch: pytest.M
 
 
 def test_a_linear_schedule_keeps_a_run_from_being_made_longer() -> None:
-    linear, constant = (complete(TrainConfig("x", schedule=schedule)) for schedule in ("linear", "constant"))
+    linear, constant = (configured(schedule=schedule) for schedule in ("linear", "constant"))
     assert identity.differences(constant, replace(constant, steps=5)) == []
     assert identity.digest(constant) == identity.digest(replace(constant, steps=5))
     (sentence,) = identity.differences(linear, replace(linear, steps=5))

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from drawwell_train.config import TrainConfig
+from drawwell.atomic_files import WriteError
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.record import RecordError
-from drawwell_train.run.atomic_files import WriteError
 from drawwell_train.run.checkpoint import Checkpoint
 from drawwell_train.step import state
 from tests.graphs import QUALITY
+from tests.train.configs import configured
 
 
 @pytest.fixture(scope="module")
 def found() -> Checkpoint:
-    config = TrainConfig("digits", out=Path("runs/x"), size=28, channels=1, width=4)
+    config = configured(out=Path("runs/x"), width=4)
     return Checkpoint(1000, config, state.to_tensors(state.build(config, torch.device("cpu"))))
 
 

@@ -19,14 +19,16 @@ from PIL import Image
 
 from drawwell.errors import DrawwellError
 from drawwell_train import loop
-from drawwell_train.config import TrainConfig
 from drawwell_train.data.images import DataError, check_device_memory
-from drawwell_train.main import main, resolve_options
+from drawwell_train.main import main
+from drawwell_train.options import TrainOptions
+from drawwell_train.resolve import resolve
 from drawwell_train.run import checkpoint
-from drawwell_train.run.run import Run, RunError
+from drawwell_train.run.run_folder import Run, RunError
 from drawwell_train.step import batches
 from drawwell_train.step import state as states
 from tests.conftest import drawwell
+from tests.train.configs import configured
 
 OPTIONS = [
     "--width",
@@ -195,7 +197,7 @@ def test_a_damaged_checkpoint_is_passed_over_loudly(straight: Path, tmp_path: Pa
     newest = run / "checkpoints" / "step-00000020" / "tensors.safetensors"
     newest.write_bytes(newest.read_bytes()[:-1])
     said = train(run, "--steps", "30").stderr
-    assert "damaged checkpoint passed over" in said
+    assert "damaged checkpoint skipped" in said
     assert "at step 10" in said
     assert digest(run) == digest(straight)
 
@@ -219,7 +221,7 @@ def test_the_second_trainer_in_a_folder_is_refused(tmp_path: Path, unreadable: P
     process = started(run, "--steps", "1000000")
     wait_for(lambda: (run / "stats.jsonl").exists(), process)
     with pytest.raises(RunError) as refused:
-        main(TrainConfig(str(unreadable), out=run))
+        main(TrainOptions(str(unreadable), out=run))
     process.kill()
     process.communicate()
     wanted = f"another training is running in this folder: process {process.pid} on {socket.gethostname()}"
@@ -244,15 +246,15 @@ def test_what_can_be_told_before_the_data_is_read_is(
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     given: dict[str, Any] = {"width": 8, "batch_size": 16, "threads": 1} | options
     with pytest.raises(DrawwellError, match=sentence):
-        main(TrainConfig(str(unreadable), out=straight, **given))
+        main(TrainOptions(str(unreadable), out=straight, **given))
 
 
 def test_a_share_of_the_processes_is_told_before_the_data_is_read(
     tmp_path: Path, unreadable: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
-    with pytest.raises(DrawwellError, match="cannot be shared by 3 processes"):
-        main(TrainConfig(str(unreadable), out=tmp_path / "run", batch_size=16))
+    with pytest.raises(DrawwellError, match="cannot be divided between 3 processes"):
+        main(TrainOptions(str(unreadable), out=tmp_path / "run", batch_size=16))
 
 
 def test_fewer_devices_than_processes_are_told_before_the_data_is_read(
@@ -262,7 +264,7 @@ def test_fewer_devices_than_processes_are_told_before_the_data_is_read(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(DrawwellError, match="3 processes on this machine need a CUDA device each, and there are 2"):
-        main(TrainConfig(str(unreadable), out=tmp_path / "run", precision="float32"))
+        main(TrainOptions(str(unreadable), out=tmp_path / "run", precision="float32"))
 
 
 @pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir], ids=["pipe", "folder"])
@@ -274,7 +276,7 @@ def test_a_record_that_is_no_file_is_told_before_the_data_is_read(
     run.mkdir()
     put(run / name)
     with pytest.raises(RunError, match=rf"{name}: is a folder, a pipe or a device: move it away"):
-        main(TrainConfig(str(unreadable), out=run))
+        main(TrainOptions(str(unreadable), out=run))
 
 
 def test_training_refuses_images_that_the_device_does_not_hold(
@@ -292,9 +294,9 @@ def test_training_refuses_images_that_the_device_does_not_hold(
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (2**20, 2**34))
     shutil.copytree(straight, tmp_path / "continued")
     for name in ("new", "continued"):
-        config = TrainConfig("digits", out=tmp_path / name, width=8, batch_size=16, threads=1, steps=40, kid_every=0)
+        options = TrainOptions("digits", out=tmp_path / name, width=8, batch_size=16, threads=1, steps=40, kid_every=0)
         with pytest.raises(DataError, match=r"the images need 0.0 GiB on the device, which has 0.0 GiB free"):
-            main(config)
+            main(options)
     assert asked == [5000 * 28 * 28] * 2
     assert not list((tmp_path / "new" / "checkpoints").iterdir())
     assert digest(tmp_path / "continued") == digest(straight)
@@ -303,12 +305,12 @@ def test_training_refuses_images_that_the_device_does_not_hold(
 def test_data_that_is_refused_leaves_no_folder(tmp_path: Path, unreadable: Path) -> None:
     for data in (unreadable, tmp_path / "absent.npy"):
         with pytest.raises(DataError):
-            main(TrainConfig(str(data), out=tmp_path / "run"))
+            main(TrainOptions(str(data), out=tmp_path / "run"))
     assert [path.name for path in tmp_path.iterdir()] == ["data.npy"]
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")
     with pytest.raises(DataError):
-        main(TrainConfig(str(unreadable), out=tmp_path / "run"))
+        main(TrainOptions(str(unreadable), out=tmp_path / "run"))
     assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
 
 
@@ -317,14 +319,14 @@ def test_data_that_is_refused_leaves_no_folder(tmp_path: Path, unreadable: Path)
     [("photos", "runs/photos"), (".photos", "runs/photos"), ("..cats.v2", "runs/cats"), ("x/.a.b.npz", "runs/a")],
 )
 def test_the_run_folder_is_called_as_the_data(data: str, out: str) -> None:
-    assert resolve_options(TrainConfig(data)).out == Path(out)
+    assert resolve(TrainOptions(data)).out == Path(out)
 
 
 @pytest.mark.parametrize("options", [{"data": "/"}, {"data": "...."}, {"name": ".."}, {"name": "../x"}, {"name": "/x"}])
 def test_a_run_is_never_written_beside_the_runs(options: dict[str, str]) -> None:
     with pytest.raises(DrawwellError, match="names no folder below runs/: name the run folder with --out"):
-        resolve_options(TrainConfig(**{"data": "digits"} | options))  # type: ignore[arg-type]
-    resolve_options(TrainConfig(**{"data": "digits"} | options, out=Path("x")))  # type: ignore[arg-type]
+        resolve(TrainOptions(**{"data": "digits"} | options))  # type: ignore[arg-type]
+    resolve(TrainOptions(**{"data": "digits"} | options, out=Path("x")))  # type: ignore[arg-type]
 
 
 def test_other_options_do_not_continue_a_run(straight: Path) -> None:
@@ -338,17 +340,17 @@ def test_nan_in_a_loss_stops_at_once(tmp_path: Path) -> None:
     options = ["--steps", "1000", "--learning-rate", "1e30", "--precision", "float32"]
     error = train(run, *options, code=1).stderr
     assert "NaN or infinity at step" in error
-    assert "the last good checkpoint is kept" in error
+    assert "The last good checkpoint is in" in error
 
 
 def test_a_weight_that_is_not_finite_is_never_saved(tmp_path: Path) -> None:
-    config = TrainConfig("digits", out=tmp_path, size=28, channels=1, width=4, threads=1, device="cpu")
+    config = configured(out=tmp_path, width=4)
     state, run = states.build(config, torch.device("cpu")), Run(tmp_path)
     with run.locked():
         state.step = 10
         loop._save(state, config, run, print)
         before = digest(tmp_path)
-        next(state.averaged.parameters()).fill_(torch.inf)
+        next(state.ema.parameters()).fill_(torch.inf)
         state.step = 20
         with pytest.raises(loop.DivergedError, match="at step 20"):
             loop._save(state, config, run, print)

@@ -1,8 +1,8 @@
 """DiffAugment: same shapes, gradients through it, one draw for each image, and nothing that a batch could betray."""
 
+import pytest
 import torch
 
-from drawwell_train.distributed import Processes
 from drawwell_train.presets import Change
 from drawwell_train.step.augment import diff_augment
 
@@ -33,12 +33,14 @@ def test_what_is_cut_out_or_moved_in_is_black() -> None:
         assert (changed == black).float().mean() < 0.5
 
 
-def test_two_processes_change_a_batch_as_one_does() -> None:
+def test_two_processes_change_a_batch_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
     images = torch.rand(8, 3, 16, 16)
     torch.manual_seed(3)
     whole = diff_augment(images, -1.0, ALL)
     shares = []
+    monkeypatch.setenv("WORLD_SIZE", "2")
     for rank in (0, 1):
+        monkeypatch.setenv("RANK", str(rank))
         torch.manual_seed(3)
-        shares.append(diff_augment(images[4 * rank : 4 * rank + 4], -1.0, ALL, Processes(rank, 2)))
+        shares.append(diff_augment(images[4 * rank : 4 * rank + 4], -1.0, ALL))
     assert torch.equal(torch.cat(shares), whole)

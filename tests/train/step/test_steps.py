@@ -1,7 +1,6 @@
 """One step does what algorithm 1 says."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +9,12 @@ from torch import Tensor
 
 from drawwell_train.config import TrainConfig
 from drawwell_train.step import state as states
-from drawwell_train.step.judge import Real
+from drawwell_train.step.batches import Real
 from drawwell_train.step.state import TrainState
 from drawwell_train.step.steps import train_step
+from tests.train.configs import configured
 
-CONFIG = TrainConfig(
-    "digits", out=Path("x"), size=28, channels=1, width=4, batch_size=8, device="cpu", precision="float32"
-)
+CONFIG = configured(width=4, batch_size=8)
 
 
 def batch() -> Real:
@@ -94,28 +92,28 @@ def test_each_network_beats_the_other_while_that_one_stands_still(seed: int) -> 
     assert of_g[-1]["loss_g"] < of_g[0]["loss_g"] / 3
 
 
-def test_the_average_follows_with_its_half_life() -> None:
+def test_the_ema_follows_with_its_half_life() -> None:
     """After the ramp, a weight that jumps by 1 has come half the way after ``ema_halflife_images``."""
     config = replace(CONFIG, ema_halflife_images=80, learning_rate=1e-12)
     state = fresh(config)
     state.step = 1000
-    for parameter in state.averaged.parameters():
+    for parameter in state.ema.parameters():
         parameter.zero_()
     goal = [parameter.clone() for parameter in state.generator.parameters()]
     for _ in range(10):
         train_step(state, config, batch)
-    for averaged, wanted in zip(state.averaged.parameters(), goal, strict=True):
-        assert torch.allclose(averaged, wanted / 2, atol=1e-4)
+    for average, wanted in zip(state.ema.parameters(), goal, strict=True):
+        assert torch.allclose(average, wanted / 2, atol=1e-4)
 
 
-def test_the_average_has_batch_norm_statistics_of_its_own() -> None:
+def test_the_ema_has_batch_norm_statistics_of_its_own() -> None:
     state = fresh()
     for _ in range(3):
         train_step(state, CONFIG, batch)
-    statistics = {name: buffer for name, buffer in state.averaged.named_buffers() if "running_var" in name}
+    statistics = {name: buffer for name, buffer in state.ema.named_buffers() if "running_var" in name}
     assert statistics
     assert all(not torch.equal(buffer, torch.ones_like(buffer)) for buffer in statistics.values())
-    assert not state.averaged.training
+    assert not state.ema.training
 
 
 @pytest.mark.parametrize("prior", ["normal", "uniform"])
@@ -146,7 +144,7 @@ def test_every_size_trains_in_bfloat16(size: int, channels: int) -> None:
 )
 def test_the_state_survives_the_way_to_tensors_and_back(options: dict[str, Any]) -> None:
     """Moments, dropout, a penalty's random numbers, the vectors of spectral normalisation, embeddings: a step later all is equal."""
-    config = replace(CONFIG, **{"width": 8} | options)
+    config = configured(**{"width": 8, "batch_size": 8} | options)
     real = batch()._replace(labels=torch.arange(8) % 2 if config.conditional else None)
     state = fresh(config)
     for _ in range(3):

@@ -28,12 +28,12 @@ _NUMPY_NAMES = (
     ("images", "labels"),
     ("x", "y"),
 )
-"""Of images and their labels, as Keras and others call them, in small letters."""
+"""Names of images and of their labels, as Keras and others call them, in lower case."""
 _CHUNK_BYTES = 2**24
 
 
 def read_file(path: Path) -> ImageData:
-    """Read one file by its name's ending. Raises ``DataError`` for a damaged one, and for what memory does not hold."""
+    """Read one file, by the ending of its name. Raises ``DataError`` if it is damaged, not supported, or too large for memory."""
     name = path.name.lower()
     if name.endswith((".bin", ".bin.gz")):
         return read_cifar([path])
@@ -42,12 +42,13 @@ def read_file(path: Path) -> ImageData:
     if name.endswith(".gz") or _begins_as_idx(path):
         return read_idx_pair(path)
     raise DataError(
-        f"{path}: of files, .npy, .npz, .zip, IDX and CIFAR .bin are read, the last two as .gz too; for pictures name their folder"
+        f"{path}: this kind of file is not supported; .npy, .npz, .zip, IDX and CIFAR-10 .bin are, the last two also as .gz. For pictures, "
+        "name their folder"
     )
 
 
 def is_numpy_archive(path: Path) -> bool:
-    """Whether it is a .zip of arrays alone, which numpy calls .npz."""
+    """Whether ``path`` is a .zip that holds only arrays: an .npz under another name."""
     if path.suffix.lower() != ".zip" or not zipfile.is_zipfile(path):
         return False
     try:
@@ -55,26 +56,26 @@ def is_numpy_archive(path: Path) -> bool:
             names = archive.namelist()
             return bool(names) and all(name.endswith(".npy") for name in names)
     except zipfile.BadZipFile as error:
-        raise DataError(f"{path}: is no readable .zip ({error})") from error
+        raise DataError(f"{path}: is not a readable .zip ({error})") from error
 
 
 def find_idx(folder: Path) -> Path | None:
-    """MNIST's file of images to learn from in a folder of its files, packed or not."""
+    """The training images among MNIST's files in ``folder``, packed or not; None if they are not there."""
     names = [f"train-images{dot}idx3-ubyte{packed}" for packed in (".gz", "") for dot in "-."]
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def read_idx_pair(path: Path) -> ImageData:
-    """Images, and their labels where the file of the same name with ``labels-idx1`` lies beside them."""
+    """Images, with labels if a file of the same name with ``labels-idx1`` lies beside them."""
     images = _read_idx(path, (3, 4))
     labels_path = _labels_beside(path)
     if labels_path is None:
-        return ImageData(_four_dimensions(images), why_no_classes="no file of labels lies beside the images")
+        return ImageData(_four_dimensions(images), why_no_classes="there is no file of labels beside the images")
     return _labelled(labels_path, images, _read_idx(labels_path, (1,)), None)
 
 
 def read_cifar(paths: Sequence[Path]) -> ImageData:
-    """Batches of CIFAR-10, zipped or not."""
+    """CIFAR-10 from its binary batches, packed or not."""
     batches = [_read_cifar_batch(path) for path in paths]
     if len(batches) > 1:
         check_memory(sum(batch.nbytes for batch in batches), f"{paths[0].parent}: its images")
@@ -87,10 +88,14 @@ def _read_cifar_batch(path: Path) -> npt.NDArray[np.uint8]:
     """Records uint8 ``[N, 3073]``."""
     content = _unzipped(path) if path.name.endswith(".gz") else _whole(path)
     if not content or len(content) % _CIFAR_RECORD:
-        raise DataError(f"{path}: {len(content):,} bytes are no whole number of CIFAR-10 records of {_CIFAR_RECORD:,}")
+        raise DataError(
+            f"{path}: {len(content):,} bytes are not a whole number of CIFAR-10 records of {_CIFAR_RECORD:,}"
+        )
     records = np.frombuffer(content, np.uint8).reshape(-1, _CIFAR_RECORD)
     if records[:, 0].max() >= len(_CIFAR_CLASSES):
-        raise DataError(f"{path}: a label of {records[:, 0].max()}: is this CIFAR-100? Only CIFAR-10's layout is read")
+        raise DataError(
+            f"{path}: holds label {records[:, 0].max()}, and CIFAR-10 has labels 0 to 9. CIFAR-100 is not supported"
+        )
     return records
 
 
@@ -100,7 +105,7 @@ def _begins_as_idx(path: Path) -> bool:
 
 
 def _labels_beside(path: Path) -> Path | None:
-    """The file of labels for a file of images, packed or not; None where there is none. A broken link is told when it is read."""
+    """The file of labels beside a file of images, packed or not; None if there is none. A broken link counts: reading it is an error."""
     name = path.name.replace("images-idx3", "labels-idx1").replace("images.idx3", "labels.idx1")
     if name == path.name:
         return None
@@ -112,7 +117,7 @@ def _read_idx(path: Path, dimensions: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     """http://yann.lecun.com/exdb/mnist: two zeros, the type, the dimensions, their lengths as big-endian int32, bytes."""
     content = _unzipped(path) if path.name.lower().endswith(".gz") else _whole(path)
     if len(content) < 4 or content[:3] != _IDX_MAGIC or not content[3] or len(content) < 4 + 4 * content[3]:
-        raise DataError(f"{path}: is no IDX file of unsigned bytes")
+        raise DataError(f"{path}: is not an IDX file of unsigned bytes")
     if content[3] not in dimensions:
         wanted = " or ".join(map(str, dimensions))
         raise DataError(f"{path}: holds an array of {content[3]} dimensions, not of {wanted}")
@@ -124,8 +129,8 @@ def _read_idx(path: Path, dimensions: tuple[int, ...]) -> npt.NDArray[np.uint8]:
 
 
 def _read_numpy(path: Path) -> ImageData:
-    """The uint8 array of 3 or 4 dimensions is the images, with ``labels`` (or ``y``) and ``classes`` where there are some; of several,
-    the one with a name of ``_NUMPY_NAMES``, and its labels.
+    """The images are the uint8 array of 3 or 4 dimensions; of several, the one with a name in ``_NUMPY_NAMES``. Labels are ``labels``,
+    the array that ``_NUMPY_NAMES`` pairs with the images, or ``y``; names of classes are ``classes``.
     """
     loaded = _load_numpy(path)
     lowered = {name.lower(): array for name, array in loaded.items()}
@@ -160,10 +165,10 @@ def _load_numpy(path: Path) -> Mapping[str, Array]:
             arrays = {"images": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
     except DataError:
         raise
-    except Exception as error:  # SyntaxError for one, of a bad header; it is told, not swallowed
-        raise DataError(f"{path}: is no readable .npy or .npz ({error})") from error
+    except Exception as error:  # numpy raises anything on a bad file, for example SyntaxError
+        raise DataError(f"{path}: is not a readable .npy or .npz ({error})") from error
     if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
-        raise DataError(f"{path}: holds {strange[0]!r}, which is no array")
+        raise DataError(f"{path}: holds {strange[0]!r}, which is not an array")
     return arrays
 
 
@@ -174,13 +179,13 @@ def _check_archive(path: Path) -> None:
 
 
 def _class_names(path: Path, names: Array | None) -> tuple[str, ...] | None:
-    """Of an array of names. Raises ``DataError`` where they cannot be told apart, or written."""
+    """Class names out of an array. Raises ``DataError`` if two are equal, or one is empty or not UTF-8."""
     if names is None:
         return None
     try:
         told = tuple(tidy(name.decode() if isinstance(name, bytes) else str(name)) for name in names.tolist())
     except (TypeError, ValueError) as error:  # one name alone, or bytes that are no text
-        raise DataError(f"{path}: its classes are no list of names ({error})") from error
+        raise DataError(f"{path}: its classes are not a list of names ({error})") from error
     if names.ndim != 1 or not all(told) or len(set(told)) < len(told) or not all(map(is_text, told)):
         raise DataError(f"{path}: its classes must be a list of names in UTF-8, each once and none empty")
     return told
@@ -197,7 +202,7 @@ def _labelled(
         labels = labels[:, 0]
     if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
         raise DataError(
-            f"{path}: {len(images):,} images need as many integer labels, there are {labels.dtype} {list(labels.shape)}"
+            f"{path}: {len(images):,} images need {len(images):,} integer labels; the labels are {labels.dtype} {list(labels.shape)}"
         )
     seen, labels = np.unique(labels, return_inverse=True)
     if len(seen) and (seen[0] < 0 or (names is not None and seen[-1] >= len(names))):
@@ -221,7 +226,7 @@ def _unzipped(path: Path) -> bytearray:
                 if len(content) > limit:
                     check_memory(len(content), f"{path}: its first images alone")
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: is no whole gzip file ({error})") from error
+        raise DataError(f"{path}: is not a complete gzip file ({error})") from error
     return content
 
 
@@ -231,9 +236,9 @@ def _whole(path: Path) -> bytearray:
 
 
 def _size(path: Path) -> int:
-    """In bytes. Raises ``DataError`` for a pipe or a device, which would be read for ever."""
+    """Size in bytes. Raises ``DataError`` for a pipe or a device, which may never end."""
     if not path.is_file():
-        raise DataError(f"{path}: is no file, or a link that leads to none")
+        raise DataError(f"{path}: is not a file, or is a broken link")
     return path.stat().st_size
 
 

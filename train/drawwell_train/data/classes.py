@@ -1,4 +1,4 @@
-"""Classes: which names mean the same one, how they are numbered, and how data takes on the numbers of a run or a generator."""
+"""Classes: which names are the same class, how classes are numbered, and renumbering as a run or a generator has them."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -12,22 +12,22 @@ from drawwell_train.data.images import ImageData
 Labels = npt.NDArray[np.int64]
 
 _MOST_DIGITS = 18
-"""Of a name that is a number, so that it fits 64 bits."""
+"""Most digits of a name that counts as a number: it then fits 64 bits."""
 _SHOWN = 5
 
 
 def tidy(name: str) -> str:
-    """One spelling of names that look the same: composed letters (NFC), and no space around them."""
+    """One spelling for names that look the same: composed letters (NFC), no space around them."""
     return unicodedata.normalize("NFC", name).strip()
 
 
 def is_text(name: str) -> bool:
-    """Whether UTF-8 can hold it. Python takes every file name, and marks the bytes that are none of UTF-8."""
+    """Whether UTF-8 can encode ``name``. Python accepts every file name, and marks the bytes that are not UTF-8."""
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def number(names: Sequence[str]) -> tuple[Labels, tuple[str, ...]]:
-    """Labels int64 ``[N]`` of the images' class names, and the classes by label: numbers in their order, others by alphabet."""
+    """Labels int64 ``[N]`` of the class names of images, and the class names by label: sorted as numbers if all are, else as text."""
     distinct = set(names)
     key = int if all(map(_is_number, distinct)) else str
     class_names = tuple(sorted(distinct, key=lambda name: (key(name), name)))
@@ -36,9 +36,7 @@ def number(names: Sequence[str]) -> tuple[Labels, tuple[str, ...]]:
 
 
 def labelled(data: ImageData, pictures: Sequence[str], told: Sequence[str]) -> ImageData:
-    """Pictures with the labels of their classes, or with the reason why these cannot be told: ``told`` is the class of each picture,
-    empty for one that lies in no class folder.
-    """
+    """Add labels to pictures, or the reason why there are none. ``told`` is the class of each picture, empty outside class folders."""
     names = [tidy(name) for name in told]
     why_not = _why_not(pictures, names)
     if why_not:
@@ -50,7 +48,7 @@ def labelled(data: ImageData, pictures: Sequence[str], told: Sequence[str]) -> I
 def _why_not(pictures: Sequence[str], names: Sequence[str]) -> str:
     apart = [picture for picture, name in zip(pictures, names, strict=True) if not name]
     if len(apart) == len(names):
-        return "the pictures lie in no class folders, and there is no labels.csv"
+        return "the pictures are not in class folders, and there is no labels.csv"
     if apart:
         one = len(apart) == 1
         return (
@@ -65,9 +63,9 @@ def _why_not(pictures: Sequence[str], names: Sequence[str]) -> str:
 
 
 def numbered_as(data: ImageData, names: Sequence[str]) -> ImageData | None:
-    """The same data with the labels that its classes have in ``names``; None where it has classes that are not there.
+    """The same data with labels as ``names`` number the classes; None where it has a class that ``names`` lacks.
 
-    Classes that are numbers, as an IDX file has them, mean places where ``names`` are words.
+    Where the classes of the data are numbers, as in an IDX file, and ``names`` are words, the numbers are positions in ``names``.
     """
     if data.labels is None:
         return None
@@ -81,11 +79,13 @@ def numbered_as(data: ImageData, names: Sequence[str]) -> ImageData | None:
 
 
 def remarks_on_numbers(class_names: Sequence[str]) -> tuple[str, ...]:
-    """A sentence where classes have numbers for names which are not their labels: one draws by either."""
+    """A sentence if class names are numbers that differ from the labels, since one can draw by either."""
     moved = [f"{name!r} is label {place}" for place, name in enumerate(class_names) if name != str(place)]
     if not moved or not all(map(_is_number, class_names)):
         return ()
-    return (f"the classes' names are numbers, but not their labels: {some(moved)}; --label takes a name, HTTP a label",)
+    return (
+        f"the class names are numbers, but not the labels: {some(moved)}; --label takes a name, HTTP takes a label",
+    )
 
 
 def _is_number(name: str) -> bool:
@@ -93,5 +93,5 @@ def _is_number(name: str) -> bool:
 
 
 def some(items: Sequence[str]) -> str:
-    """The first few, for a sentence."""
+    """The first few items, for a sentence."""
     return ", ".join(items[:_SHOWN]) + (", ..." if len(items) > _SHOWN else "")

@@ -1,4 +1,4 @@
-"""Images to train on, from whatever holds them, as one uint8 array in memory."""
+"""Loading images to train on, from a folder or a file, as one uint8 array in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,18 +18,18 @@ from drawwell_train.data.images import DataError, ImageData, check_memory
 
 _DEFAULT_SIZE = 64
 _FEW_BAD = 3
-"""Pictures that may be bad in any folder: of a small one, a single picture is more than 1 %."""
+"""Pictures that may be unreadable in any folder: in a small one, a single picture is more than 1 %."""
 _MEGAPIXEL = 10**6
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Which pictures of a folder, and how many, may be left out as bad."""
+    """How many pictures of a folder may be skipped, and how large a picture may be."""
 
     max_bad: float = MAX_BAD
-    """The share that may be bad."""
+    """Largest share of the pictures that may be unreadable."""
     max_megapixels: int | None = None
-    """The largest that are read. By default Pillow's own limit, 89."""
+    """Largest picture that is read. None: Pillow's own limit, 89."""
 
 
 def load(
@@ -40,12 +40,21 @@ def load(
     convert: bool = True,
     limits: Limits | None = None,
 ) -> ImageData:
-    """Read ``source`` as square images of ``size`` pixels and ``channels`` colours, by default the data's own.
+    """Read images to train on.
 
-    A size of its own that is none of ``sizes`` becomes 64, or where that is none of them the largest. Without ``convert``
-    images of a file must be as asked for; pictures, each of its own size, are fitted all the same.
+    Args:
+        source: a folder, a file, or ``digits``.
+        size: height and width in pixels. Default: the size of the data if it is one of ``sizes``, else 64, or the largest of ``sizes``.
+        channels: 1 or 3. Default: as in the data; 3 for pictures.
+        sizes: the sizes that can be trained.
+        convert: resize images of a file that have another shape. Pictures of a folder are always resized.
+        limits: which pictures may be skipped.
 
-    Raises ``DataError`` where there is nothing to read, more pictures are bad than ``limits`` allow, or memory is too small.
+    Returns:
+        Square images, with labels where the source has classes.
+
+    Raises:
+        DataError: nothing can be read, too many pictures are unreadable, images have another shape, or memory is too small.
     """
     path = find(source)
     try:
@@ -54,27 +63,27 @@ def load(
         if not convert and size and (own := data.images.shape[1:]) != (wanted := (size, size, channels or own[-1])):
             theirs, asked = ("x".join(map(str, shape)) for shape in (own, wanted))
             raise DataError(
-                f"{source}: holds images of {theirs}, not of {asked}; --resize converts them as training does"
+                f"{source}: holds images of {theirs}, not of {asked}; add --resize to convert them as training does"
             )
         return _conform(data, size, channels, sizes)
     except OSError as error:
         raise DataError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
     except MemoryError as error:
-        raise DataError(f"{source}: needs more memory than there is; take fewer images, or a smaller --size") from error
+        raise DataError(f"{source}: needs more memory than there is: use fewer images or a smaller --size") from error
 
 
 def find(source: str) -> Path:
-    """Where ``source`` lies. Raises ``DataError`` where nothing that could be read does."""
+    """The path of ``source``. Raises ``DataError`` unless it is a file, a folder, or ``digits``."""
     try:
         path = Path(source).expanduser()
         if source != "digits" and not path.is_file() and not path.is_dir():
             raise DataError(
-                f"{source}: is a pipe or a device, name a file or a folder"
+                f"{source}: is a pipe or a device: name a file or a folder"
                 if path.exists()
                 else f"{source}: no such file or folder"
             )
-    except (OSError, ValueError, RuntimeError) as error:  # too long, not allowed, or ~ of a user that is none
-        raise DataError(f"{source!r}: is no name of a file or a folder ({error})") from error
+    except (OSError, ValueError, RuntimeError) as error:  # too long, not permitted, or ~ of an unknown user
+        raise DataError(f"{source!r}: is not a valid path ({error})") from error
     return path
 
 
@@ -106,7 +115,7 @@ def _read_pictures(path: Path, found: Found, shape: Shape, limits: Limits) -> Im
     names = found.names
     if not names:
         told = "; ".join(("", *found.remarks()))
-        raise DataError(f"{path}: no PNG, JPEG, WebP, TIFF or other picture in it or below it{told}")
+        raise DataError(f"{path}: holds no PNG, JPEG, WebP, TIFF or other picture, not even in sub-folders{told}")
     told_classes = class_folders(names) if found.label_file is None else label_file.read_labels(found.label_file, names)
     _check_memory(len(names), shape)
     max_pixels = None if limits.max_megapixels is None else limits.max_megapixels * _MEGAPIXEL
@@ -124,7 +133,7 @@ def _check_bad(path: Path, count: int, skipped: list[str], max_bad: float) -> No
         enough = min(1.0, np.ceil(1000 * len(skipped) / count) / 1000)
         raise DataError(
             f"{path}: {len(skipped)} of {count} images cannot be read, which is more than {100 * max_bad:.3g} %:\n  {shown}\n"
-            f"the same command with --max-bad {enough:.3g} leaves them out"
+            f"to skip them, run the same command with --max-bad {enough:.3g}"
         )
 
 
@@ -140,7 +149,7 @@ def _default(sizes: Sequence[int]) -> int:
 
 
 def _conform(data: ImageData, size: int | None, channels: int | None, sizes: Sequence[int]) -> ImageData:
-    """Square images of a size and a number of channels that can be trained, converted where they are others."""
+    """Square images with a size and a number of channels that can be trained, converted where necessary."""
     count, height, width, depth = data.images.shape
     size = size or (height if height == width and height in sizes else _default(sizes))
     shape = size, size, channels or (1 if depth == 1 else 3)
@@ -149,7 +158,7 @@ def _conform(data: ImageData, size: int | None, channels: int | None, sizes: Seq
             _check_memory(count, shape)
         return replace(data, images=np.require(data.images, requirements=["C", "W"]))
     if depth not in (1, 3, 4):
-        raise DataError(f"images have 1, 3 or 4 channels, not {depth}")
+        raise DataError(f"images must have 1, 3 or 4 channels, not {depth}")
     _check_memory(count, shape)
     converted = np.empty((count, *shape), np.uint8)
     for position, image in enumerate(data.images):

@@ -1,4 +1,4 @@
-"""Pictures as an array: decoded, resized and cropped; bad ones named, not fatal."""
+"""Decoding pictures into an array, resized and cropped. Unreadable ones are named and skipped."""
 
 import ctypes
 import io
@@ -20,38 +20,38 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from drawwell.engine.cores import cores
 from drawwell_train.data import memory
-from drawwell_train.distributed import on_this_machine
+from drawwell_train.distributed import local_world_size
 
 _PICTURES = (
     *("PNG", "JPEG", "WEBP", "BMP", "GIF", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "QOI", "PCX", "SGI", "SUN"),
     *("DDS", "PSD", "XBM"),
 )
-"""Of Pillow's other formats, EPS runs a program, and those for video, science and metafiles hold no pictures. An icon of macOS does
-not say how large the picture inside is.
+"""Formats that are read. Pillow also knows EPS, which runs a program, formats for video, science and metafiles, and the icons of
+macOS, which do not say how large the picture inside is.
 """
 _ICON, _ICON_BEGINNING, _ICON_SIDE = "ICO", b"\0\0\1\0", 256
-"""Of Windows: the picture inside is opened, as Pillow would decode it while it opens the icon. Its bitmaps are no larger."""
+"""Icons of Windows. Their picture is opened itself, since Pillow decodes it when it opens the icon. Bitmaps in them are at most 256 px."""
 _PNG_BEGINNING, _HEADER_BYTES = b"\x89PNG\r\n\x1a\n", 2**12
 _BY_NAME_ONLY = ("TGA",)
-"""Nothing in such a file tells that it is one, so that any damaged picture might be read as one."""
+"""Formats without a signature: any damaged picture might be read as one, so the ending of the name must say it."""
 _MPO = "MPO"
-"""Several JPEGs in one file, which Pillow reads as a JPEG."""
+"""Several JPEGs in one file, which Pillow opens as a JPEG."""
 
 SUFFIXES = {
     suffix: name
     for suffix, name in Image.registered_extensions().items()
     if name in (*_PICTURES, _ICON, *_BY_NAME_ONLY, _MPO)
 }
-"""Endings of pictures, and their formats."""
+"""Format by ending of the name."""
 _FORMATS = tuple(name for name in _PICTURES if name in Image.OPEN)
-"""Those that this Pillow was built with, whatever a file's name says."""
+"""Formats that this Pillow was built with; they are known by content."""
 
 _BYTES_A_PIXEL = 16
-"""Of a picture that is decoded and laid on white: four times four bytes. One without transparency takes half as many."""
+"""Memory to decode a picture and lay it on white: four copies of four bytes. Without transparency it is half."""
 _PIXELS_AT_ONCE = 2**26
-"""Over all threads: 1 GB at the most."""
+"""Pixels that all threads decode at once: 1 GB at most."""
 _SHARE_AT_ONCE = 0.25
-"""Of the free memory."""
+"""Share of the free memory for decoding."""
 _LARGE_PIXELS = 2**22
 
 Shape = tuple[int, int, int]
@@ -72,15 +72,21 @@ class Readable(Protocol):
 def decode_all(
     files: Sequence[Readable], shape: Shape, max_pixels: int | None = None
 ) -> tuple[npt.NDArray[np.uint8], list[int], list[str]]:
-    """Decode ``files`` to uint8 ``[N, H, W, C]``; also the positions of those kept and a sentence for each bad one.
+    """Decode pictures.
 
-    A picture of more than ``max_pixels`` is a bad one. By default that is Pillow's own limit.
+    Args:
+        files: the pictures.
+        shape: height, width and channels of the result.
+        max_pixels: size of the largest picture that is read. None: Pillow's own limit.
+
+    Returns:
+        Images uint8 ``[N, H, W, C]``, the positions of their files in ``files``, and a sentence for each unreadable picture.
     """
     images = np.empty((len(files), *shape), np.uint8)
     kept: list[int] = []
     skipped: list[str] = []
     room = _Room(_pixels_at_once(images.nbytes))
-    with ThreadPoolExecutor(max(1, cores() // on_this_machine())) as pool, _limit(max_pixels):
+    with ThreadPoolExecutor(max(1, cores() // local_world_size())) as pool, _limit(max_pixels):
         for position, decoded in enumerate(pool.map(lambda file: _decode(file, shape, room), files)):
             if isinstance(decoded, str):
                 skipped.append(decoded)
@@ -102,12 +108,12 @@ def fit(picture: Image.Image, shape: Shape) -> npt.NDArray[np.uint8]:
 
 
 def _in_mode(mode: str, picture: Image.Image) -> Image.Image:
-    """Converted where it is in another mode: Pillow would copy it where it is not."""
+    """Convert if necessary: Pillow copies a picture that is in the mode already."""
     return picture if picture.mode == mode else picture.convert(mode)
 
 
 class _Room:
-    """The pixels that all threads together may have in work. A larger picture waits until it is alone."""
+    """Limits the pixels that all threads decode at once. A picture above the limit waits until it is alone."""
 
     def __init__(self, most: int) -> None:
         self._most = self._free = max(1, most)
@@ -130,7 +136,7 @@ class _Room:
 
 
 def _give_back() -> None:
-    """Give freed memory back to the system: the C library of Linux keeps it for each thread, which adds up."""
+    """Return freed memory to the system: the C library of Linux keeps some for each thread, which adds up."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
@@ -143,12 +149,12 @@ def _pixels_at_once(array_bytes: int) -> int:
 
 @contextmanager
 def _limit(max_pixels: int | None) -> Iterator[None]:
-    """Pillow warns above its limit, and refuses pictures twice as large: all of them are refused."""
+    """Refuse every picture above the limit. By itself Pillow warns, and refuses only pictures twice as large."""
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = max_pixels or before
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a picture that is read for all its oddities is no news
+            warnings.simplefilter("ignore")  # of oddities in a picture that can be read
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
     finally:
@@ -158,33 +164,33 @@ def _limit(max_pixels: int | None) -> Iterator[None]:
 def _decode(file: Readable, shape: Shape, room: _Room) -> npt.NDArray[np.uint8] | str:
     try:
         if not file.is_file():  # to open a pipe would wait for ever
-            return f"{str(file)!r}: is no file, or a link that leads to none"
+            return f"{str(file)!r}: is not a file, or is a broken link"
         with _opened(file) as picture:
             pixels = _drafted(picture, shape)
             _check(picture, pixels)
             with room.taken(pixels):
                 ImageOps.exif_transpose(picture, in_place=True)
                 fitted = fit(picture, shape)
-                picture.close()  # before another one is let in
+                picture.close()  # frees its memory before another picture starts
                 return fitted
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         return f"{str(file)!r}: {_too_large(error)}"
     except UnidentifiedImageError:
-        return f"{str(file)!r}: is no picture that can be read"
-    # a decoder raises anything on a bad file, struct.error for one; it is told, not swallowed
+        return f"{str(file)!r}: is not a picture that can be decoded"
+    # a decoder raises anything on a bad file, for example struct.error; the sentence is shown
     except Exception as error:
         return f"{str(file)!r}: {error}"
 
 
 def _too_large(error: Exception) -> str:
-    """Pillow's sentence, and the way on, where it says how large the picture is."""
+    """Pillow's sentence, and the option that reads the picture."""
     found = re.search(r"\((\d+) pixels\)", str(error))
     return f"{error} Add --max-megapixels {-(-int(found[1]) // 10**6) if found else 'N'} to read it"
 
 
 @contextmanager
 def _opened(file: Readable) -> Iterator[Image.Image]:
-    """The picture in a file, of which no pixel is decoded yet."""
+    """The picture in a file, with no pixel decoded yet."""
     with _seekable(file) as stream:
         if stream.read(len(_ICON_BEGINNING)) == _ICON_BEGINNING:
             yield _inside_icon(stream)
@@ -199,12 +205,12 @@ def _seekable(file: Readable) -> IO[bytes]:
     if isinstance(file, Path):
         return stream
     with stream:
-        return io.BytesIO(stream.read())  # to seek in an archive would unpack its member again and again
+        return io.BytesIO(stream.read())  # each seek in an archive would unpack the member again
 
 
 def _inside_icon(stream: IO[bytes]) -> Image.Image:
-    """The largest picture of an icon, whose directory may give it any size. Raises ``ValueError`` for a large bitmap, which would be
-    decoded at once.
+    """The largest picture of an icon. Raises ``ValueError`` for a large bitmap, which Pillow would decode at once whatever size the
+    directory of the icon gives.
     """
     stream.seek(0)
     try:
@@ -217,7 +223,7 @@ def _inside_icon(stream: IO[bytes]) -> Image.Image:
 
 
 def _check_bitmap(start: bytes) -> None:
-    """Of a picture in an icon. A PNG is decoded later, and is checked as any other."""
+    """Check the size of a bitmap in an icon. A PNG is decoded later and checked as any other."""
     if start.startswith(_PNG_BEGINNING):
         return
     with Image.open(io.BytesIO(start), formats=["DIB"]) as bitmap:
@@ -227,14 +233,14 @@ def _check_bitmap(start: bytes) -> None:
 
 
 def _drafted(picture: Image.Image, shape: Shape) -> int:
-    """Have a large JPEG decoded scaled down. Returns the pixels that decoding holds, which are all where it comes in several scans."""
+    """Let a large JPEG be decoded scaled down. Returns the pixels that decoding holds: all of them if the file has several scans."""
     pixels, at_once = picture.width * picture.height, _in_one_scan(picture)
     picture.draft("RGB" if shape[2] == 3 else "L", (2 * shape[1], 2 * shape[0]))
     return picture.width * picture.height if at_once else pixels
 
 
 def _in_one_scan(picture: Image.Image) -> bool:
-    """Whether a JPEG's first scan holds every colour whole. Otherwise its decoder keeps all coefficients until the last scan."""
+    """Whether the first scan of a JPEG holds all colours. If not, the decoder keeps all coefficients until the last scan."""
     if not isinstance(picture, JpegImageFile) or picture.info.get("progressive") or picture.fp is None:
         return False
     place, length = picture.fp.tell(), 6 + 2 * picture.layers  # of the scan's header, which was just read
@@ -252,9 +258,9 @@ def _formats(name: str) -> tuple[str, ...]:
 
 
 def _check(picture: Image.Image, pixels: int) -> None:
-    """Raise ``ValueError`` where the range of a picture's levels is unknown, or memory does not hold so many pixels."""
+    """Raise ``ValueError`` if the range of the levels is unknown, or if memory cannot hold the pixels."""
     if picture.mode == "F" or (picture.mode == "I" and picture.format != "PNG"):
-        raise ValueError("levels of 32 bits have no known range: convert it to 8 or 16 bits")
+        raise ValueError("pixels of 32 bits have no known range: convert the picture to 8 or 16 bits")
     if pixels > _LARGE_PIXELS and (needed := pixels * _BYTES_A_PIXEL) > (free := memory.free()):
         raise ValueError(
             f"{pixels / 1e6:,.0f} megapixels take {needed / 2**20:,.0f} MiB to decode; {free / 2**20:,.0f} MiB are free"

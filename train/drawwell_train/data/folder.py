@@ -9,7 +9,7 @@ from drawwell_train.data.found import Found, is_hidden_folder, note_file
 
 
 def find(folder: Path) -> Found:
-    """All pictures below ``folder``. Hidden folders are left out; a link to a folder is followed unless that is read already."""
+    """All pictures below ``folder``. Hidden folders are left out. A link to a folder is followed unless that folder was read already."""
     found = Found(label_file=_label_file(folder))
     read: set[str] = set()
     links = _walk(folder, folder, found, read)
@@ -24,7 +24,7 @@ def find(folder: Path) -> Found:
 
 
 def _walk(root: Path, top: Path, found: Found, read: set[str]) -> list[Path]:
-    """Note what lies in ``top`` and below it. Returns the links to folders, which may lead in circles."""
+    """Note the files below ``top``. Returns the links to folders, which may form circles."""
     links: list[Path] = []
     for directory, sub_folders, names in os.walk(top, onerror=_raise):
         here = Path(directory)
@@ -39,7 +39,7 @@ def _walk(root: Path, top: Path, found: Found, read: set[str]) -> list[Path]:
 
 
 def _followed(here: Path, names: list[str], found: Found, read: set[str], links: list[Path]) -> Iterator[str]:
-    """Which sub-folders to walk: real ones, not hidden, that no link led to before."""
+    """The sub-folders to walk: real ones, not hidden, not read before through a link."""
     for name in sorted(names):
         if is_hidden_folder(name):
             found.folders_left_out[name] += 1
@@ -50,7 +50,7 @@ def _followed(here: Path, names: list[str], found: Found, read: set[str], links:
 
 
 def _label_file(folder: Path) -> Path | None:
-    """labels.csv, where one is there, even as a broken link: it is told then, and not passed over."""
+    """labels.csv if it exists, even as a broken link, which is then an error and not ignored."""
     file = folder / label_file.NAME
     return file if os.path.lexists(file) else None
 

@@ -1,4 +1,4 @@
-"""What a folder or an archive holds: pictures, perhaps a file of their classes, and what is left out, counted."""
+"""The content of a folder or an archive: pictures, a file of their classes if there is one, and counts of the files left out."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -20,24 +20,24 @@ _SHOWN = 8
 
 @dataclass
 class Found:
-    """Pictures by name, which is the path from the folder on, with slashes."""
+    """Pictures by name: the path relative to the folder, with slashes."""
 
     pictures: dict[str, Readable] = field(default_factory=dict)
     label_file: Readable | None = None
     left_out: Counter[str] = field(default_factory=Counter)
-    """How many of each ending, and of each other kind in words."""
+    """Number of files by ending, or by another kind in words."""
     folders_left_out: Counter[str] = field(default_factory=Counter)
-    """How many of each name."""
+    """Number of folders by name."""
     folders: set[str] = field(default_factory=set)
-    """The first folders on the way to anything: each should be a class."""
+    """The top-level folders: each should be a class."""
 
     @property
     def names(self) -> list[str]:
-        """Of all pictures, in the order in which they are learned."""
+        """Names of all pictures, in the order of the images."""
         return sorted(self.pictures, key=lambda name: name.split("/"))
 
     def remarks(self) -> tuple[str, ...]:
-        """A sentence each about what is left out, folders without pictures, and parts of a data set, where there are such."""
+        """Sentences about files left out, folders without pictures, and folders that look like parts of a data set."""
         return tuple(filter(None, (self._about_left_out(), self._about_folders(), self._about_splits())))
 
     def _about_left_out(self) -> str:
@@ -61,24 +61,24 @@ class Found:
             return ""
         names = ", ".join(map(repr, first))
         return (
-            f"taken for classes: {names}. They look like parts of a data set with the classes below: name one of them as the data "
-            "to learn these (of a .zip, unpack it)"
+            f"used as classes: {names}. They look like parts of a data set, with the classes one level below. To learn those, name one "
+            "part as the data (unpack a .zip first)"
         )
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file is not for people."""
+    """Whether a file or a folder is hidden by its name."""
     return name.startswith(".")
 
 
 def is_hidden_folder(name: str) -> bool:
-    """Whether a folder is not for people, but for a program or the system, as ``__pycache__`` is."""
+    """Whether a folder belongs to a program or the system, for example ``__pycache__``."""
     dunder = len(name) > 4 and name.startswith("__") and name.endswith("__")
     return is_hidden(name) or name.startswith(_SYSTEM_SIGNS) or dunder or name.lower() in _SYSTEM
 
 
 def note_file(found: Found, name: str, file: Readable) -> None:
-    """Take a file for a picture by its ending, or count it among what is left out."""
+    """Note a picture, known by its ending, or count the file as left out."""
     last = PurePosixPath(name).name
     ending = PurePosixPath(name).suffix.lower()
     if is_hidden(last):
@@ -90,7 +90,7 @@ def note_file(found: Found, name: str, file: Readable) -> None:
 
 
 def class_folders(names: Sequence[str]) -> list[str]:
-    """The first folder on the way to each picture, empty for one that lies in none."""
+    """The top-level folder of each picture, empty for a picture outside all folders."""
     return [name.partition("/")[0] if "/" in name else "" for name in names]
 
 

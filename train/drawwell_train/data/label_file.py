@@ -1,7 +1,7 @@
-"""``labels.csv`` in a folder of pictures: the class of each, where sub-folders do not say it.
+"""``labels.csv`` in a folder of pictures: the class of each picture, instead of sub-folders.
 
-A row is the picture's path from the folder on, then its class; a first row ``file,class``, in any case, is a heading. Every picture has a
-row, and every row a picture. Spaces around a path or a class mean nothing, and composed letters are those that they are made of.
+A row is the path of a picture, relative to the folder, and its class. A first row ``file,class``, in any case, is a heading. Every
+picture has a row, and every row a picture. Spaces around a path or a class are ignored, and letters are compared in composed form.
 """
 
 import csv
@@ -19,19 +19,19 @@ _SHOWN = 3
 
 
 def read_labels(file: Readable, names: Sequence[str]) -> list[str]:
-    """The class of each picture, by its path from the folder on. Raises ``DataError`` where that cannot be told."""
+    """The class of each of the pictures ``names``, paths relative to the folder. Raises ``DataError`` if the file does not say."""
     if not file.is_file():
-        raise DataError(f"{file}: is no file, or a link that leads to none")
+        raise DataError(f"{file}: is not a file, or is a broken link")
     classes: dict[str, str] = {}
     for line, name, label in _rows(file):
         if classes.setdefault(_plain(name), label) != label:
-            raise DataError(f"{file}: line {line} gives {name!r} another class than a line before")
+            raise DataError(f"{file}: line {line} gives {name!r} a different class than an earlier line")
     pictures = [_plain(name) for name in names]
     if missing := [name for name in pictures if name not in classes]:
         raise DataError(f"{file}: has no class for {_some(missing)}")
     if strange := sorted(classes.keys() - set(pictures)):
         raise DataError(
-            f"{file}: names what is no picture in its folder: {_some(strange)}; a heading must be file,class"
+            f"{file}: names files that are not pictures in its folder: {_some(strange)}; a heading must be file,class"
         )
     return [classes[name] for name in pictures]
 
@@ -46,11 +46,11 @@ def _rows(file: Readable) -> Iterator[tuple[int, str, str]]:
                 if row and not (reader.line_num == 1 and [cell.lower() for cell in cells] == _HEADING):
                     if len(cells) != len(_HEADING) or not all(cells):
                         raise DataError(
-                            f"{file}: line {reader.line_num} must be a picture and its class, as in cats/1.png,cat"
+                            f"{file}: line {reader.line_num} must hold a picture and its class, for example cats/1.png,cat"
                         )
                     yield reader.line_num, cells[0], cells[1]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{file}: is no CSV in UTF-8 ({error})") from error
+        raise DataError(f"{file}: is not CSV in UTF-8 ({error})") from error
 
 
 def _plain(name: str) -> str:

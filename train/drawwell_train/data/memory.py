@@ -1,28 +1,28 @@
-"""How much memory is free to this process: of the machine, and of the container that it runs in."""
+"""Memory that is free to this process, on the machine and in its container."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
-from drawwell_train.distributed import on_this_machine
+from drawwell_train.distributed import local_world_size
 
 _GROUPS, _ROOT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 _FILES = {
     "": ("memory.max", "memory.current", "inactive_file"),
     "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 }
-"""By the controller's name, which version 2 of control groups leaves empty: limit, use, and cached files in ``memory.stat``."""
+"""Limit, use, and cached files in ``memory.stat``, by the name of the controller, which is empty in version 2 of control groups."""
 
 
 def free() -> int:
-    """Bytes that this process may take. Several processes of one training on this machine get equal shares."""
+    """Bytes that this process may use. The processes of a training on one machine get equal shares."""
     available: int = min([psutil.virtual_memory().available, *_free_in_groups()])
-    return max(0, available) // on_this_machine()
+    return max(0, available) // local_world_size()
 
 
 def _free_in_groups() -> Iterator[int]:
-    """Bytes left below the limit of each control group that this process is in, the outer ones too."""
+    """Bytes left below the limit of each control group of this process, and of the groups around it."""
     for line in _GROUPS.read_text().splitlines() if _GROUPS.is_file() else ():
         _, controllers, path = line.split(":", 2)
         for name, files in _FILES.items():
@@ -39,5 +39,5 @@ def _free_in(folder: Path, limit: str, use: str, cached: str) -> Iterator[int]:
     most = (folder / limit).read_text().strip()
     if most != "max":
         counts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        # cached files give way to what needs the room
+        # the system drops cached files when memory is needed
         yield int(most) - int((folder / use).read_text()) + int(counts.get(cached, 0))

@@ -1,4 +1,4 @@
-"""The pictures in a .zip, as it would be unpacked; nothing is written to disk."""
+"""The pictures in a .zip. Nothing is unpacked to disk."""
 
 import zipfile
 from collections.abc import Iterator
@@ -40,9 +40,9 @@ class _Member:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Found]:
-    """All pictures in the archive, which can be read while it is open. One folder that holds all of it is no class.
+    """All pictures in the archive, readable while it is open. A single folder around everything is not a class.
 
-    Raises ``DataError`` for a damaged archive, and for one that unpacks to more than pictures are, or than memory holds.
+    Raises ``DataError`` for a damaged archive, and for one that unpacks to more than pictures do or than memory holds.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -51,26 +51,26 @@ def opened(path: Path) -> Iterator[Found]:
             check_memory(largest * cores(), f"{path}: the largest of its pictures, one for each core,")
             yield _found(_files(archive))
     except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-        raise DataError(f"{path}: is no readable .zip ({error})") from error
+        raise DataError(f"{path}: is not a readable .zip ({error})") from error
 
 
 def check_members(path: Path, archive: zipfile.ZipFile) -> None:
-    """Raise ``DataError`` for members that lead out of the archive, that are encrypted, or that unpack to far more than they are."""
+    """Raise ``DataError`` for members with a path outside the archive, for encrypted ones, and for zip bombs."""
     for entry in archive.infolist():
         if _slashed(entry).startswith("/") or ".." in PurePosixPath(_slashed(entry)).parts:
-            raise DataError(f"{path}: holds {entry.filename!r}, a path that leads out of it")
+            raise DataError(f"{path}: holds {entry.filename!r}, a path outside the archive")
         if entry.flag_bits & _ENCRYPTED:
-            raise DataError(f"{path}: is encrypted: unpack it, and name the folder")
+            raise DataError(f"{path}: is encrypted: unpack it and name the folder")
     check_unpacked(path.stat().st_size, sum(entry.file_size for entry in archive.infolist()), str(path))
 
 
 def _slashed(entry: zipfile.ZipInfo) -> str:
-    """Of a member, its path with the slashes that archives should have, and those of Windows have not."""
+    """The path of a member with slashes; archives made on Windows may have backslashes."""
     return entry.filename.replace("\\", "/")
 
 
 def _files(archive: zipfile.ZipFile) -> dict[str, _Member]:
-    """By one spelling of each path: without ``./`` and without a slash too many. Of several of one path the last counts, as unpacked."""
+    """Members by normalised path, without ``./`` and double slashes. Of members with the same path the last counts, as when unpacking."""
     files = {}
     for entry in archive.infolist():
         if not _slashed(entry).endswith("/"):
@@ -98,7 +98,7 @@ def _is_hidden(path: str) -> bool:
 
 
 def _common_folder(members: list[str]) -> str:
-    """The folder that holds all pictures, with its slash, where it holds their classes too, as in an archive of a folder."""
+    """The folder around all pictures and their classes, with its slash, as in an archive of a folder; else empty."""
     pictures = [name for name in members if PurePosixPath(name).suffix.lower() in SUFFIXES]
     folders = {name.partition("/")[0] + "/" for name in pictures}
     folder = folders.pop() if len(folders) == 1 else ""

@@ -17,7 +17,8 @@ from drawwell_train.evaluation.classes import labels_like
 from drawwell_train.evaluation.classifier import BATCH_IMAGES, Classifier
 from drawwell_train.evaluation.part import Part
 from drawwell_train.evaluation.reference import Reference
-from drawwell_train.evaluation.source import Draw, Say, Source
+from drawwell_train.evaluation.source import Draw, Source
+from drawwell_train.run.checkpoint import Say
 
 Batch = tuple[Images, Labels]
 

@@ -9,6 +9,7 @@ import msgspec
 import torch
 import tyro
 
+from drawwell import atomic_files as files
 from drawwell import terminal
 from drawwell.addresses.arguments import check_address
 from drawwell.engine.cores import cores
@@ -21,10 +22,9 @@ from drawwell_train.evaluation import record
 from drawwell_train.evaluation.extractors import DEFAULT, open_extractor
 from drawwell_train.evaluation.measure import evaluate
 from drawwell_train.evaluation.reference import CLASSIFIERS, Sources, read_reference
-from drawwell_train.evaluation.source import Say, Source, open_source
+from drawwell_train.evaluation.source import Source, open_source
 from drawwell_train.evaluation.stacks import count_kinds, read_stacks
-from drawwell_train.run import atomic_files as files
-from drawwell_train.run.checkpoint import Checkpoint
+from drawwell_train.run.checkpoint import Checkpoint, Say
 from drawwell_train.run.mixture import Steps, in_words
 
 
@@ -59,8 +59,8 @@ class EvaluateConfig:
     """Seed of the generated images: the first --count images of it are measured."""
     extractor: str = DEFAULT
     """Network whose features are compared: efficientnet-lite0, or the path of inception-2015-12-05.pt for Inception."""
-    classifier: bool = True
-    """Train classifiers, to measure class balance and use for training. Takes minutes."""
+    classifier: Annotated[bool, tyro.conf.arg(help_behavior_hint="(default: measure both)")] = True
+    """Leave out class balance and use for training: they need classifiers, which take minutes to train."""
     classifier_seeds: Annotated[int, tyro.conf.arg(metavar="INT")] = CLASSIFIERS
     """Classifiers of each kind: scores are their mean and standard deviation. 1 takes a third of the time of 3."""
     spreads: Annotated[tuple[float, ...], tyro.conf.arg(metavar="FACTOR")] = ()

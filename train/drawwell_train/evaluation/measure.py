@@ -22,8 +22,9 @@ from drawwell_train.evaluation.manifold import overlap
 from drawwell_train.evaluation.neighbours import Nearest, copying, nearest, picture
 from drawwell_train.evaluation.part import Part
 from drawwell_train.evaluation.reference import Reference
-from drawwell_train.evaluation.source import Say, Source
+from drawwell_train.evaluation.source import Source
 from drawwell_train.evaluation.variety import class_recall
+from drawwell_train.run.checkpoint import Say
 
 _COPYING_IMAGES = 2000
 """Generated and unseen images whose nearest training image is looked up: copying is then exact to about 2 points of 100."""

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import msgspec
 
+from drawwell import atomic_files as files
+from drawwell.atomic_files import WriteError
 from drawwell.errors import DrawwellError
 from drawwell.files.card import UNREADABLE, Sha256
 from drawwell.files.quality import Quality
-from drawwell_train.run import atomic_files as files
-from drawwell_train.run.atomic_files import WriteError
+from drawwell_train.data import memory
 from drawwell_train.run.checkpoint import Checkpoint
 from drawwell_train.run.mixture import weights_sha256
 
@@ -52,7 +53,7 @@ def read(run: Path, checkpoint: Checkpoint, *more: Checkpoint) -> Quality | None
     """
     file = _file(run, checkpoint, *more)
     try:
-        record = msgspec.json.decode(files.read(file), type=_Record)
+        record = msgspec.json.decode(files.read(file, memory.free()), type=_Record)
     except FileNotFoundError:
         return None
     except OSError as error:

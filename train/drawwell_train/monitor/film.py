@@ -6,8 +6,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from drawwell import atomic_files as files
 from drawwell.errors import DrawwellError
-from drawwell_train.run import atomic_files as files
+from drawwell_train.data import memory
 
 _MAX_FRAMES = 120
 """A longer run is sampled evenly: 120 frames take about 15 seconds."""
@@ -40,7 +41,7 @@ def _chosen(count: int) -> list[int]:
 
 def _captioned(sheet: Path) -> Image.Image:
     try:
-        with Image.open(io.BytesIO(files.read(sheet)), formats=["PNG"]) as image:
+        with Image.open(io.BytesIO(files.read(sheet, memory.free())), formats=["PNG"]) as image:
             frame = Image.new("RGB", (image.width, image.height + _CAPTION_PIXELS), "white")
             frame.paste(image)
     except Exception as error:  # a decoder can raise any exception on a damaged file

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from drawwell.addresses.latents import latents
-from drawwell_train.config import TrainConfig, recipe_of
+from drawwell.pieces import slices
+from drawwell_train.config import TrainConfig
 from drawwell_train.evaluation.neighbours import pooled
-from drawwell_train.networks.networks import packed
+from drawwell_train.networks.base import packed
 from drawwell_train.presets import CROSS_ENTROPIES, STD_GROUP
 from drawwell_train.step.batches import Batches
 from drawwell_train.step.losses import discriminator_loss
@@ -27,12 +28,13 @@ class Measures:
     """Measures ``value``, ``jsd`` and ``diversity`` of a run, each where it is defined."""
 
     def __init__(self, config: TrainConfig, real: Batches) -> None:
-        self._config, self._recipe = config, recipe_of(config)
-        sample = real.sample(_IMAGES)
+        self._config = config
+        sample = real.fixed(0, _IMAGES)
         self._held_out = real.held_out()
         self._labels, device = sample.labels, sample.images.device
-        prior = self._recipe.prior
-        self._z = torch.from_numpy(latents(_SEED, range(len(sample.images)), config.latent_dim, prior)).to(device)
+        self._z = torch.from_numpy(latents(_SEED, range(len(sample.images)), config.latent_dim, config.prior)).to(
+            device
+        )
         self._real_distance = nearest_distance(sample.images)
 
     def __call__(self, state: TrainState) -> dict[str, float]:
@@ -50,24 +52,23 @@ class Measures:
     def _of_logits(self, real: Tensor, fake: Tensor) -> dict[str, float]:
         if not len(real) or not len(fake):
             return {}
-        if self._recipe.loss == "relativistic":
+        if self._config.loss == "relativistic":
             real, fake = real[: len(fake)], fake[: len(real)]  # in pairs
-        loss = float(discriminator_loss(self._recipe.loss, real, fake))
-        return {"value": -loss} | ({"jsd": least_jsd(loss)} if self._recipe.loss in CROSS_ENTROPIES else {})
+        loss = float(discriminator_loss(self._config.loss, real, fake))
+        return {"value": -loss} | ({"jsd": least_jsd(loss)} if self._config.loss in CROSS_ENTROPIES else {})
 
     def _judge(self, state: TrainState, images: Tensor, labels: Tensor | None) -> Tensor:
         """Logits float32 ``[N // pack]``. Images beyond the last whole tuple or whole group are left out."""
         together = self._config.pack * (STD_GROUP if self._config.minibatch_std else 1)
         whole = len(images) - len(images) % together
-        chunks = self._chunks(images[:whole], labels)
+        chunks = self._chunks(images[:whole], None if labels is None else labels[:whole])
         logits = [state.discriminator(packed(chunk, self._config.pack), label).float() for chunk, label in chunks]
         return torch.cat([torch.empty(0, device=images.device), *logits])
 
     def _chunks(self, tensor: Tensor, labels: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Batches as large as in training, which fit into memory."""
-        size = self._recipe.batch_size
-        for first in range(0, len(tensor), size):
-            yield tensor[first : first + size], None if labels is None else labels[first : first + size]
+        for rows in slices(len(tensor), self._config.batch_size):
+            yield tensor[rows], None if labels is None else labels[rows]
 
 
 def least_jsd(loss_d: float) -> float:

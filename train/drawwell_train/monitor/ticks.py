@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from drawwell_train.config import TrainConfig, images_per_step, recipe_of
-from drawwell_train.distributed import ALONE, Processes
+from drawwell_train.config import TrainConfig
+from drawwell_train.distributed import all_reduce_mean
 from drawwell_train.monitor.conditions import COLLAPSE, D_FAKE_STD, Watch
 from drawwell_train.monitor.measures import Measures
 from drawwell_train.presets import CROSS_ENTROPIES
@@ -30,7 +30,7 @@ class Ticks:
 
     def __init__(self, config: TrainConfig, measures: Measures, kid: Kid, watch: Watch, step: int) -> None:
         self._config, self._measures, self._kid, self._watch = config, measures, kid, watch
-        self._has_probabilities = recipe_of(config).loss in (*CROSS_ENTROPIES, "relativistic")
+        self._has_probabilities = config.loss in (*CROSS_ENTROPIES, "relativistic")
         self._begin(step)
 
     def _begin(self, step: int) -> None:
@@ -42,10 +42,10 @@ class Ticks:
         self._names = tuple(stats)
         self._stats.append(torch.stack(list(stats.values())))  # [K]
 
-    def means(self, processes: Processes = ALONE) -> dict[str, float]:
-        """Of the numbers of all steps since the last line, over all processes; and how D(G(z)) swings, where it is a probability."""
+    def sync_stats(self) -> dict[str, float]:
+        """Return means over all steps since the last line and over all processes, and the deviation of D(G(z)) if it is a probability."""
         steps = torch.stack(self._stats).double()  # [steps, K]
-        processes.average([steps])
+        all_reduce_mean([steps])
         means = dict(zip(self._names, steps.mean(0).tolist(), strict=True))
         if self._has_probabilities:  # outputs without a fixed scale have no meaningful deviation
             d_fake = steps[:, self._names.index("d_fake")]
@@ -55,7 +55,7 @@ class Ticks:
     def line(self, state: TrainState, means: dict[str, float]) -> tuple[Line, list[str]]:
         """Return the line of all steps since the last line, and a sentence for each condition that begins or ends."""
         steps, seconds = state.step - self._step, time.perf_counter() - self._time
-        done = images_per_step(self._config)
+        done = self._config.images_per_step
         line: Line = {
             "step": state.step,
             "images": state.step * done,

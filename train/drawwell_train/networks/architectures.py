@@ -2,7 +2,8 @@
 
 from torch import nn
 
-from drawwell_train.config import TrainConfig, recipe_of
+from drawwell_train.config import TrainConfig
+from drawwell_train.networks.base import Discriminator, Generator
 from drawwell_train.networks.dcgan import DcganDiscriminator, DcganGenerator
 from drawwell_train.networks.lecture_notes import (
     CnnDiscriminator,
@@ -12,7 +13,6 @@ from drawwell_train.networks.lecture_notes import (
     MlpDiscriminator,
     MlpGenerator,
 )
-from drawwell_train.networks.networks import Discriminator, Generator
 from drawwell_train.networks.sngan import SnganDiscriminator
 
 _GENERATORS = {
@@ -26,26 +26,23 @@ _DISCRIMINATORS = {"mlp": MlpDiscriminator, "cnn": CnnDiscriminator, "deep-cnn":
 
 
 def build_generator(config: TrainConfig) -> Generator:
-    """A fresh generator of a resolved configuration, from torch's random state."""
-    size, channels = _resolved(config)
-    recipe = recipe_of(config)
-    build = _GENERATORS[recipe.architecture]
-    return build(size, channels, config.latent_dim, recipe.width, len(config.class_names))
+    """A fresh generator, from torch's random state."""
+    build = _GENERATORS[config.architecture]
+    return build(config.size, config.channels, config.latent_dim, config.width, len(config.class_names))
 
 
 def build_discriminator(config: TrainConfig) -> Discriminator:
-    """A fresh discriminator of a resolved configuration, from torch's random state."""
-    size, channels = _resolved(config)
-    recipe, classes = recipe_of(config), len(config.class_names)
-    shape = size, channels * config.pack, recipe.d_width or recipe.width, classes
-    batch_norm = recipe.d_norm == "batch"
-    if recipe.architecture == "dcgan":
+    """A fresh discriminator, from torch's random state."""
+    width, classes = config.d_width or config.width, len(config.class_names)
+    shape = config.size, config.channels * config.pack, width, classes
+    batch_norm = config.d_norm == "batch"
+    if config.architecture == "dcgan":
         network: Discriminator = DcganDiscriminator(*shape, batch_norm)
-    elif recipe.architecture == "sngan":
+    elif config.architecture == "sngan":
         network = SnganDiscriminator(*shape, batch_norm, config.minibatch_std)
     else:
-        network = _DISCRIMINATORS[recipe.architecture](*shape)
-    return _with_spectral_norm(network) if recipe.d_norm == "spectral" else network
+        network = _DISCRIMINATORS[config.architecture](*shape)
+    return _with_spectral_norm(network) if config.d_norm == "spectral" else network
 
 
 def _with_spectral_norm(network: Discriminator) -> Discriminator:
@@ -54,8 +51,3 @@ def _with_spectral_norm(network: Discriminator) -> Discriminator:
         if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding):
             nn.utils.parametrizations.spectral_norm(layer)
     return network
-
-
-def _resolved(config: TrainConfig) -> tuple[int, int]:
-    assert config.size is not None and config.channels is not None, "the configuration is not resolved"
-    return config.size, config.channels

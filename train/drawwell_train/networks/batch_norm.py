@@ -1,4 +1,4 @@
-"""Batch norm over the whole batch where several processes have a share of it each.
+"""Batch norm over the whole batch where each of several processes has a shard of it.
 
 torch's own, ``nn.SyncBatchNorm``, is for CUDA only.
 """
@@ -10,19 +10,19 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from drawwell_train.distributed import Processes
+from drawwell_train.distributed import world_size
 
 _Norm = nn.BatchNorm1d | nn.BatchNorm2d
 
 
-def over_all(network: nn.Module, processes: Processes) -> None:
-    """Put a norm over all processes in the place of each batch norm; parameters, buffers and their names stay."""
-    if processes.count == 1:
+def synchronise_batch_norms(network: nn.Module) -> None:
+    """Replace each batch norm by one over all processes. Parameters, buffers and their names stay."""
+    if world_size() == 1:
         return
     for parent in list(network.modules()):
         for name, layer in parent.named_children():
             if isinstance(layer, _Norm):
-                setattr(parent, name, SharedBatchNorm(layer, processes.count))
+                setattr(parent, name, SharedBatchNorm(layer))
 
 
 class SharedBatchNorm(nn.Module):
@@ -32,9 +32,9 @@ class SharedBatchNorm(nn.Module):
     running_var: Tensor
     num_batches_tracked: Tensor
 
-    def __init__(self, like: _Norm, processes: int) -> None:
+    def __init__(self, like: _Norm) -> None:
         super().__init__()
-        self.eps, self.momentum, self.processes = like.eps, cast(float, like.momentum), processes
+        self.eps, self.momentum = like.eps, cast(float, like.momentum)
         self.weight, self.bias = like.weight, like.bias
         for name, buffer in like.named_buffers():
             self.register_buffer(name, buffer)
@@ -53,9 +53,9 @@ class SharedBatchNorm(nn.Module):
         return torch.addcmul(_along(self.bias - offset * scale, x), centered, _along(scale, x)).to(x.dtype)
 
     def _of_batch(self, mean: Tensor, variance: Tensor, rows: int) -> tuple[Tensor, Tensor]:
-        """Of each channel over all processes; the running ones, which evaluation takes, move towards them."""
+        """Mean and variance ``[C]`` over all processes; the running ones move towards them."""
         mean, variance = _Merge.apply(mean, variance)  # type: ignore[no-untyped-call]
-        rows *= self.processes
+        rows *= world_size()
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * (rows / (rows - 1)), self.momentum)
@@ -84,7 +84,7 @@ class _Merge(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_mean: Tensor, of_variance: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean over all processes, as the loss is the mean of all processes' losses."""
+        """The mean over all processes, since the loss is the mean of the losses of all processes."""
         (offset,) = ctx.saved_tensors
         gradients = torch.stack([of_mean, of_variance])
         dist.all_reduce(gradients)
@@ -93,5 +93,5 @@ class _Merge(torch.autograd.Function):
 
 
 def _along(channels: Tensor, x: Tensor) -> Tensor:
-    """``[C]`` as what is broadcast over ``[N, C, ...]``."""
+    """Reshape ``[C]`` so that it broadcasts over ``[N, C, ...]``."""
     return channels.reshape(-1, *[1] * (x.dim() - 2))

@@ -1,10 +1,10 @@
-"""Convolutions that learn in bfloat16 on a processor without waiting for the gradient of their weights.
+"""Convolutions with a faster gradient of the weights, for training in bfloat16 on a processor.
 
-On one core of an EPYC that multiplies two matrices with 450 Gflop/s, oneDNN reached 400 forwards and for the gradient of
-the input, but 200 to 300 for the gradient of the weights; and there its threads wait for one another many times, which takes
-far longer where another process keeps a core busy. That gradient is itself one product of matrices
-(Chellapilla et al. 2006): of the gradient of the smaller map, and of the patches of the larger map that its places see.
-Where the smaller map has many places the patches are too many to copy. There, and in float32, these are torch's own.
+On one core of an EPYC whose matrix product reaches 450 Gflop/s, oneDNN reached 400 in the forward pass and for the gradient of the
+input, but 200 to 300 for the gradient of the weights. Its threads also wait for one another many times in it, which takes far longer
+while another process keeps a core busy. The gradient of the weights is itself one matrix product (Chellapilla et al. 2006): of the
+gradient at the places of the smaller map, and the patches of the larger map that those places see. Where the smaller map has many
+places, the patches are too many to copy; there, and in float32, torch's own convolutions are used.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _MOST_PLACES = 64
-"""Of the smaller map: 8x8. At 16x16 the copy already costs more than it gains."""
+"""Most places of the smaller map, 8x8. At 16x16 the copy costs more than it gains."""
 
 _Pair = tuple[int, int]
 
@@ -23,7 +23,7 @@ class Conv2d(nn.Conv2d):
     """``nn.Conv2d`` of one group, without dilation."""
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight  # once: under spectral normalisation it is computed anew each time
+        weight = self.weight  # read once: spectral normalisation computes it at every access
         if not _learns_in_bfloat16(x, weight):
             images: Tensor = self._conv_forward(x, weight, self.bias)
             return images
@@ -47,7 +47,7 @@ def _learns_in_bfloat16(x: Tensor, weight: Tensor) -> bool:
 
 
 class _Convolution(torch.autograd.Function):
-    """``[N, C, H, W]`` in any floats to bfloat16; gradients are float32 for the weights, and as ``x`` is for it."""
+    """``[N, C, H, W]`` of any float type to bfloat16. Gradients are float32 for the weights, and of the type of ``x`` for ``x``."""
 
     @staticmethod
     def forward(

@@ -10,8 +10,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from drawwell_train.networks.base import LABEL_DIM, Discriminator, Generator
 from drawwell_train.networks.convolutions import Conv2d, ConvTranspose2d
-from drawwell_train.networks.networks import LABEL_DIM, Discriminator, Generator
 
 _STEM_PIXELS = {28: 7, 32: 4, 64: 4, 128: 4}
 

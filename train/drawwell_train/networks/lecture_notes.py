@@ -1,8 +1,8 @@
-"""The three small GANs of lecture notes for 28 and 32 pixels, as Keras means their layers: mlp, cnn and deep-cnn.
+"""Three small GANs of lecture notes for 28 and 32 pixels, with the layers of Keras: mlp, cnn and deep-cnn.
 
 Keras' batch norm has an epsilon of 1e-3, and a momentum of m is torch's 1 - m. Padding is "same": a convolution of stride 2
-halves the size, a transposed one doubles it. Where Keras would start from Glorot's uniform weights, so do these; the mlp
-from He's normal ones (He et al. 2015, equation 10).
+halves the size, a transposed one doubles it. Weights start from Glorot's uniform distribution, as in Keras; those of the mlp from
+He's normal one (He et al. 2015, equation 10).
 """
 
 import math
@@ -11,8 +11,8 @@ from itertools import pairwise
 
 from torch import nn
 
+from drawwell_train.networks.base import LABEL_DIM, Discriminator, Generator
 from drawwell_train.networks.convolutions import Conv2d, ConvTranspose2d
-from drawwell_train.networks.networks import LABEL_DIM, Discriminator, Generator
 
 _EPSILON = 1e-3
 _DROPOUT = 0.4

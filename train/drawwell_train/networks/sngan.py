@@ -1,4 +1,4 @@
-"""A discriminator for spectral normalisation: Miyato et al., "Spectral Normalization for Generative Adversarial Networks"
+"""The discriminator of SNGAN: Miyato et al., "Spectral Normalization for Generative Adversarial Networks"
 (2018), table 3.
 
 Pairs of convolutions, 3x3 and then 4x4 with stride 2, at each size; leaky ReLUs of slope 0.1. Features are summed over places
@@ -8,13 +8,13 @@ before the last layer (Miyato and Koyama 2018), so that the class and the look o
 import torch
 from torch import Tensor, nn
 
+from drawwell_train.networks.base import Discriminator
 from drawwell_train.networks.convolutions import Conv2d
-from drawwell_train.networks.networks import Discriminator
 from drawwell_train.presets import STD_GROUP
 
 _SLOPE = 0.1
 _SMALLEST_PIXELS = 4
-"""At most so many are left after the last halving."""
+"""Largest size after the last halving."""
 _MOST_DOUBLINGS = 3
 
 

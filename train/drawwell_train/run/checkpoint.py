@@ -1,10 +1,11 @@
-"""Checkpoints on disk: whole or not there at all, and checked before they are believed.
+"""Checkpoints on disk: complete or not there at all, and verified whenever they are read.
 
-A checkpoint is a folder ``step-00001000`` with ``tensors.safetensors``, ``state.json`` (the format, the step, the resolved
-configuration with the whole preset, the KID where it was measured, the versions) and ``manifest.json`` (the SHA-256 of the other two). No
-pickle is ever read.
+A checkpoint is a folder ``step-00001000`` with ``tensors.safetensors``, ``state.json`` (format, step, resolved configuration with all
+fields of the preset, KID if it was measured, version of torch) and ``manifest.json`` (SHA-256 of the other two). No pickle is ever
+read.
 """
 
+import hashlib
 import json
 import shutil
 import warnings
@@ -19,23 +20,25 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from drawwell import atomic_files
+from drawwell.atomic_files import WriteError
 from drawwell.errors import DrawwellError
 from drawwell_train.config import TrainConfig
-from drawwell_train.run import atomic_files as files
-from drawwell_train.run import manifest
-from drawwell_train.run.atomic_files import WriteError
+from drawwell_train.data import memory
 from drawwell_train.run.checkpoint_format import FORMAT, FormatError, read_config
 from drawwell_train.run.identity import to_dict
 
-_TENSORS, _STATE = "tensors.safetensors", "state.json"
-_FILES = {_TENSORS, _STATE}
+_TENSORS, _STATE, _MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 _PREFIX, _TEMPORARY, _DROPPED = "step-", ".writing-", ".dropped-"
 
 Step = int | Literal["best"] | None
-"""A number of steps, the checkpoint of the least KID, or the last."""
+"""A number of steps, ``best`` for the checkpoint with the lowest KID, or None for the last."""
+
+Say = Callable[[str], None]
+"""Takes a sentence for the user."""
 
 _NOT_WHOLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError, SafetensorError)
-"""What reading rubbish raises."""
+"""Exceptions that reading a damaged checkpoint may raise."""
 
 
 class CheckpointError(DrawwellError):
@@ -44,7 +47,7 @@ class CheckpointError(DrawwellError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The tensors of ``state.to_tensors`` after ``step`` steps of ``config``, and how far from the data their images are."""
+    """The tensors of ``state.to_tensors`` after ``step`` steps of ``config``, and the KID of their images if it was measured."""
 
     step: int
     config: TrainConfig
@@ -52,11 +55,20 @@ class Checkpoint:
     kid: float | None = None
 
 
-def save(folder: Path, checkpoint: Checkpoint, keep: int, say: Callable[[str], None] = warnings.warn) -> Path:
-    """Write the checkpoint below ``folder`` and drop all but the newest ``keep`` and the best; a crash leaves the earlier ones as
-    they were. A better one that is damaged is named to ``say``.
+def save(folder: Path, checkpoint: Checkpoint, keep: int, say: Say = warnings.warn) -> Path:
+    """Write a checkpoint, then remove all but the newest ``keep`` and the best. A crash leaves the earlier checkpoints unchanged.
 
-    Raises ``WriteError``, with nothing left of what was begun.
+    Args:
+        folder: the folder of all checkpoints; created if necessary.
+        checkpoint: what to write.
+        keep: number of checkpoints to keep beside the best.
+        say: takes a sentence for each damaged checkpoint that has a KID.
+
+    Returns:
+        The folder of the checkpoint.
+
+    Raises:
+        WriteError: it could not be written, and nothing of it is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{_PREFIX}{checkpoint.step:08d}"
@@ -73,9 +85,9 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int, say: Callable[[str], N
         _STATE: json.dumps(state, indent=2).encode(),
     }
     try:
-        manifest.write_folder(temporary, contents)
+        write_folder(temporary, contents)
         temporary.rename(target)
-        files.sync_folder(folder)
+        atomic_files.sync_folder(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         size = sum(map(len, contents.values()))
@@ -85,23 +97,27 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int, say: Callable[[str], N
 
 
 def load(path: Path) -> Checkpoint:
-    """Read one checkpoint. Raises ``CheckpointError`` unless every byte is as it was written, ``FormatError`` where another version
-    of drawwell wrote it.
+    """Read a checkpoint.
+
+    Raises:
+        CheckpointError: it is damaged: a byte differs from what was written.
+        FormatError: another version of drawwell wrote it.
     """
     with _whole(path):
-        contents = manifest.read(path, _TENSORS, _STATE, known=_FILES)
+        contents = _read(path, _TENSORS, _STATE)
         state = json.loads(contents[_STATE])
         if f"{_PREFIX}{state['step']:08d}" != path.name:
-            raise CheckpointError(f"{path}: is of step {state['step']:,}, and was renamed")
+            raise CheckpointError(f"{path}: holds step {state['step']:,}, so the folder was renamed")
         tensors = safetensors.torch.load(contents[_TENSORS])
         return Checkpoint(state["step"], read_config(state), tensors, state.get("kid"))
 
 
 def load_latest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest whole checkpoint, or None where there is none yet; and a sentence for each damaged one passed over.
+    """The newest complete checkpoint, or None if there is none yet; and a sentence for each damaged one that was skipped.
 
-    Raises ``CheckpointError`` where there are checkpoints and all are damaged: to start anew would throw the run away; and
-    ``FormatError`` where another version of drawwell wrote the newest whole one.
+    Raises:
+        CheckpointError: there are checkpoints, and all are damaged. Training must not start again as if there were none.
+        FormatError: another version of drawwell wrote the newest complete one.
     """
     damaged: list[str] = []
     for _, path in _steps(folder):
@@ -110,26 +126,33 @@ def load_latest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
         except CheckpointError as error:
             damaged.append(str(error))
     if damaged:
-        raise CheckpointError("\n".join(["every checkpoint of this run is damaged:", *damaged]))
+        raise CheckpointError(
+            "\n".join(
+                [
+                    "every checkpoint of this run is damaged; restore one from a copy, or train anew with another --out:",
+                    *damaged,
+                ]
+            )
+        )
     return None, []
 
 
 def newest_config(folder: Path) -> TrainConfig | None:
-    """The configuration of the newest checkpoint in which it is whole, or None where there is none. No tensor is read for it.
+    """The configuration of the newest checkpoint whose ``state.json`` is complete, or None. Reads no tensors.
 
-    Raises ``FormatError`` where another version of drawwell wrote it.
+    Raises ``FormatError`` if another version of drawwell wrote it.
     """
     for _, path in _steps(folder):
         try:
             with _whole(path):
-                return read_config(json.loads(manifest.read(path, _STATE, known=_FILES)[_STATE]))
+                return read_config(json.loads(_read(path, _STATE)[_STATE]))
         except CheckpointError:
-            continue  # the run is continued from the one before, and says so
+            continue  # load_latest skips it, and says so
     return None
 
 
 def load_best(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The whole checkpoint of the least KID, of several the newest, or None; and a sentence for each damaged one passed over."""
+    """The complete checkpoint with the lowest KID, of several the newest, or None; and a sentence for each damaged one."""
     measured, damaged = [], list[str]()
     for step, path in _steps(folder):
         try:
@@ -146,12 +169,15 @@ def load_best(folder: Path) -> tuple[Checkpoint | None, list[str]]:
 
 
 def find(run: Path, step: Step) -> tuple[Checkpoint, list[str]]:
-    """The checkpoint of a run folder at ``step``; or the newest or the best whole one, with a sentence for each passed over."""
+    """A checkpoint of a run folder, and a sentence for each damaged one that was skipped. Raises ``CheckpointError``, ``FormatError``."""
     folder = run / "checkpoints"
     if not folder.is_dir():
-        raise CheckpointError(f"{run}: is no run folder of drawwell train")
+        raise CheckpointError(f"{run}: is not a run folder of drawwell train")
     if step == "best":
-        return _found(load_best(folder), f"{run}: has no checkpoint whose KID was measured, so none is the best")
+        return _found(
+            load_best(folder),
+            f"{run}: KID was not measured at any checkpoint, so there is no best one; name a step instead",
+        )
     steps = [number for number, _ in _steps(folder)]
     if step is not None and step not in steps:
         raise CheckpointError(
@@ -170,7 +196,7 @@ def _found(loaded: tuple[Checkpoint | None, list[str]], none: str) -> tuple[Chec
 
 
 def discard_after(folder: Path, step: int) -> None:
-    """Remove what a crash left half written and the checkpoints past ``step``, which the run is about to write anew."""
+    """Remove what a crash left half written, and the checkpoints after ``step``, which the run writes again."""
     for leftover in (*folder.glob(f"{_TEMPORARY}*"), *folder.glob(f"{_DROPPED}*")):
         shutil.rmtree(leftover)
     for number, path in _steps(folder):
@@ -179,7 +205,7 @@ def discard_after(folder: Path, step: int) -> None:
 
 
 def _steps(folder: Path) -> list[tuple[int, Path]]:
-    """The checkpoints below ``folder``, newest first, by their number and never by a file's time."""
+    """Steps and folders of the checkpoints, newest first by step, whatever the times of the files."""
 
     def numbered() -> Iterator[tuple[int, Path]]:
         for path in folder.glob(f"{_PREFIX}*"):
@@ -190,7 +216,35 @@ def _steps(folder: Path) -> list[tuple[int, Path]]:
     return sorted(numbered(), reverse=True)
 
 
-def _drop_old(folder: Path, keep: int, say: Callable[[str], None]) -> None:
+def write_folder(folder: Path, contents: dict[str, bytes]) -> None:
+    """Write files, and a manifest with the SHA-256 of each, into ``folder`` in place of its content, and return when the disk has
+    them. Raises ``OSError``.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, content in contents.items():
+        atomic_files.write_new(folder / name, content)
+    atomic_files.write_new(folder / _MANIFEST, json.dumps(_sums(contents), indent=2).encode())
+    atomic_files.sync_folder(folder)
+
+
+def _read(folder: Path, *names: str) -> dict[str, bytes]:
+    """Files of a checkpoint by name, each checked against the manifest. Any exception means that the checkpoint is damaged."""
+    manifest = json.loads(atomic_files.read(folder / _MANIFEST, memory.free()))
+    if set(manifest) != {_TENSORS, _STATE}:
+        raise ValueError(f"{_MANIFEST} does not name the files of a checkpoint")
+    contents = {name: atomic_files.read(folder / name, memory.free()) for name in names}
+    for name, sha256 in _sums(contents).items():
+        if sha256 != manifest[name]:
+            raise ValueError(f"the SHA-256 of {name} differs from the one in {_MANIFEST}")
+    return contents
+
+
+def _sums(contents: dict[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+
+
+def _drop_old(folder: Path, keep: int, say: Say) -> None:
     steps = _steps(folder)
     if len(steps) <= keep:
         return
@@ -203,14 +257,14 @@ def _drop_old(folder: Path, keep: int, say: Callable[[str], None]) -> None:
 
 
 def _drop(path: Path) -> None:
-    """Remove a checkpoint, of which a crash must not leave half under its name."""
+    """Remove a checkpoint. It is renamed first, so that a crash leaves no half of it under its name."""
     shutil.rmtree(path.rename(path.with_name(f"{_DROPPED}{path.name}")))
 
 
 def _kid(path: Path) -> float | None:
-    """Of a checkpoint, whose tensors are not read for it."""
+    """The KID of a checkpoint, read without its tensors."""
     with _whole(path):
-        kid = json.loads(manifest.read(path, _STATE, known=_FILES)[_STATE]).get("kid")
+        kid = json.loads(_read(path, _STATE)[_STATE]).get("kid")
         return None if kid is None else float(kid)
 
 
@@ -221,4 +275,4 @@ def _whole(path: Path) -> Iterator[None]:
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from error
     except _NOT_WHOLE as error:
-        raise CheckpointError(f"{path}: is no whole checkpoint ({error})") from error
+        raise CheckpointError(f"{path}: is not a complete checkpoint ({error})") from error

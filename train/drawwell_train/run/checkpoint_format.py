@@ -1,7 +1,7 @@
-"""What ``state.json`` of a checkpoint holds, in this version of the format and in older ones.
+"""Formats of ``state.json`` in a checkpoint: this version's, and how older ones are read.
 
-Format 1 had no number, and of the preset its name alone. Format 2 has ``"format": 2`` and the whole preset in the configuration, so
-that a preset which changes later changes no run that began before.
+Format 1 had no number, and only the name of the preset. Format 2 has ``"format": 2`` and all fields of the preset, so that a preset
+which changes later changes no run that began before.
 """
 
 from typing import Any
@@ -14,11 +14,11 @@ FORMAT = 2
 
 
 class FormatError(DrawwellError):
-    """A checkpoint is whole, but of another version of drawwell; the message says what to do."""
+    """A checkpoint is complete, but another version of drawwell wrote it; the message says what to do."""
 
 
 def read_config(state: dict[str, Any]) -> TrainConfig:
-    """The configuration in ``state``. Raises ``FormatError`` where this version cannot know what it means."""
+    """The configuration in ``state``. Raises ``FormatError`` if this version does not know its format or an option in it."""
     number = state.get("format", 1)
     if number not in range(1, FORMAT + 1):
         raise FormatError(
@@ -28,12 +28,12 @@ def read_config(state: dict[str, Any]) -> TrainConfig:
         return from_dict(_from_format_1(state["config"]) if number == 1 else state["config"])
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(
-            f"its options are not those of this version of drawwell ({error}): use the version that wrote it"
+            f"this version of drawwell does not know its options ({error}): use the version that wrote it"
         ) from error
 
 
 def _from_format_1(config: dict[str, Any]) -> dict[str, Any]:
-    """The same configuration as format 2 has it. The first ones of format 1 knew no preset but dcgan, and fewer options."""
+    """The same configuration in format 2. The first checkpoints of format 1 had only preset dcgan, and fewer options."""
     recipe = _COMMON_1 | _PRESETS_1[config.get("preset", "dcgan")]
     if config.pop("spectral_norm", False):
         recipe |= {"d_norm": "spectral"}

@@ -1,4 +1,4 @@
-"""Standard error of a training, which may lose its reader: a terminal is closed, or the other end of a pipe."""
+"""Standard error of a training, whose reader may leave: a terminal or the other end of a pipe is closed."""
 
 import io
 import signal
@@ -7,15 +7,15 @@ from typing import TextIO
 
 
 class Listeners(io.TextIOBase):
-    """A stream for people. When nobody can read it any more, it asks the training to stop, as SIGTERM does: it saves and ends.
-    What would be said then is dropped.
+    """A stream that a person reads. When its reader is gone, it raises SIGTERM once, so that training saves and stops, and drops all
+    further text.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream, self._gone = stream, False
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]  # that of its class can be set, which nobody does
+    def encoding(self) -> str:  # type: ignore[override]  # the base class allows assignment
         return self._stream.encoding
 
     def isatty(self) -> bool:

@@ -1,11 +1,11 @@
-"""Several checkpoints as one generator, a mixture: which of them can be mixed, and how torch draws from it.
+"""Mixtures: several checkpoints as one generator. Which can be mixed, and how torch draws from them.
 
 A classifier that learns from the images of one GAN over-fits to what that GAN leaves out. The images of several, trained
 from other seeds or taken at other steps, vary more (Wang et al. 2016, arXiv 1612.00991; Eilertsen et al. 2021, arXiv 2104.11797).
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,16 +17,16 @@ from torch import Tensor
 
 from drawwell.errors import DrawwellError
 from drawwell.generator import Images
-from drawwell_train.config import TrainConfig, recipe_of
-from drawwell_train.networks.networks import Generator, to_pixels
-from drawwell_train.run.checkpoint import Checkpoint, find
+from drawwell_train.config import TrainConfig
+from drawwell_train.networks.base import Generator, to_pixels
+from drawwell_train.run.checkpoint import Checkpoint, Say, find
 from drawwell_train.step import state
 
 MOST_MEMBERS = 32
-"""The file's size, a server's memory and the time until it is ready grow with every member."""
+"""Every member adds to the size of the file, the memory of a server and the time until it is ready."""
 
 Steps = tuple[int | Literal["best"], ...]
-"""Which checkpoints of each run, as ``checkpoint.Step``; the last where it is empty."""
+"""The checkpoints of each run, as ``checkpoint.Step``; empty for the last one."""
 
 
 class MixtureError(DrawwellError):
@@ -35,7 +35,7 @@ class MixtureError(DrawwellError):
 
 @dataclass(frozen=True)
 class Member:
-    """One generator of a mixture, and the run that it comes from."""
+    """One generator of a mixture, and its run."""
 
     run: Path
     checkpoint: Checkpoint
@@ -44,10 +44,17 @@ class Member:
         return f"{self.run} at step {self.checkpoint.step:,}"
 
 
-def find_members(runs: Sequence[Path], steps: Steps, say: Callable[[str], None]) -> list[Member]:
-    """The checkpoints ``steps`` of every run, by run and then by step; ``say`` gets a sentence for each damaged one passed over.
+def find_members(runs: Sequence[Path], steps: Steps, say: Say) -> list[Member]:
+    """The checkpoints of a mixture, by run and then by step.
 
-    Raises ``CheckpointError`` where one is missing, ``MixtureError`` where they cannot be mixed. One alone always can.
+    Args:
+        runs: run folders.
+        steps: the checkpoints of each run.
+        say: takes a sentence for each damaged checkpoint that was skipped.
+
+    Raises:
+        CheckpointError: a checkpoint is missing.
+        MixtureError: the checkpoints cannot be mixed. A single one always can.
     """
     wanted = [(run, step) for run in runs for step in (steps or (None,))]
     if len(wanted) > MOST_MEMBERS:
@@ -59,20 +66,20 @@ def find_members(runs: Sequence[Path], steps: Steps, say: Callable[[str], None])
     for run, step in wanted:
         found, damaged = find(run, step)
         for sentence in damaged:
-            say(f"damaged checkpoint passed over: {sentence}")
+            say(f"damaged checkpoint skipped: {sentence}")
         members.append(Member(run, found))
     _check(members)
     return members
 
 
 def in_words(runs: Sequence[str | Path], steps: Steps) -> str:
-    """As one writes them on the command line."""
+    """Runs and steps as words of a command line."""
     named = " ".join(map(str, runs))
     return " ".join([named, *(f"--step {step}" for step in steps)])
 
 
 def weights_sha256(first: Checkpoint, *more: Checkpoint) -> str:
-    """Of the averaged generators, in their order, as 64 hex digits; of one, ``state.digest`` of its tensors."""
+    """SHA-256 of the EMA generators in this order, as 64 hex digits; of a single one, ``state.digest`` of its tensors."""
     hashes = [
         state.digest({name: value for name, value in one.tensors.items() if name.startswith("averaged.")})
         for one in (first, *more)
@@ -83,7 +90,7 @@ def weights_sha256(first: Checkpoint, *more: Checkpoint) -> str:
 def draw(
     generators: Sequence[Generator], z: Tensor, label: Tensor | None, member: npt.NDArray[np.int64] | None
 ) -> Images:
-    """Pixels uint8 ``[N, H, W, C]`` of latents float32 ``[N, D]``, row i drawn by ``generators[member[i]]``, or all by the only one."""
+    """Images uint8 ``[N, H, W, C]`` of latents float32 ``[N, D]``: row i by ``generators[member[i]]``, or all by the first."""
     if member is None:
         return _pixels(generators[0], z, label)
     drawn = [
@@ -117,11 +124,11 @@ def _check(members: Sequence[Member]) -> None:
 
 
 def _interface(config: TrainConfig) -> dict[str, Any]:
-    """What a file says once for all of its generators."""
+    """Properties that all generators of a file share."""
     return {
         "images of size": config.size,
         "colour channels": config.channels,
         "latent_dim": config.latent_dim,
-        "the prior": recipe_of(config).prior,
+        "the prior": config.prior,
         "the classes": ", ".join(config.class_names) or "none",
     }

@@ -1,4 +1,4 @@
-"""All that the next step depends on, and its way to a flat dictionary of tensors and back."""
+"""All that the next step depends on, and its conversion to a flat dictionary of tensors and back."""
 
 import copy
 import hashlib
@@ -8,54 +8,56 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from drawwell_train.config import TrainConfig, recipe_of
-from drawwell_train.distributed import ALONE, Processes
+from drawwell_train.config import TrainConfig
 from drawwell_train.networks.architectures import build_discriminator, build_generator
-from drawwell_train.networks.batch_norm import over_all
-from drawwell_train.networks.networks import Discriminator, Generator
-from drawwell_train.presets import Preset
+from drawwell_train.networks.base import Discriminator, Generator
+from drawwell_train.networks.batch_norm import synchronise_batch_norms
 
 
 @dataclass
 class TrainState:
-    """G, D, the averaged G, both optimizers and the number of steps done; the random state is torch's own, the
-    place in the data follows from the step."""
+    """G, D, the EMA of G, both optimizers and the number of steps done. The random state is torch's own; the place in the data follows
+    from the step.
+    """
 
     generator: Generator
     discriminator: Discriminator
-    averaged: Generator
+    ema: Generator
     optimizer_g: torch.optim.Optimizer
     optimizer_d: torch.optim.Optimizer
     step: int = 0
 
     def networks(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator, "discriminator": self.discriminator, "averaged": self.averaged}
+        return {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "averaged": self.ema,
+        }  # as checkpoints name it
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         return {"optimizer_g": self.optimizer_g, "optimizer_d": self.optimizer_d}
 
 
-def build(config: TrainConfig, device: torch.device, processes: Processes = ALONE) -> TrainState:
+def build(config: TrainConfig, device: torch.device) -> TrainState:
     """A fresh state, a pure function of ``config.seed``."""
     torch.manual_seed(config.seed)
     generator = build_generator(config)
     discriminator = build_discriminator(config)
     for network in (generator, discriminator):
-        over_all(network, processes)
+        synchronise_batch_norms(network)
     generator, discriminator = (net.to(device, memory_format=torch.channels_last) for net in (generator, discriminator))  # type: ignore[call-overload]
-    averaged = copy.deepcopy(generator).eval().requires_grad_(False)
-    recipe = recipe_of(config)
-    optimizer_g = _optimizer(generator, recipe, recipe.learning_rate, recipe.decay_g * config.g_steps)
-    rate_d = recipe.learning_rate * recipe.discriminator_rate
-    optimizer_d = _optimizer(discriminator, recipe, rate_d, recipe.decay_d * recipe.d_steps)
-    return TrainState(generator, discriminator, averaged, optimizer_g, optimizer_d)
+    ema = copy.deepcopy(generator).eval().requires_grad_(False)
+    optimizer_g = _optimizer(generator, config, config.learning_rate, config.decay_g * config.g_steps)
+    rate_d = config.learning_rate * config.discriminator_rate
+    optimizer_d = _optimizer(discriminator, config, rate_d, config.decay_d * config.d_steps)
+    return TrainState(generator, discriminator, ema, optimizer_g, optimizer_d)
 
 
-def _optimizer(network: nn.Module, recipe: Preset, learning_rate: float, decay: float) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, config: TrainConfig, learning_rate: float, decay: float) -> torch.optim.Optimizer:
     group = {"params": network.parameters(), "initial_lr": learning_rate, "decay": decay}
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam([group], learning_rate, (recipe.beta1, recipe.beta2), recipe.epsilon, fused=True)
-    return torch.optim.RMSprop([group], learning_rate, recipe.rho, recipe.epsilon)
+    if config.optimizer == "adam":
+        return torch.optim.Adam([group], learning_rate, (config.beta1, config.beta2), config.epsilon, fused=True)
+    return torch.optim.RMSprop([group], learning_rate, config.rho, config.epsilon)
 
 
 def to_tensors(state: TrainState) -> dict[str, Tensor]:
@@ -100,6 +102,7 @@ def _below(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
 
 
 def all_finite(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether no tensor of floats holds NaN or infinity."""
     return all(bool(tensor.isfinite().all()) for tensor in tensors.values() if tensor.is_floating_point())
 
 
@@ -113,15 +116,15 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def load_averaged(config: TrainConfig, tensors: Mapping[str, Tensor]) -> Generator:
-    """The averaged generator of a checkpoint, in evaluation mode."""
+def load_ema(config: TrainConfig, tensors: Mapping[str, Tensor]) -> Generator:
+    """The EMA generator in the tensors of a checkpoint, in evaluation mode and without gradients."""
     generator = build_generator(config)
     generator.load_state_dict(_below(tensors, "averaged"))
     return generator.eval().requires_grad_(False)
 
 
 def load_discriminator(config: TrainConfig, tensors: Mapping[str, Tensor]) -> Discriminator:
-    """The discriminator of a checkpoint, in evaluation mode."""
+    """The discriminator in the tensors of a checkpoint, in evaluation mode and without gradients."""
     discriminator = build_discriminator(config)
     discriminator.load_state_dict(_below(tensors, "discriminator"))
     return discriminator.eval().requires_grad_(False)

@@ -13,13 +13,13 @@ from typing import Any
 import filelock
 import msgspec
 
-from drawwell.atomic_files import remove_leftovers
+from drawwell import atomic_files
 from drawwell.errors import DrawwellError
 from drawwell.files.card import UNREADABLE
 from drawwell.formats.png import contact_sheet, to_png
 from drawwell.generator import Images
 from drawwell_train.config import TrainConfig
-from drawwell_train.run import atomic_files as files
+from drawwell_train.data import memory
 from drawwell_train.run.identity import to_dict
 
 
@@ -28,34 +28,37 @@ class RunError(DrawwellError):
 
 
 class Run:
-    """Paths and records of one run."""
+    """Paths and files of one run."""
 
     def __init__(self, path: Path) -> None:
+        """``path`` need not exist yet."""
         self.path = path
         self.checkpoints = path / "checkpoints"
         self._config, self._stats, self._lock = (path / name for name in ("config.json", "stats.jsonl", ".lock"))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder; raise ``RunError`` where another trainer does, or where something cannot be read or written.
+        """Create the folder and lock it. If nothing is written into a new folder, it is removed at the end.
 
-        A folder that is made for this, and in which nothing is written after all, is removed.
+        Raises:
+            RunError: another training holds the lock, or something cannot be read or written.
         """
         try:
             made = not self.path.exists()
             (self.path / "samples").mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
             for folder in (self.path, self.path / "samples", self.checkpoints):
-                if not os.access(folder, os.W_OK | os.X_OK):  # now, and not when the first checkpoint is due
+                # checked now, and not when the first checkpoint is due
+                if not os.access(folder, os.W_OK | os.X_OK):
                     raise RunError(f"{folder}: cannot be written (it is read-only)")
             for file in (self._config, self._stats):
                 if file.exists() and not file.is_file():
                     raise RunError(f"{file}: is a folder, a pipe or a device: move it away")
             with filelock.FileLock(self._lock, blocking=False):
                 try:
-                    files.overwrite(self._lock, f"{os.getpid()} {socket.gethostname()}\n".encode())
+                    atomic_files.overwrite(self._lock, f"{os.getpid()} {socket.gethostname()}\n".encode())
                     for folder in (self.path, self.path / "samples"):
-                        remove_leftovers(folder)
+                        atomic_files.remove_leftovers(folder)
                     yield
                 finally:
                     if made and not any(path.is_file() for path in self.path.rglob("*") if path != self._lock):
@@ -66,32 +69,33 @@ class Run:
             raise RunError(f"{error.filename or self.path}: cannot be written ({error.strerror})") from error
 
     def _holder(self) -> str:
-        """Who holds the folder, in words, as its lock says."""
+        """Process and host that hold the lock, for a sentence; empty if the file does not say."""
         try:
-            said = re.fullmatch(rb"(\d{1,20}) ([\w.-]{1,255})\n", files.read(self._lock))
-        except OSError:  # it was released, or it is none that training made
+            holder = re.fullmatch(rb"(\d{1,20}) ([\w.-]{1,255})\n", atomic_files.read(self._lock, memory.free()))
+        except OSError:  # released meanwhile, or not a file of a training
             return ""
-        return f": process {said[1].decode()} on {said[2].decode()}" if said else ""
+        return f": process {holder[1].decode()} on {holder[2].decode()}" if holder else ""
 
     def write_config(self, config: TrainConfig) -> None:
-        """Write ``config.json``, for people: a checkpoint carries its own."""
-        files.write(self._config, (json.dumps(to_dict(config), indent=2) + "\n").encode())
+        """Write ``config.json``, for people to read: each checkpoint has its own configuration. Raises ``WriteError``."""
+        atomic_files.write(self._config, (json.dumps(to_dict(config), indent=2) + "\n").encode())
 
     def truncate_stats(self, step: int) -> int:
-        """Drop the lines past ``step``, which the run is about to write anew, and what is no line. Returns how many of these."""
+        """Remove the lines after ``step``, which the run writes again, and damaged lines. Returns the number of damaged lines."""
         lines = self._lines()
         if not lines:
             return 0
         steps = [None if line is None else int(line["step"]) for line in map(_line_of, lines)]
         kept = (line for line, number in zip(lines, steps, strict=True) if number is not None and number <= step)
-        files.write(self._stats, b"".join(kept))
-        return steps[:-1].count(None)  # the last one may have been under way when the process ended
+        atomic_files.write(self._stats, b"".join(kept))
+        return steps[:-1].count(None)  # without the last one, which a killed process may leave half written
 
     def append_stats(self, line: dict[str, Any]) -> None:
-        files.append(self._stats, (json.dumps(line, allow_nan=False) + "\n").encode())
+        """Add a line to ``stats.jsonl``. Raises ``WriteError``."""
+        atomic_files.append(self._stats, (json.dumps(line, allow_nan=False) + "\n").encode())
 
     def stats(self) -> list[dict[str, Any]]:
-        """The whole lines of ``stats.jsonl``, first to last. Raises ``RunError`` where it holds anything else."""
+        """The lines of ``stats.jsonl``, first to last. Raises ``RunError`` if it holds anything else."""
         lines = [line for line in self._lines() if line.endswith(b"\n")]
         read = [_line_of(line) for line in lines]
         if None in read:
@@ -102,26 +106,26 @@ class Run:
 
     def _lines(self) -> list[bytes]:
         try:
-            return files.read(self._stats).splitlines(keepends=True)
+            return atomic_files.read(self._stats, memory.free()).splitlines(keepends=True)
         except FileNotFoundError:
             return []
         except OSError as error:
             raise RunError(f"{self._stats}: cannot be read ({error.strerror})") from error
 
     def sheets(self) -> list[Path]:
-        """The sample sheets, the first step's first."""
+        """The sample sheets, by step."""
         pictures = (self.path / "samples").glob("step-*.png")
         return sorted(path for path in pictures if path.stem.removeprefix("step-").isdecimal())
 
     def save_sheet(self, images: Images, step: int) -> Path:
-        """Write uint8 ``[N, H, W, C]`` as ``samples/step-*.png``."""
+        """Write images uint8 ``[N, H, W, C]`` as one sheet, ``samples/step-*.png``. Returns its path; raises ``WriteError``."""
         file = self.path / "samples" / f"step-{step:08d}.png"
-        files.write(file, to_png(contact_sheet(images)))
+        atomic_files.write(file, to_png(contact_sheet(images)))
         return file
 
 
 def _line_of(line: bytes) -> dict[str, Any] | None:
-    """A whole line of ``stats.jsonl``; None for what a lost disk or an editor made of one."""
+    """A line of ``stats.jsonl`` as a dictionary; None if it is damaged."""
     try:
         read = msgspec.json.decode(line, type=dict[str, int | float | list[str]])
     except UNREADABLE:

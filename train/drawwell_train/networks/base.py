@@ -1,10 +1,12 @@
-"""What every generator and every discriminator is, whatever its layers, and how its numbers become pixels."""
+"""What all generators and all discriminators have in common, and how their numbers become pixels."""
 
 import torch
 from torch import Tensor, nn
 
+from drawwell_train.config import TrainConfig
+
 LABEL_DIM = 32
-"""Numbers that stand for a class beside ``z``."""
+"""Length of the embedding of a class, which is joined to ``z``."""
 
 
 class Generator(nn.Module):
@@ -15,7 +17,7 @@ class Generator(nn.Module):
     """
 
     latent_shape: tuple[int, ...] = ()
-    """What the stem takes ``z`` as, beside ``[N, D]``."""
+    """Dimensions that the stem wants after ``[N, D]``."""
     stem: nn.Sequential
     body: nn.Sequential
     head: nn.Sequential
@@ -65,7 +67,7 @@ class Discriminator(nn.Module):
         return logits
 
     def features(self, images: Tensor) -> Tensor:
-        """What the head sees: float32 ``[N, F, h, w]``."""
+        """The input of the head: float32 ``[N, F, h, w]``."""
         features: Tensor = self.body(images)
         return features
 
@@ -77,8 +79,22 @@ def packed(images: Tensor, pack: int) -> Tensor:
     return images if pack == 1 else images.reshape(-1, pack * images.shape[1], *images.shape[2:])
 
 
+def discriminate(network: Discriminator, config: TrainConfig, images: Tensor, labels: Tensor | None) -> Tensor:
+    """D in the precision of the training: images float ``[N, C, S, S]`` and labels int64 ``[N]`` to logits float32 ``[N]``, packed
+    ``[N / pack]``.
+    """
+    with autocast(config, images.device):
+        logits: Tensor = network(packed(images, config.pack), labels)
+    return logits.float()
+
+
+def autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
+    """The context in which convolutions have the configuration's precision."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
+
+
 def lowest(sigmoid: bool) -> float:
-    """What black is: 0 where the generator ends in a sigmoid, -1 where it ends in tanh."""
+    """The value of black: 0 where the generator ends in a sigmoid, -1 where it ends in tanh."""
     return 0.0 if sigmoid else -1.0
 
 
