@@ -1,4 +1,4 @@
-"""Who is measured in ``serving``: our server with each of its files, and two peers with the plain export."""
+"""The servers that ``serving`` measures: ours with each of its files, and two others with the plain export."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from drawwell_train.run.checkpoint import Checkpoint
 from drawwell_train.step import state
 
 DEPENDENCIES = ("bentoml", "fastapi", "litserve", "uvicorn", "uvloop", "httptools")
-"""Whose versions belong beside the figures."""
+"""Packages whose versions are written into the results."""
 
 EMPTY = Contender(("-m", "bentoml", "serve", "benchmarks.peers.empty_bentoml:Empty", "--port", "PORT"))
 
@@ -24,7 +24,7 @@ _LITSERVE = ("-m", "benchmarks.peers.litserve_peer", "PORT")
 
 
 def contenders(trained: Checkpoint, folder: Path, provider: Provider) -> dict[str, Contender]:
-    """Write ``plain.onnx`` and our files into ``folder``, and say who serves which."""
+    """Write ``plain.onnx`` and our files into ``folder``, and return the servers by name."""
     folder.mkdir()
     plain = folder / "plain.onnx"
     onnx.save(graph.trace(state.load_ema(trained.config, trained.tensors), trained.config.latent_dim), plain)
@@ -37,6 +37,6 @@ def contenders(trained: Checkpoint, folder: Path, provider: Provider) -> dict[st
 
 
 def ours(generator: str, provider: Provider) -> Contender:
-    """As an operator starts it, with every other setting as it comes."""
+    """Return our server with default settings, for a generator file or name."""
     variables = {"DRAWWELL_GENERATOR": generator, "DRAWWELL_PROVIDER": provider}
     return Contender(("-m", "bentoml", "serve", "--port", "PORT"), variables)

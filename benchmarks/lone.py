@@ -1,6 +1,6 @@
-"""A lone image beside a long request: milliseconds of ``count=1`` on a quiet server, and while ``count=4096`` is drawn again and again.
+"""Latency of requests for one image, on a quiet server and while another client draws 4,096 images again and again.
 
-Wanted is a p99 below the quiet one plus two pieces, a piece being what one thread draws in one run.
+The goal is a 99th percentile below the quiet one plus two pieces. A piece is the part of a request that one thread draws in one run.
 """
 
 import threading
@@ -18,7 +18,7 @@ LONE, LONG = Case(clients=1, count=1), 4096
 
 
 def beside_long(server: Server, seconds: float, image_bytes: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Both in turns, and between them the mean milliseconds of a piece, as the server's metrics have them: of the long requests alone."""
+    """Return both latencies, measured in turns, and the mean milliseconds of a piece of the long requests, from the server's metrics."""
     quiet, beside, piece_ms = list[float](), list[float](), list[float]()
     with server.awake():
         for _ in range(rounds):
@@ -35,7 +35,7 @@ def beside_long(server: Server, seconds: float, image_bytes: int, rounds: int) -
 
 @contextmanager
 def long_requests(server: Server) -> Iterator[None]:
-    """Within, one client draws long requests, one after the other, and throws them away."""
+    """While the context is open, one client sends long requests, one after the other, and discards the replies."""
     begun, enough = threading.Event(), threading.Event()
 
     def ask() -> None:
@@ -56,7 +56,7 @@ def long_requests(server: Server) -> Iterator[None]:
 
 
 def runs(server: Server) -> tuple[float, float]:
-    """So far: how many, and the seconds that drawing them took."""
+    """Return the number of pieces that the server has drawn so far, and the seconds that this took."""
     lines = dict(line.rpartition(" ")[::2] for line in server.client.get("/metrics").text.splitlines())
     count, total = (float(lines[f'drawwell_stage_seconds_{what}{{stage="drawing"}}']) for what in ("count", "sum"))
     return count, total

@@ -1,4 +1,4 @@
-"""How a measurement is taken and written down."""
+"""Taking measurements and writing their results."""
 
 import json
 import os
@@ -20,7 +20,7 @@ RESULTS = Path(__file__).with_name("results")
 
 
 def interleaved(cases: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, dict[str, float]]:
-    """Run every case once a round, so that a noisy neighbour disturbs all alike; median, least and most of each."""
+    """Run every case once per round, so that other load disturbs all cases alike. Returns median, minimum and maximum of each."""
     seen: dict[str, list[float]] = {name: [] for name in cases}
     for case in cases.values():
         case()  # warm
@@ -43,7 +43,7 @@ def seconds(call: Callable[[], Any], repeats: int) -> float:
 
 
 def write(name: str, measured: Mapping[str, Any], provider: str = "cpu") -> None:
-    """Print, and write ``results/NAME.json`` with the machine and the versions beside the figures."""
+    """Print the figures, and write them to ``results/NAME.json`` with the machine and the versions."""
     print(_put(name, {"machine": machine(provider), **measured}))
 
 
@@ -97,7 +97,7 @@ def _put(name: str, content: Mapping[str, Any]) -> str:
 
 
 def machine(provider: str = "cpu") -> dict[str, Any]:
-    """Where figures were taken, and with which versions."""
+    """Return the machine and the versions for a results file."""
     return {
         "processor": _processor_name(),
         "cores": os.cpu_count(),

@@ -1,4 +1,4 @@
-"""Servers as processes of their own, which sleep while it is another's turn."""
+"""Servers in processes of their own, which are suspended while another server has its turn."""
 
 import contextlib
 import os
@@ -30,7 +30,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Server:
-    """A server that has answered its first request with 200, so many seconds after its process began."""
+    """A server that has answered a request with 200, ``start_seconds`` after the start of its process."""
 
     client: httpx.Client
     process: psutil.Process
@@ -44,7 +44,7 @@ class Server:
 
     @contextmanager
     def awake(self) -> Iterator[None]:
-        """Within, it runs. What a client left unread may end before it is stopped again."""
+        """Resume the server while the context is open. At its end, unread replies get time to end."""
         for one in _family(self.process):
             one.resume()
         yield
@@ -52,14 +52,14 @@ class Server:
         self.sleep()
 
     def sleep(self) -> None:
-        """Stop it as ^Z would: even idle servers poll, LitServe a thousand times a second."""
+        """Suspend the server, as ^Z does: even idle servers poll, LitServe a thousand times a second."""
         for one in _family(self.process):
             one.suspend()
 
 
 @contextmanager
 def serving(name: str, contender: Contender) -> Iterator[Server]:
-    """Start it and wait for its first reply. Ends the measurement with its last words where there is none."""
+    """Start a server and wait for its first reply. Without a reply, end the measurement and print the end of the server's log."""
     with TemporaryDirectory() as home:
         log, port = Path(home) / "log", _free_port()
         arguments = [argument.replace("PORT", str(port)) for argument in contender.arguments]
@@ -99,7 +99,7 @@ def _wait(name: str, process: psutil.Popen, client: httpx.Client, log: Path) -> 
 
 
 def _end(process: psutil.Popen) -> None:
-    """With its children: BentoML's are not of its group, and where a server has ended by itself only the group is left."""
+    """End the server and its children: BentoML's children have another process group, and a server that ended leaves its group."""
     family = _family(process)
     for one in family:
         one.resume()

@@ -1,4 +1,4 @@
-"""Seconds from the start of a process to its first 200 of ``POST /generate``, beside a BentoML service that does nothing."""
+"""Seconds from the start of a server to its first 200 of ``POST /generate``, compared with an empty BentoML service."""
 
 from benchmarks.contenders import EMPTY, ours
 from benchmarks.report import spread
@@ -7,7 +7,7 @@ from drawwell.engine.onnx_session import Provider
 
 
 def first_replies(provider: Provider, starts: int) -> dict[str, dict[str, float]]:
-    """Of the bundled generator, which serves where nothing is set. The two take turns; the difference is within a turn."""
+    """Return the seconds of our server with its default generator, of the empty service, and of their difference within a turn."""
     contenders = {"drawwell": ours("fashion", provider), "empty": EMPTY}
     seen: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(starts):
