@@ -73,7 +73,7 @@ def _read(output: str, case: Case, image_bytes: int) -> Stretch:
     try:
         seen = json.loads(output.splitlines()[-1])
     except (IndexError, ValueError):
-        raise SystemExit(f"wrk did not say what it saw: {output!r}") from None
+        raise SystemExit(f"wrk printed no results: {output!r}") from None
     if seen["failed"]:
         raise SystemExit(f"{seen['failed']} requests of {seen['requests']} failed: {case}")
     if seen["replies"] < 1:

@@ -32,8 +32,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["save", "compare"])
     parser.add_argument("file", type=Path)
-    parser.add_argument("--name", help="what is unlike the machine that saved")
-    parser.add_argument("--only", nargs="+", choices=drawn_names(), default=drawn_names(), help="an emulator is slow")
+    parser.add_argument("--name", help="the difference from the machine that saved, in words")
+    parser.add_argument(
+        "--only", nargs="+", choices=drawn_names(), default=drawn_names(), help="draw only these: an emulator is slow"
+    )
     options = parser.parse_args()
     if options.what == "save":
         arrays: dict[str, Any] = {name: draw(name) for name in drawn_names()}
@@ -76,7 +78,7 @@ def distance(drawn: np.ndarray, saved: np.ndarray) -> dict[str, Any]:
 
 
 def draw_reordered(name: str) -> np.ndarray:
-    """As a float kernel would that adds the products of the stem in another order: z and the weights' columns, permuted."""
+    """Draw with the columns of z and of the first layer's weights permuted, as a kernel that adds in another order."""
     engine, model = Engine(find_file(name), "cpu", threads=1), onnx.load(find_file(name))
     stem = next(node for node in model.graph.node if node.op_type == "Gemm")
     tensor = next(tensor for tensor in model.graph.initializer if tensor.name == stem.input[1])

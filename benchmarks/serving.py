@@ -43,7 +43,7 @@ WARM_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of everything is measured: the short one takes a minute or two."""
+    """The rounds and times of a measurement; a short one takes a minute or two."""
 
     provider: Provider
     cases: Mapping[str, Case]
@@ -81,7 +81,9 @@ def arguments() -> argparse.Namespace:
         "--seconds", type=float, help=f"of each stretch; by default {Plan.seconds}; short: {_SHORT['seconds']}"
     )
     parser.add_argument("--short", action="store_true", help="one model, one round, one start: a minute or two")
-    parser.add_argument("--only", nargs="+", choices=CASES, metavar="CASE", help="a quick look; writes no results")
+    parser.add_argument(
+        "--only", nargs="+", choices=CASES, metavar="CASE", help="measure only these cases, without writing results"
+    )
     return parser.parse_args()
 
 
@@ -134,12 +136,12 @@ def measure(name: str, size: int, folder: Path, plan: Plan, report: Report) -> N
 
 
 def turned(names: list[str], turn: int) -> list[str]:
-    """Each round begins with another, so that none is always the furthest from the bare session."""
+    """Rotate the order by ``turn``, so that no server is always measured last after the bare session."""
     return names[turn % len(names) :] + names[: turn % len(names)]
 
 
 def check(name: str, server: Server, cases: Mapping[str, Case], size: int) -> None:
-    """That it is asked for the same as the others, and gives it."""
+    """Exit if a reply is not the expected array: all servers must do the same work."""
     for case in cases.values():
         images = np.load(io.BytesIO(server.generate(7, case.count)))
         if images.dtype != np.uint8 or images.shape != (case.count, size, size, 3) or images.min() == images.max():
@@ -175,7 +177,7 @@ def figures(seen: list[dict[str, Stretch]], case: str, bare: list[float]) -> dic
 
 
 def bare_images_a_second(file: Path, provider: Provider) -> float:
-    """In a process of its own, which is gone when the servers have their turns."""
+    """Measure the bare session in a process of its own, which ends before the servers have their turns."""
     return statistics.median(race({"bare": (run_bare, (file, provider))}, BARE_IMAGES, BARE_ROUNDS)["bare"])
 
 
@@ -185,7 +187,7 @@ def run_bare(file: Path, provider: Provider) -> Callable[[], Any]:
         onnxruntime.preload_dlls()
     session = onnxruntime.InferenceSession(file, providers=[expected])
     if session.get_providers()[0] != expected:
-        raise SystemExit(f"{expected} cannot be had here")
+        raise SystemExit(f"{expected} is not available on this machine")
     z = latents(7, range(BARE_IMAGES), session.get_inputs()[0].shape[1])
     return lambda: session.run(None, {"z": z})
 

@@ -27,7 +27,7 @@ class Generator:
             onnxruntime.preload_dlls()
         self._session = onnxruntime.InferenceSession(os.environ["PEER_MODEL"], providers=[expected])
         if self._session.get_providers()[0] != expected:
-            raise SystemExit(f"{expected} cannot be had here")
+            raise SystemExit(f"{expected} is not available on this machine")
         self._latent_dim = self._session.get_inputs()[0].shape[1]
 
     def latents(self, asked: Draw) -> np.ndarray:

@@ -27,7 +27,7 @@ from drawwell.errors import DrawwellError
 
 _STOPPED = 130
 _measuring = threading.Lock()
-"""One at a time, in one thread beside the trainings: they share what is known of the real images."""
+"""One measurement at a time, next to the trainings: measurements share the features of the real images."""
 _over = threading.Event()
 
 
@@ -36,9 +36,13 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, required=True, help="the folder with mnist, fashion-mnist, cifar-10-batches-bin, twemoji64"
     )
-    parser.add_argument("--minutes", type=float, default=600, help="for trainings; measures come on top")
-    parser.add_argument("--workers", type=int, default=cores(), help="trainings at once, of one thread each")
-    parser.add_argument("--only", nargs="*", help="experiments whose names begin so")
+    parser.add_argument(
+        "--minutes", type=float, default=600, help="time for trainings; measuring takes additional time"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=cores(), help="number of trainings at the same time, with one thread each"
+    )
+    parser.add_argument("--only", nargs="*", help="run only experiments whose names begin with one of these")
     options = parser.parse_args()
     torch.set_num_threads(1)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

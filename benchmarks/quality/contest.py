@@ -89,7 +89,7 @@ CANDIDATES |= {
 
 @dataclass(frozen=True)
 class Field:
-    """The images of a contest, and what is said of them to every candidate."""
+    """The images of a contest, and the options about them for every candidate."""
 
     data: str
     test: str
@@ -104,16 +104,20 @@ FIELDS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="the folder with the data sets of make results")
+    parser.add_argument("--data", type=Path, required=True, help="folder with the data sets of make results")
     parser.add_argument("--field", choices=FIELDS, default="fashion")
-    parser.add_argument("--steps", type=int, default=20_000, help="steps of dcgan, whose time each candidate gets")
+    parser.add_argument(
+        "--steps", type=int, default=20_000, help="each candidate gets the time of so many steps of dcgan"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--generators", type=int, nargs="+", default=[1], help="more than 1: mixtures of so many seeds")
     parser.add_argument("--only", nargs="*", choices=CANDIDATES, default=list(CANDIDATES))
     parser.add_argument(
-        "--classifiers", type=int, default=3, help="seeds of GAN-train's classifiers; 1 for a first look"
+        "--classifiers", type=int, default=3, help="number of GAN-train's classifiers; 1 for a first look"
     )
-    parser.add_argument("--workers", type=int, default=1, help="trainings at once, of one thread each")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="number of trainings at the same time, with one thread each"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     prepare(options.data)
@@ -131,8 +135,9 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Entrant:
-    """One candidate with one seed, in the time of ``budget`` steps of dcgan; or the mixture of as many as ``generators`` with the seeds
-    from this one on, each in that time.
+    """One candidate with one seed, trained in the time of ``budget`` steps of dcgan.
+
+    With several ``generators`` it is the mixture of trainings with the seeds from ``seed`` on, each with the whole time.
     """
 
     field: str
