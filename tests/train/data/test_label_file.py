@@ -44,14 +44,14 @@ def test_composed_and_decomposed_letters_are_the_same(folder: Path) -> None:
     ("text", "words"),
     [
         ("a.png,x\nb.png,y\n", "no class for 'more/c.png'"),
-        ("a.png,x\nb.png,y\nmore/c.png,y\nd.png,y\n", "no picture in .*'d.png'"),
-        ("a.png,x\nb.png,y\nmore/c.png,y\n../e.png,y\n", "no picture in"),
-        ("a.png,x\nb.png,y\nmore/c.png,y\n/somewhere/a.png,y\n", "no picture in .*'/somewhere/a.png'"),
-        ("a.png,x\nb.png\n", "line 2 must be"),
-        ("a.png,x\nb.png, \n", "line 2 must be"),
-        ("a.png,x\na.png,y\n", "line 2 gives 'a.png' another class"),
-        ('a.png,"x\n', "no CSV"),
-        ("a.png,\xff", "no CSV"),
+        ("a.png,x\nb.png,y\nmore/c.png,y\nd.png,y\n", "not pictures in .*'d.png'"),
+        ("a.png,x\nb.png,y\nmore/c.png,y\n../e.png,y\n", "not pictures in"),
+        ("a.png,x\nb.png,y\nmore/c.png,y\n/somewhere/a.png,y\n", "not pictures in .*'/somewhere/a.png'"),
+        ("a.png,x\nb.png\n", "line 2 must hold"),
+        ("a.png,x\nb.png, \n", "line 2 must hold"),
+        ("a.png,x\na.png,y\n", "line 2 gives 'a.png' a different class"),
+        ('a.png,"x\n', "is not CSV"),
+        ("a.png,\xff", "is not CSV"),
     ],
 )
 def test_what_is_wrong_is_said(folder: Path, text: str, words: str) -> None:
