@@ -84,8 +84,8 @@ def test_labels_and_tuples_are_measured() -> None:
 def test_where_nothing_is_held_out_the_plan_says_what_is_missing(count: int, pack: int) -> None:
     config = replace(CONFIG, pack=pack)
     assert set(measured(config, count)) == {"diversity"}
-    assert "without value function and JSD" in describe(config, images(count))
-    assert "without" not in describe(config, images(100))
+    assert "no value function and no JSD" in describe(config, images(count))
+    assert "no value function" not in describe(config, images(100))
 
 
 def test_the_distance_to_the_nearest_tells_copies_from_many() -> None:
