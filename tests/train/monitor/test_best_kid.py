@@ -174,7 +174,7 @@ def test_without_the_extra_training_goes_on_and_says_how_to_install_it(
     said = describe(config, SOME)
     assert "by KID not kept: it needs torchmetrics and efficientnet_lite_pytorch and" in said
     assert install_command("eval") in said
-    with pytest.raises(CheckpointError, match="has no checkpoint whose KID was measured"):
+    with pytest.raises(CheckpointError, match="KID was not measured at any checkpoint"):
         checkpoint.find(tmp_path, "best")
 
 
