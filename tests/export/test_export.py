@@ -173,7 +173,9 @@ def test_the_measures_that_lie_in_the_run_go_into_the_card(tiny_run: Path, tmp_p
     assert "quality: 3 measures in the card" in drawwell("export", str(run)).stderr
     assert read_generator(run / "generator.onnx").card.quality == QUALITY
     file.write_text("{}")
-    assert f"{file}: holds no measures" in drawwell("export", str(run), "--out", str(run / "x.onnx"), code=1).stderr
+    assert (
+        f"{file}: holds no valid measures" in drawwell("export", str(run), "--out", str(run / "x.onnx"), code=1).stderr
+    )
     assert not (run / "x.onnx").exists()
 
 
