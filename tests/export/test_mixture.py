@@ -213,7 +213,7 @@ def write(folder: Path, one: Checkpoint, **changes: object) -> str:
         ({"prior": "uniform"}, "has the prior uniform"),
         ({"class_names": ("shirt", "shoe", "hat")}, "has the classes shirt, shoe, hat"),
         ({"class_names": ()}, "has the classes none"),
-        ({"name": "cats"}, "the runs are called 'noise', 'cats': name their mixture with --name"),
+        ({"name": "cats"}, "the runs have the names 'noise', 'cats': name their mixture with --name"),
     ],
 )
 def test_what_cannot_be_mixed_is_one_sentence(

@@ -191,7 +191,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, digits: ImageData) -> Path:
         (["--test", "FILES/few.npy"], "FILES/few.npy: 99 images are too few to measure with: at least 100 are needed"),
         (
             ["--test", "FILES/small.npy"],
-            "FILES/small.npy: holds images of 14x14x1, not of 28x28x1; --resize converts them as training does",
+            "FILES/small.npy: holds images of 14x14x1, not of 28x28x1; add --resize to convert them as training does",
         ),
         (["--data", "FILES/none"], "FILES/none: no such file or folder"),
         (

@@ -142,7 +142,7 @@ def test_another_size_or_colour_is_a_sentence_and_can_be_converted(
     arrays: Path, name: str, theirs: str, cheap: Extractor
 ) -> None:
     file = str(arrays / f"{name}.npy")
-    expected = f"{file}: holds images of {theirs}, not of 28x28x1; --resize converts them as training does"
+    expected = f"{file}: holds images of {theirs}, not of 28x28x1; add --resize to convert them as training does"
     assert refusal(Sources(file)) == refusal(Sources("digits", file)) == expected
     found: Reference = read_reference(Sources(file, "digits", resize=True), GREY, cheap)
     assert found.learned.shape == (120, 28, 28, 1)
@@ -196,7 +196,7 @@ def test_stacks_of_what_cannot_be_stacked_are_sentences(arrays: Path) -> None:
 
 def test_data_is_not_converted_unasked(arrays: Path, tmp_path: Path, digits: ImageData) -> None:
     file = str(arrays / "small.npy")
-    with pytest.raises(DataError, match=r"holds images of 14x14x1, not of 28x28x1; --resize"):
+    with pytest.raises(DataError, match=r"holds images of 14x14x1, not of 28x28x1; add --resize"):
         data.load(file, 28, 1, convert=False)
     with pytest.raises(DataError, match="14x14x1, not of 28x28x1"):
         data.load(file, 28, convert=False)
