@@ -181,5 +181,5 @@ def test_a_batch_that_cannot_be_shared_is_a_sentence(
     assert "--batch-size 16 cannot be divided between 3 processes: use a multiple of 3" in capsys.readouterr().err
     monkeypatch.setenv("WORLD_SIZE", "8")
     assert cli.run([*arguments(tmp_path / "run", 1), "--pack", "4"]) == 1
-    assert "in packs of 4, by 8 processes: take a multiple of 32" in capsys.readouterr().err
+    assert "in packs of 4, between 8 processes: use a multiple of 32" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
