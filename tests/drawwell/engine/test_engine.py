@@ -68,15 +68,15 @@ def test_an_image_does_not_depend_on_threads_processes_or_callers(engine: Engine
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({}, "say how many images"),
+        ({}, "give count, the number of images, or indices"),
         ({"count": 0}, "count must be an integer of at least 1"),
         ({"count": 1.5}, "count must be an integer of at least 1"),
         ({"count": True}, "count must be an integer of at least 1"),
         ({"count": 2, "start": 2**63 - 1}, "index must be in"),
-        ({"count": 2, "start": -1}, "index must be in"),
+        ({"count": 2, "start": -1}, "start must be in"),
         ({"count": 2**70}, "index must be in"),
         ({"count": 2, "indices": [1]}, "not both"),
-        ({"indices": []}, "at least one image"),
+        ({"indices": []}, "at least one index"),
         ({"indices": ["1"]}, "must be an integer"),
     ],
 )
