@@ -35,7 +35,7 @@ def test_every_command_explains_itself(command: str) -> None:
 
 def test_wrong_usage_ends_with_2() -> None:
     assert "there is no command 'draw'" in drawwell("draw", code=2).stderr
-    assert "--seed" in drawwell("generate", "--seed", "x", code=2).stderr
+    assert "Error parsing --seed: 'x' is no integer" in drawwell("generate", "--seed", "x", code=2).stderr
     assert "at least 1" in drawwell("train", "digits", "--steps", "0", code=2).stderr
 
 

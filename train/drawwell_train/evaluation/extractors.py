@@ -55,9 +55,8 @@ class Extractor:
         features = np.empty((len(images), self.dimensions), np.float32)
         with torch.inference_mode():
             for rows in slices(len(images), _BATCH_IMAGES):
-                batch = np.broadcast_to(
-                    images[rows], (rows.stop - rows.start, *images.shape[1:3], 3)
-                ).copy()  # torch needs writable arrays
+                batch = images[rows]
+                batch = np.broadcast_to(batch, (*batch.shape[:3], 3)).copy()  # torch needs writable arrays
                 features[rows] = self.network(self.resize(batch)).numpy()
         return features
 
