@@ -72,9 +72,8 @@ def main(config: ServeConfig) -> None:
         os.environ | config.variables() | {"BENTOML_HOME": str(home), "DRAWWELL_GENERATOR": str(config.file.absolute())}
     )
     if config.key_file is not None:
-        environment["DRAWWELL_KEY_FILE"] = str(
-            Path(config.key_file).absolute()
-        )  # links are kept: SIGHUP follows them again
+        # absolute, but not resolved: SIGHUP follows links again
+        environment["DRAWWELL_KEY_FILE"] = str(Path(config.key_file).absolute())
     if config_file := os.environ.get("BENTOML_CONFIG"):
         environment["BENTOML_CONFIG"] = str(Path(config_file).absolute())
     environment.setdefault("BENTOML_DO_NOT_TRACK", "True")

@@ -38,6 +38,7 @@ from tests.conftest import (
     server_environment,
     wait_until_ready,
 )
+from tests.serve.processes.refusal import refused
 from tests.torture.metrics import total
 
 with warnings.catch_warnings(action="ignore"):  # BentoML's own, of pydantic and pathspec
@@ -131,20 +132,6 @@ def test_the_host_of_all_addresses_takes_both_kinds() -> None:
 
 def test_reloading_by_file_is_refused(tmp_path: Path) -> None:
     assert "drawwell: --reload is not supported: send SIGHUP" in refused(tmp_path, "--reload")
-
-
-def refused(folder: Path, *options: str, **variables: str) -> str:
-    """What `bentoml serve` says on standard error when it does not start."""
-    done = subprocess.run(
-        [*BENTOML_SERVE, *options],
-        cwd=ROOT,
-        env=server_environment(folder) | variables,
-        capture_output=True,
-        text=True,
-        timeout=START_SECONDS,
-    )
-    assert done.returncode == 1 and "Traceback" not in done.stderr + done.stdout
-    return done.stderr
 
 
 @pytest.mark.parametrize(

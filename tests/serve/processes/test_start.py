@@ -15,8 +15,6 @@ import drawwell as library
 from drawwell_serve.main import ServeConfig
 from drawwell_serve.main import main as serve
 from tests.conftest import (
-    ROOT,
-    START_SECONDS,
     Server,
     StartServer,
     drawwell,
@@ -24,16 +22,7 @@ from tests.conftest import (
     server_environment,
     wait_until_ready,
 )
-
-
-def refused(tmp_path: Path, **variables: str) -> str:
-    """Start a server that cannot start, and return what it said."""
-    command = [sys.executable, "-m", "bentoml", "serve", "--port", str(free_port())]
-    environment = server_environment(tmp_path / "home") | variables
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=START_SECONDS)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    return done.stderr
+from tests.serve.processes.refusal import refused
 
 
 def test_a_missing_generator_ends_the_start_with_one_line(tmp_path: Path) -> None:
