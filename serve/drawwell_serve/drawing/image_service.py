@@ -13,7 +13,7 @@ import deflate  # noqa: F401
 
 from drawwell.engine.engine import Engine
 from drawwell.errors import ProviderError
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell.http import protocol as wire
 from drawwell.text import printable
 from drawwell_serve.drawing.active_request import ActiveRequest

@@ -21,7 +21,7 @@ import numpy as np
 from drawwell.engine.backends import Feeds
 from drawwell.engine.engine import Engine
 from drawwell.errors import DeviceMemoryError, ProviderError
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell_serve.drawing.active_request import ActiveRequest
 from drawwell_serve.drawing.image_request import ImageRequest
 from drawwell_serve.metrics import Metrics

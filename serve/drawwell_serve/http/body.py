@@ -57,4 +57,8 @@ def _check_content_type(request: Request) -> None:
         instead = f"not {kind}" if kind else "this request has no Content-Type"
         raise ApiError(415, "unsupported_media_type", f"send JSON with Content-Type: application/json; {instead}")
     if encoding := request.headers.get("content-encoding"):
-        raise ApiError(415, "unsupported_media_type", f"send the body uncompressed: the server reads no Content-Encoding ({encoding})")
+        raise ApiError(
+            415,
+            "unsupported_media_type",
+            f"send the body uncompressed: the server reads no Content-Encoding ({encoding})",
+        )

@@ -1,8 +1,6 @@
 """The formats of a reply with images. Each is listed once, in ``FORMATS``."""
 
 import base64
-import hashlib
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -12,15 +10,16 @@ import msgspec
 from drawwell.engine.engine import Engine
 from drawwell.formats.archives import Archive, Chunk, Tar, Zip
 from drawwell.formats.names import files_of
-from drawwell.formats.png import Images, contact_sheet, to_png, to_pngs
-from drawwell.http import protocol as wire
+from drawwell.formats.npy import NPY_TYPE, Npy
+from drawwell.formats.png import contact_sheet, to_png, to_pngs
+from drawwell.generator import Images
 from drawwell_serve.drawing.image_request import AddressRequest, ImageRequest
 from drawwell_serve.errors import ApiError
 
 MAX_PICTURES = 256
 """Images in one JSON reply or on one contact sheet. Both are for people, and are built in memory as a whole."""
 
-NPY_PLAIN_TYPE = f"{wire.NPY_TYPE};footer=no"
+NPY_PLAIN_TYPE = f"{NPY_TYPE};footer=no"
 """For readers that take everything after the header for pixels, such as npyjs."""
 
 
@@ -45,9 +44,7 @@ class ReplyFormat(ABC):
         if cls.max_images is not None and len(request) > cls.max_images:
             raise _too_many(request, cls.max_images)
         if cls.needs_addresses and (not isinstance(request, AddressRequest) or request.truncation != 1):
-            message = (
-                f"an archive names its images by address, and these images have none: send Accept: {wire.NPY_TYPE}"
-            )
+            message = f"an archive names its images by address, and these images have none: send Accept: {NPY_TYPE}"
             raise ApiError(400, "no_address", message)
 
     @abstractmethod
@@ -107,35 +104,31 @@ class PngFormat(ReplyFormat):
 class NpyFormat(StreamFormat):
     """An npy file, uint8 ``[N, H, W, C]``, and a footer with the SHA-256 of the pixels."""
 
-    media_type = wire.NPY_TYPE
+    media_type = NPY_TYPE
     has_footer: ClassVar[bool] = True
 
     def __init__(self, request: ImageRequest, engine: Engine) -> None:
         super().__init__(request, engine)
-        self._shape = (len(request), *engine.card.image_shape)
-        self._start, self._sha256 = wire.npy_header(self._shape), hashlib.sha256()
+        self._npy = Npy((len(request), *engine.card.image_shape), self.has_footer)
+        self._header = self._npy.header
 
     def whole(self, images: Images) -> bytes:
-        pixels = self.encode(images, 0)
-        self._sha256.update(pixels)
-        return b"".join((self._start, pixels, *self.end()))
+        return Npy.encode(images, self.has_footer)
 
     def encode(self, images: Images, first: int) -> bytes:  # noqa: ARG002 - pixels do not depend on their position
         return images.tobytes()
 
     def append(self, encoded: bytes) -> bytes:
         # the checksum is of all pixels in order, so it cannot be made where pieces are drawn side by side
-        self._sha256.update(encoded)
-        start, self._start = self._start, b""
-        return start + encoded
+        header, self._header = self._header, b""
+        return header + self._npy.append(encoded)
 
     def end(self) -> Iterator[bytes]:
         if self.has_footer:
-            yield wire.footer(self._sha256.digest())
+            yield self._npy.end()
 
     def length(self) -> int:
-        header = wire.npy_header(self._shape)
-        return len(header) + math.prod(self._shape) + (wire.FOOTER_BYTES if self.has_footer else 0)
+        return self._npy.length
 
 
 class PlainNpyFormat(NpyFormat):

@@ -10,7 +10,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from drawwell.formats.png import Images, contact_sheet, to_png
+from drawwell.formats.png import contact_sheet, to_png
+from drawwell.generator import Images
 from drawwell_serve.drawing.active_request import ActiveRequest
 from drawwell_serve.drawing.image_request import AddressRequest
 from drawwell_serve.drawing.image_service import ImageService

@@ -4,10 +4,11 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET
 
-from drawwell.addresses.latents import check_indices, interpolate, latents, random_seed
+from drawwell.addresses.arguments import check_indices
+from drawwell.addresses.latents import interpolate, latents, random_seed
 from drawwell.errors import RequestError
 from drawwell.files.card import ModelCard
-from drawwell.generator import CheckedLabels, check_labels, members_of
+from drawwell.files.labels import CheckedLabels, check_labels, members_of
 from drawwell_serve.drawing.image_request import AddressRequest, ImageRequest, LatentRequest
 from drawwell_serve.errors import ApiError
 from drawwell_serve.http.generate_request import GenerateRequest, decode

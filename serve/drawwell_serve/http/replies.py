@@ -10,7 +10,7 @@ import numpy as np
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell_serve.drawing.active_request import ActiveRequest
 from drawwell_serve.drawing.image_request import ImageRequest
 from drawwell_serve.drawing.image_service import ClientDisconnectedError, ImageService

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from drawwell.engine.backends import CpuBackend, Feeds
 from drawwell.engine.engine import Engine
 from drawwell.errors import DeviceMemoryError, ProviderError
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell_serve.drawing.active_request import PATIENCE_SECONDS, ActiveRequest
 from drawwell_serve.drawing.image_request import AddressRequest
 from drawwell_serve.drawing.image_service import ImageService

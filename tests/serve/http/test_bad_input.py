@@ -206,7 +206,7 @@ FRAMES = [
     (
         b"Content-Encoding: gzip\r\nContent-Length: 1000000\r\n\r\n\x1f\x8b",
         415,
-        "send the body as it is, without Content-",
+        "send the body uncompressed: the server reads no Content-Encoding (gzip)",
     ),
 ]
 
