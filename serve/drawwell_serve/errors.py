@@ -68,7 +68,7 @@ def on_api_error(_: Request, error: Exception) -> Response:
 
 
 def on_http_exception(request: Request, error: Exception) -> Response:
-    """Answer an error of Starlette's, such as a wrong method, with its headers (``Allow``)."""
+    """Answer an error of Starlette's, for example a wrong method, with its headers (``Allow``)."""
     assert isinstance(error, HTTPException)
     asked = f"{request.method[:_NAMED]} {request.scope['path'][:_NAMED]}"
     instead = f", use {allowed}" if (allowed := (error.headers or {}).get("Allow")) else ""

@@ -27,7 +27,7 @@ from drawwell_serve.drawing.image_request import ImageRequest
 from drawwell_serve.metrics import Metrics
 
 PIECE_SECONDS = 0.01
-"""The most that one run should take. A new request waits for one run at least."""
+"""The longest time that one run should take: a new request waits for the runs under way."""
 
 
 OnImages = Callable[[Images, int], Any]

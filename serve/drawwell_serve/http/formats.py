@@ -20,7 +20,7 @@ MAX_PICTURES = 256
 """Images in one JSON reply or on one contact sheet. Both are for people, and are built in memory as a whole."""
 
 NPY_PLAIN_TYPE = f"{NPY_TYPE};footer=no"
-"""For readers that take everything after the header for pixels, such as npyjs."""
+"""For readers that take everything after the header for pixels, for example npyjs."""
 
 
 class ReplyFormat(ABC):

@@ -34,7 +34,7 @@ def serve(given: Mapping[str, Any], command: WorkerCommand, backlog: int | None)
     """Serve until a signal ends the server, then end this process.
 
     Args:
-        given: Values of settings that replace those of the environment.
+        given: Values of settings, which replace the environment's.
         command: Starts a worker.
         backlog: Connections that may wait in the kernel for a worker; None for the default.
 
