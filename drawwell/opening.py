@@ -89,7 +89,8 @@ def find_file(target: str | os.PathLike[str]) -> Path:
             raise GeneratorFileError(f"{name}: is a pipe or a device, not a file")
     except (OSError, RuntimeError, ValueError) as error:  # too long, not allowed; ~ of nobody; a zero in it
         raise GeneratorFileError(f"{name}: cannot be opened ({reason(error)})") from error
-    raise GeneratorFileError(f"{name}: no such file{_hint(name)}")
+    hint = _hint(name)
+    raise GeneratorFileError(f"{name}: no such file" + (f"; {hint}" if hint else ""))
 
 
 def bundled() -> list[str]:
@@ -106,7 +107,7 @@ def _find_bundled(name: str) -> Path:
         shown = printable(name)
         raise GeneratorFileError(
             f"{shown}: there is no bundled generator of this name, only {', '.join(bundled())}; "
-            f"for a file write ./{shown}{_hint(shown)}"
+            f"{_hint(shown) or f'for a file write ./{shown}'}"
         )
     if Path(name).is_file():
         warnings.warn(f"{name} is the bundled generator; for the file of this name write ./{name}", stacklevel=4)
@@ -115,4 +116,4 @@ def _find_bundled(name: str) -> Path:
 
 def _hint(name: str) -> str:
     """For the address of a server without its scheme."""
-    return f"; for a server write http://{name}" if re.fullmatch(r"[\w.-]+:\d+(/.*)?", name) else ""
+    return f"for a server write http://{name}" if re.fullmatch(r"[\w.-]+:\d+(/.*)?", name) else ""

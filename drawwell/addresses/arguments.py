@@ -30,7 +30,7 @@ def check_address(seed: int, count: int | None, start: int, indices: Indices | N
             raise RequestError("give count and start, or indices, not both")
         checked = check_indices(indices)
         if not len(checked):
-            raise RequestError("indices must name at least one image")
+            raise RequestError("indices must hold at least one index")
         return check_seed(seed), checked
     except (TypeError, ValueError) as error:
         raise RequestError(str(error)) from None
@@ -65,8 +65,8 @@ def sha256(numbers: npt.NDArray[np.int64]) -> str:
 
 def _from_start(start: int, count: int | None) -> range:
     if count is None:
-        raise RequestError("say how many images: count, or the indices themselves")
-    _check_integer("index", start, INDEX_LIMIT)
+        raise RequestError("give count, the number of images, or indices")
+    _check_integer("start", start, INDEX_LIMIT)
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
         raise RequestError(f"count must be an integer of at least 1, not {printable(repr(count))}")
     return range(int(start), int(start) + int(count))

@@ -13,7 +13,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset
 import drawwell
 from drawwell.datasets import TorchDataset
 from drawwell.engine.engine import Engine
-from drawwell.errors import RequestError
+from drawwell.errors import DrawwellError, RequestError
 from drawwell.generator import Batch
 from tests import graphs
 from tests.conftest import Server
@@ -125,3 +125,10 @@ def test_a_transform_makes_the_item(engine: Engine) -> None:
     images, _ = next(iter(DataLoader(dataset, batch_size=8)))
     assert images.dtype == torch.float32
     assert images.max() <= 1
+
+
+def test_without_torch_it_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "drawwell.torch_dataset")
+    with pytest.raises(DrawwellError, match=r"^a torch dataset needs the package torch: .* -m pip install .*\[train\]"):
+        _ = drawwell.datasets.TorchDataset

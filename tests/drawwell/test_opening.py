@@ -1,6 +1,8 @@
 """What the target of ``drawwell.open`` means: a name, a path or a URL, wherever it is called."""
 
 import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -72,6 +74,13 @@ def test_the_command_line_and_the_server_read_names_alike(capsys: pytest.Capture
     with pytest.warns(UserWarning, match="bundled"):
         assert Settings(generator="fashion").file == BUNDLED
     assert Settings(generator="./fashion").file == Path("fashion")
+
+
+def test_the_command_line_says_in_a_sentence_which_one_it_takes(folder: Path) -> None:
+    command = [sys.executable, "-m", "drawwell", "info", "fashion"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("fashion")
+    assert done.stderr == "drawwell: fashion is the bundled generator; for the file of this name write ./fashion\n"
 
 
 @pytest.mark.parametrize("options", [{"key": "k"}, {"timeout": 3.0}, {"retry_for": 0.0}])
