@@ -40,8 +40,8 @@ def parse_request(body: bytes, card: ModelCard, max_count: int) -> ImageRequest:
     labels = _labels(fields, card, count)
     try:
         checked = check_indices(indices)
-    except ValueError as error:  # each field is valid, but the range runs past the last index
-        raise _invalid(str(error), "start") from None
+    except ValueError:
+        raise _invalid("start and count reach past the last index, 2^63 - 1: choose less of one", "start") from None
     seed = random_seed() if fields.seed is UNSET else fields.seed
     return AddressRequest(seed, checked, truncation, labels)
 

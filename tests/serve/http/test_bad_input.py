@@ -75,6 +75,7 @@ WRONG = [
     (b'{"seed": "\xff"}', 422, "seed", "seed: Expected `int`, got `str`"),
     (b'{"seed": ' + b"9" * 5000 + b"}", 422, "seed", "seed: Integer value out of range"),
     (b'{"seed": -' + b"9" * 5000 + b"}", 422, "seed", "seed: Integer value out of range"),
+    (b'{"start": 9223372036854775807, "count": 2}', 422, "start", "start and count reach past the last index, 2^63 - 1"),
     (b'{"indices": [5, -1]}', 422, "indices", "indices[1]: Expected `int` >= 0"),
     (b'{"' + b"long" * 100_000 + b'": 1}', 422, None, "Object contains unknown field `longlong"),
     (b'{"seed": ' + b"[" * 100_000, 422, "seed", "seed: Expected `int`, got `array`"),
