@@ -206,14 +206,14 @@ def test_an_interface_of_another_kind_is_refused(tmp_path: Path, change: str) ->
         model.graph.input[0].type.tensor_type.ClearField("shape")
     else:
         model.graph.input.append(onnx.helper.make_tensor_sequence_value_info("more", onnx.TensorProto.FLOAT, None))
-    with pytest.raises(GeneratorFileError, match="not those that its card describes"):
+    with pytest.raises(GeneratorFileError, match="do not fit its card"):
         Engine(graphs.write(tmp_path / "odd.onnx", model))
 
 
 def test_a_graph_with_a_fixed_batch_is_refused(tmp_path: Path) -> None:
     model = graphs.plain_model()
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
-    with pytest.raises(GeneratorFileError, match="not those that its card describes"):
+    with pytest.raises(GeneratorFileError, match="do not fit its card"):
         Engine(graphs.write(tmp_path / "fixed.onnx", model))
 
 
@@ -228,7 +228,7 @@ def test_right_seal_over_wrong_weights_is_caught_by_the_known_answers(tmp_path: 
 
 def test_a_card_of_another_shape_than_the_graph_is_refused(tmp_path: Path) -> None:
     file = graphs.write(tmp_path / "shape.onnx", graphs.plain_model(), graphs.card(height=3))
-    with pytest.raises(GeneratorFileError, match="not those that its card describes"):
+    with pytest.raises(GeneratorFileError, match="do not fit its card"):
         Engine(file)
 
 
@@ -264,7 +264,7 @@ def test_a_gpu_build_that_ends_on_the_cpu_says_so(tiny_generator: Path, monkeypa
     monkeypatch.setattr(
         onnxruntime, "InferenceSession", lambda *args, providers: real(*args, providers=[providers[-1]])
     )
-    with pytest.warns(RuntimeWarning, match="drawing on the CPU: a build of onnxruntime with CUDA is installed"):
+    with pytest.warns(RuntimeWarning, match="drawing on the CPU: the installed onnxruntime has CUDA"):
         assert Engine(tiny_generator).provider == "cpu"
     with pytest.raises(ProviderError, match="the installed onnxruntime has CUDA, but cannot use it here"):
         Engine(tiny_generator, provider="cuda")

@@ -125,7 +125,7 @@ def test_a_file_from_before_is_read_and_keeps_its_digest(name: str) -> None:
 def test_a_graph_that_takes_no_member_is_no_mixture(tmp_path: Path) -> None:
     trainings = read_generator(graphs.write_mixture(tmp_path / "right.onnx", 2)).card.members
     wrong = graphs.write(tmp_path / "wrong.onnx", graphs.plain_model(), graphs.card(members=trainings))
-    with pytest.raises(GeneratorFileError, match="not those that its card describes"):
+    with pytest.raises(GeneratorFileError, match="do not fit its card"):
         Engine(wrong)
 
 
