@@ -24,8 +24,8 @@ from benchmarks.sheet import sheet
 from drawwell.files.generator_file import read_generator
 from drawwell.files.quality import to_builtins
 from drawwell.opening import find_file
-from drawwell_serve.http.replies import MAX_PICTURES
-from drawwell_serve.http.requests import MAX_INDICES
+from drawwell_serve.http.formats import MAX_PICTURES
+from drawwell_serve.http.generate_request import MAX_INDICES
 from drawwell_serve.settings import Settings
 from tests.conftest import ROOT, Server, free_port, server_environment, wait_until_ready
 

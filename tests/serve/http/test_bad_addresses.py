@@ -27,7 +27,7 @@ def http(server: Server) -> Iterator[httpx.Client]:
 
 
 URL = "/images/{digest}/7/5.png"
-HOW = "an image is /images/DIGEST/SEED/INDEX.png, a shard /shards/DIGEST/SEED/FIRST-LAST.tar: the digest as in /model, integers"
+HOW = "the path of an image is /images/DIGEST/SEED/INDEX.png, and of a shard /shards/DIGEST/SEED/FIRST-LAST.tar: take the digest"
 ADDRESSES = [
     ("/images/{digest}/7/..%2f5.png", HOW),
     ("/images/{digest}/../5.png", HOW),
@@ -52,11 +52,11 @@ ADDRESSES = [
     ("/images/{digest}/7/%D9%A5.png", HOW),
     ("/images/{digest}/7/9223372036854775808.png", "the index in the path must be an integer from 0 to 2^63 - 1"),
     ("/images/{digest}/7/99999999999999999999.png", HOW),
-    ("/images/{DIGEST}/7/5.png", "this server draws from the generator {digest} alone"),
-    ("/images/" + "0" * 64 + "/7/5.png", "this server draws from the generator {digest} alone"),
-    ("/images/%2e%2e/7/5.png", "this server draws from the generator {digest} alone"),
-    ("/shards/{digest}/7/5-3.tar", "a shard is FIRST-LAST, and 3 comes before 5"),
-    ("/shards/{digest}/7/0-1000000.tar", "a shard holds at most 1,000,000 images, not 1,000,001"),
+    ("/images/{DIGEST}/7/5.png", "this server draws from the generator {digest}, not from another: see /model"),
+    ("/images/" + "0" * 64 + "/7/5.png", "this server draws from the generator {digest}, not from another: see /model"),
+    ("/images/%2e%2e/7/5.png", "this server draws from the generator {digest}, not from another: see /model"),
+    ("/shards/{digest}/7/5-3.tar", "a shard is FIRST-LAST, and 3 is less than 5"),
+    ("/shards/{digest}/7/0-1000000.tar", "a shard holds at most 1,000,000 images, and this one would hold 1,000,001"),
     ("/shards/{digest}/7/1-2-3.tar", HOW),
     ("/shards/{digest}/7/0-9223372036854775808.tar", "the last index in the path must be"),
     ("/shards/x/y/" + "-" * 7000, HOW),

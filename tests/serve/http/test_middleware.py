@@ -18,7 +18,7 @@ import pytest
 import drawwell as library
 from drawwell.errors import DrawwellError, RequestError
 from drawwell_serve.errors import ApiError
-from drawwell_serve.http import gate, keys
+from drawwell_serve.http import keys, middleware
 from drawwell_serve.http.app import PROBES, create_app
 from drawwell_serve.http.keys import GUESSES_A_SECOND
 from drawwell_serve.processes.worker import take_one_device
@@ -31,7 +31,9 @@ BEARER = {"Authorization": f"Bearer {KEY}"}
 NUMBERS = {"digest": "0" * 64, "seed": "7", "index": "5", "first": "0", "last": "9", "path:path": "nowhere"}
 ROUTES = [re.sub("{(.*?)}", lambda name: NUMBERS[name[1]], route.path) for route in create_app().routes]  # type: ignore[attr-defined]
 LOCKED = [path for path in ROUTES if path not in PROBES]
-SENTENCE = "0.0.0.0 lets other machines in, and there is no key: give one in DRAWWELL_KEY or a file (--key-file), or allow it with"
+SENTENCE = (
+    "other machines can reach 0.0.0.0, and there is no key: set a key in DRAWWELL_KEY or a file (--key-file), or allow"
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def test_without_the_key_nothing_is_told(locked: Server, path: str) -> None:
     assert httpx.get(f"{locked.url}{path}").json() == {
         "error": {
             "code": "unauthorized",
-            "message": "send the key of this server as Authorization: Bearer KEY (drawwell takes it from DRAWWELL_KEY)",
+            "message": "send the key of this server as Authorization: Bearer KEY (the drawwell client reads it from DRAWWELL_KEY)",
         }
     }
 
@@ -90,14 +92,14 @@ def test_a_wrong_key_is_told_from_a_missing_one(locked: Server) -> None:
     wrong = httpx.get(f"{locked.url}/model", headers={"Authorization": "Bearer wrong"})
     assert wrong.status_code == 401
     assert wrong.json()["error"]["code"] == "wrong_key"
-    assert wrong.json()["error"]["message"].startswith("this key is wrong: send the key of this server as")
+    assert wrong.json()["error"]["message"].startswith("the key is wrong: send the key of this server as")
 
 
 def test_a_person_with_a_browser_is_asked_for_the_key(locked: Server) -> None:
     page = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
     asked = httpx.get(locked.url, headers=page)
     assert (asked.status_code, asked.headers["WWW-Authenticate"]) == (401, 'Basic realm="drawwell", charset="UTF-8"')
-    assert "give any name and the key as the password" in asked.text
+    assert "enter any user name, and the key as the password" in asked.text
     assert httpx.get(locked.url, headers=page, auth=("anybody", KEY)).is_success
     assert httpx.get(locked.url, headers=page, auth=(KEY, "")).status_code == 401
     link = page | {"Sec-Fetch-Site": "cross-site"}
@@ -136,11 +138,11 @@ def test_guesses_take_their_time_and_keep_nobody_waiting(locked: Server) -> None
 def test_a_bounded_number_of_wrong_keys_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A further one is refused at once, on a connection that ends; the right key passes."""
     monkeypatch.setattr(keys, "_MOST_SECONDS", 1)
-    lock = keys.Lock(KEY.encode())
+    check = keys.KeyCheck(KEY.encode())
 
     async def guess(number: int) -> ApiError:
         with pytest.raises(ApiError) as refused:
-            await lock.refuse([(b"authorization", b"Bearer guess-%d" % number)], is_page=False)
+            await check.refuse([(b"authorization", b"Bearer guess-%d" % number)], is_page=False)
         return refused.value
 
     async def guesses() -> list[ApiError]:
@@ -151,7 +153,7 @@ def test_a_bounded_number_of_wrong_keys_waits(monkeypatch: pytest.MonkeyPatch) -
     assert [one.status for one in refused[: keys.GUESSES_A_SECOND]] == [401] * keys.GUESSES_A_SECOND
     assert {(one.status, one.code) for one in refused[most:]} == {(429, "too_many_wrong_keys")}
     assert refused[-1].headers == {"Retry-After": "1", "Connection": "close"}
-    assert lock.opens([(b"authorization", f"Bearer {KEY}".encode())])
+    assert check.accepts([(b"authorization", f"Bearer {KEY}".encode())])
 
 
 def test_the_log_names_a_client_by_an_address_only(start_server: StartServer, tiny_generator: Path) -> None:
@@ -195,7 +197,7 @@ def test_the_keys_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch)
 
     hmac_compare = hmac.compare_digest
     monkeypatch.setattr(hmac, "compare_digest", compare)
-    door = gate.Gate(create_app(), create_app(), KEY.encode(), None)
+    door = middleware.Middleware(create_app(), create_app(), KEY.encode(), None)
     for sent, passes in ((b"Bearer " + KEY.encode(), True), (b"Bearer wrong", False)):
         assert door._may_pass({"headers": [(b"authorization", sent)]}) is passes
     assert [sent for sent, _ in compared] == [b"Bearer " + KEY.encode(), b"Bearer wrong"]
@@ -232,7 +234,9 @@ def test_a_key_that_can_be_guessed_is_refused(key: str, tmp_path: Path, monkeypa
     file = tmp_path / "key"
     file.write_text(f"{key}\n")
     monkeypatch.setenv("DRAWWELL_KEY", key)
-    with pytest.raises(DrawwellError, match=f"the key has {len(key)} characters and can be guessed: give 8 or more"):
+    with pytest.raises(
+        DrawwellError, match=f"the key has {len(key)} characters and can be guessed: choose a key of 8 or more"
+    ):
         Settings().key()
     monkeypatch.delenv("DRAWWELL_KEY")
     with pytest.raises(DrawwellError, match="can be guessed"):
@@ -256,7 +260,7 @@ def test_a_key_that_is_none_is_refused(key: str, tmp_path: Path, monkeypatch: py
         ({"DRAWWELL_KEY": ""}, "the key must be printable ASCII without spaces, and not empty"),
         (
             {"DRAWWELL_KEY": KEY, "DRAWWELL_KEY_FILE": "Makefile"},
-            "DRAWWELL_KEY and a key file are both given: take one",
+            "DRAWWELL_KEY and a key file (--key-file or DRAWWELL_KEY_FILE) are both given",
         ),
     ],
 )
@@ -279,7 +283,7 @@ def test_other_machines_are_let_in_with_a_key_or_when_told(monkeypatch: pytest.M
     for host in ("127.0.0.1", "127.0.0.2", "::1"):
         Settings().check_exposure(host)
     for host in ("0.0.0.0", "::", "192.0.2.7"):
-        with pytest.raises(DrawwellError, match="lets other machines in"):
+        with pytest.raises(DrawwellError, match="other machines can reach"):
             Settings().check_exposure(host)
         Settings(insecure_bind=True).check_exposure(host)
     monkeypatch.setenv("DRAWWELL_KEY", KEY)
