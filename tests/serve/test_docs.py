@@ -1,4 +1,4 @@
-"""docs/http.md and docs/operating.md leave nothing out that a server has, and say nothing of what it has not."""
+"""docs/reference/http.md and docs/guides/operate.md leave nothing out that a server has, and say nothing of what it has not."""
 
 import dataclasses
 import re
@@ -17,7 +17,9 @@ from drawwell_serve.http.requests import MAX_INDICES, MAX_LATENTS, GenerateReque
 from drawwell_serve.settings import Settings
 from tests.conftest import ROOT, Server
 
-HTTP, OPERATING = ((ROOT / "docs" / name).read_text() for name in ("http.md", "operating.md"))
+HTTP, OPERATING, DRAW = (
+    (ROOT / "docs" / name).read_text() for name in ("reference/http.md", "guides/operate.md", "guides/draw.md")
+)
 SOURCES = "".join(file.read_text() for file in (ROOT / "serve" / "drawwell_serve").glob("*.py"))
 WIRE = [value for name, value in vars(wire).items() if name.isupper() and str(value).startswith("X-Drawwell-")]
 
@@ -86,7 +88,7 @@ def test_links_lead_somewhere(text: str) -> None:
 
 
 def test_the_python_in_it_works(server: Server) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", HTTP, re.DOTALL)
+    (block,) = (one for one in re.findall(r"```python\n(.*?)```", DRAW, re.DOTALL) if "webdataset" in one)
     block = block.replace("http://127.0.0.1:3000", server.url)
     block += 'assert (key, image.dtype, image.shape) == ("7-0", "uint8", (28, 28, 3)), (key, image.shape)\n'
     done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=False)
