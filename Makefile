@@ -47,7 +47,7 @@ test: .venv/all  ## run all tests, two files at a time
 test-gpu: .venv-gpu/all  ## run the tests that need a CUDA device
 	.venv-gpu/bin/python -m pytest -m gpu
 
-torture: .venv/all  ## keep every promise under load, with full counts, in an hour or so, and write docs/promises.md
+torture: .venv/all  ## keep every promise under load, with full counts, in an hour or so, and write docs/reports/promises.md
 	DRAWWELL_TORTURE=1 $(BIN)/python -m pytest tests/torture
 	$(BIN)/python -m benchmarks.promises
 
@@ -78,7 +78,7 @@ bench-train: .venv/all  ## measure training beside a plain loop, and where a ste
 bench-serve: .venv/bench  ## measure the server beside two peers; needs wrk
 	$(BIN)/python -m benchmarks.serving
 
-results: .venv/all  ## train and measure what docs/quality.md shows, from DATA=folder, for MINUTES at most; goes on where it stopped
+results: .venv/all  ## train and measure what docs/reports/quality.md shows, from DATA=folder, for MINUTES at most; goes on where it stopped
 	@test -d '$(DATA)' || { echo "make results DATA=folder with mnist, fashion-mnist, cifar-10-batches-bin and twemoji64"; exit 2; }
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.quality --data '$(DATA)' --minutes $(MINUTES)
 

@@ -3,7 +3,7 @@
 On the one: ``python -m benchmarks.precision save drawn.npz``. On the other, or under an emulated processor
 (``qemu-x86_64 -cpu Haswell .venv/bin/python -m benchmarks.precision compare drawn.npz --name "AVX2, emulated" --only latents
 fashion fashion-int8``), the same addresses are drawn and compared, and the result goes into ``results/precision.json`` under
-that name, and into the table of docs/precision.md.
+that name, and into the table of docs/reports/precision.md.
 """
 
 import argparse

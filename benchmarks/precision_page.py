@@ -1,27 +1,24 @@
-"""The tables of docs/precision.md, written from ``results/precision.json`` and from the cards of the bundled generators."""
+"""The tables of docs/reports/precision.md, written from ``results/precision.json`` and from the cards of the bundled generators."""
 
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.pages import REPORTS, replace_section
 from benchmarks.report import RESULTS
-from benchmarks.table import README
 from drawwell.files.generator_file import read_generator
 from drawwell.opening import bundled, find_file
 
 RESULT = RESULTS / "precision.json"
-PAGE = README.with_name("docs") / "precision.md"
-_OTHER = "<!-- from benchmarks/results/precision.json -->\n", "<!-- end -->"
-_CARDS = "<!-- from the cards -->\n", "<!-- end cards -->"
+PAGE = REPORTS / "precision.md"
 REORDERED = "the first layer adds in another order"
 
 
 def update() -> None:
-    """Write both tables into the page, each between its two marks."""
-    for (begin, end), text in ((_OTHER, distances()), (_CARDS, parities())):
-        before, rest = PAGE.read_text().split(begin)
-        PAGE.write_text(before + begin + text + end + rest.split(end, 1)[1])
+    """Write both tables into the page."""
+    replace_section(PAGE, "distances", "benchmarks/results/precision.json", distances())
+    replace_section(PAGE, "cards", "the cards", parities())
 
 
 def digests() -> dict[str, str]:

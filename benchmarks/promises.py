@@ -1,47 +1,73 @@
-"""docs/promises.md: what is promised, which test asks for it, how often, and what was seen, written from ``results/torture-*.json``."""
+"""docs/reports/promises.md: each promise, its verdict, one figure and the files behind it, written from ``results/torture-*.json``."""
 
 import ast
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from benchmarks.pages import REPORTS, ROOT, replace_section
 from benchmarks.report import RESULTS
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "promises.md"
+PAGE = REPORTS / "promises.md"
 TESTS = ROOT / "tests" / "torture"
 
-_BEGIN, _END = "<!-- from benchmarks/results/torture-*.json -->\n", "<!-- end -->"
+_FIGURES = {
+    "a-client-that-leaves-ends-its-work": "{count:,} clients; work stops after {seconds_until_work_had_stopped[median]:.2f} s",
+    "a-clock-that-jumps-by-a-day-changes-nothing": "{other_weights} of {count:,} jumps change weights",
+    "a-fork-in-the-middle-of-its-work-loses-nothing": "{count:,} processes lose {lost} images",
+    "a-limit-on-the-size-of-files": "{half_written} files half written at {count:,} limits",
+    "a-long-stream-is-flat-in-memory-and-rate": "{count:,} images; memory grows by {megabytes_grown} MB",
+    "a-stream-that-is-cut-is-taken-up-again": "{count:,} images; cut and resumed at image {taken_up_at_image:,}",
+    "an-archive-that-is-cut-is-taken-up-again": "{count:,} images; {cuts_of_each} cuts of each archive",
+    "an-error-at-every-system-call-of-a-save": "{half_written} checkpoints half written after {count:,} errors",
+    "any-count-from-any-start-is-the-same-images": "{other_bytes} of {count:,} stretches with other bytes",
+    "damaged-replies-are-errors-and-never-images": "{count:,} replies; each call ends within {most_seconds} s",
+    "every-form-has-the-pixels-of-the-local-engine": "{other_bytes} of {count:,} requests with other bytes",
+    "flips-and-cuts-of-checkpoint-files": "{believed} of {count:,} damaged files accepted",
+    "kill-9-at-every-system-call-of-a-save": "{unreadable} checkpoints unreadable after {count:,} kills",
+    "kill-9-of-a-training-at-a-random-moment": "{unreadable} checkpoints unreadable after {count:,} kills",
+    "kill-9-of-a-worker-loses-no-image": "{lost} of {images:,} images lost in {count:,} kills",
+    "other-workers-threads-and-a-restart-change-no-byte": "{other_bytes} of {count:,} requests with other bytes",
+    "overload-costs-little-and-is-refused-politely": "{kept_of_the_peak:.2f} times the images a second of the peak",
+    "pictures-with-flipped-bytes": "{count:,} pictures; {skipped:,} named and skipped",
+    "replies-are-as-the-document-says": "{count:,} requests",
+    "rubbish-is-answered-or-closed": "{hung} of {count:,} requests hang",
+    "sigterm-fails-no-accepted-request": "{failed} of {requests[whole]:,} accepted requests failed in {count:,} stops",
+    "sigterm-is-heard-while-a-worker-is-replaced": "{unheard} of {count:,} signals without effect",
+    "slow-clients-are-closed-and-slow-down-nobody": "{count:,} slow clients; 99th percentile {p99_ms[among slow clients]} ms, without them {p99_ms[quiet]} ms",
+}
+"""Of each recorded test, the figure that says most, formatted with what the test recorded."""
 
 
 @dataclass(frozen=True)
 class Promise:
-    """A test, the first sentence of its docstring, or else its name as one, and whether it writes down what it sees."""
+    """A test, the first sentence of its docstring (or its name as a sentence), and whether it records figures."""
 
     sentence: str
     test: str
     name: str
     records: bool
 
-    def results(self) -> list[dict[str, Any]]:
-        """Those of the last run with full counts: of a test with parameters one for each."""
+    def results(self) -> dict[str, dict[str, Any]]:
+        """The records of the last run with full counts, by file name: one for each set of parameters of the test."""
         files = sorted(RESULTS.glob(f"torture-{self.name}*.json"))
-        stems = (f"torture-{self.name}", f"torture-{self.name}[")
-        return [
-            json.loads(file.read_text()) for file in files if file.stem == stems[0] or file.stem.startswith(stems[1])
-        ]
+        stem = f"torture-{self.name}"
+        return {
+            file.name: json.loads(file.read_text())
+            for file in files
+            if file.stem == stem or file.stem.startswith(f"{stem}[")
+        }
 
 
 def update() -> None:
-    """Write the table into the page, between its two marks."""
-    before, rest = PAGE.read_text().split(_BEGIN)
-    PAGE.write_text(before + _BEGIN + table() + _END + rest.split(_END, 1)[1])
+    """Write the table into the page."""
+    replace_section(PAGE, "promises", "benchmarks/results/torture-*.json", table())
 
 
 def promises() -> Iterator[Promise]:
-    """Those of ``tests/torture``, read and not run: the server's first, then those of the folders below."""
+    """The tests of ``tests/torture``, parsed and not run: the server's first, then the tests in its folders."""
     for file in (*sorted(TESTS.glob("test_*.py")), *sorted(TESTS.glob("*/test_*.py"))):
         for node in ast.parse(file.read_text()).body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
@@ -53,39 +79,24 @@ def promises() -> Iterator[Promise]:
 
 
 def table() -> str:
-    """A row for each promise, then the machines."""
+    """A row for each promise and set of parameters, then the machines."""
     every = list(promises())
-    lines = ["| promise | put to the test by | times | seen |", "|---|---|---|---|"]
+    lines = ["| promise | verdict | figure | files |", "|---|---|---|---|"]
     for promise in every:
         lines += _rows(promise)
-    machines = {_machine(result["machine"]) for promise in every for result in promise.results()}
+    machines = {_machine(result["machine"]) for promise in every for result in promise.results().values()}
     return "\n".join([*lines, "", *(f"Machine: {machine}." for machine in sorted(machines))]).rstrip() + "\n"
 
 
 def _rows(promise: Promise) -> Iterator[str]:
+    test = f"[{promise.test}](../../tests/torture/{promise.test})"
     results = promise.results()
     if not results:
-        seen = "not yet run with its full count" if promise.records else "it holds, or the test fails"
-        yield f"| {promise.sentence} | {promise.test} | | {seen} |"
-    for result in results:
-        figures = {name: value for name, value in result.items() if name not in ("machine", "count")}
-        seen = "; ".join(f"{name.replace('_', ' ')}: {_in_words(value)}" for name, value in figures.items())
-        yield f"| {promise.sentence} | {promise.test} | {_in_words(result.get('count', ''))} | {seen} |"
-
-
-def _in_words(value: Any) -> str:
-    match value:
-        case {"median": median, "min": least, "max": most}:
-            return f"{_in_words(median)} ({_in_words(least)} to {_in_words(most)})"
-        case dict():
-            return ", ".join(f"{name} {_in_words(one)}" for name, one in value.items())
-        case list():
-            return ", ".join(map(_in_words, value))
-        case float():
-            return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-        case int():
-            return f"{value:,}"
-    return str(value)
+        verdict = "not yet measured with full counts" if promise.records else "kept"
+        yield f"| {promise.sentence} | {verdict} | | {test} |"
+    for file, result in results.items():
+        figure = _FIGURES.get(promise.name, "").format(**result)
+        yield f"| {promise.sentence} | kept | {figure} | {test}, [figures](../../benchmarks/results/{quote(file)}) |"
 
 
 def _machine(machine: dict[str, Any]) -> str:

@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 import httpx
 import psutil
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.pages import ROOT
+
 START_SECONDS, SETTLE_SECONDS = 60, 0.5
 
 

@@ -3,12 +3,12 @@
 import numpy as np
 
 import drawwell
-from benchmarks.table import README
+from benchmarks.pages import ROOT
 from drawwell.formats.png import Images, contact_sheet, to_png
 from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.source import Draw
 
-FILE = README.with_name("docs") / "sheet.png"
+FILE = ROOT / "docs" / "sheet.png"
 _SEED, _OF_EACH_CLASS, _WITHOUT_CLASSES = 7, 10, 64
 
 

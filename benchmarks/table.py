@@ -1,16 +1,13 @@
-"""The README's figures of the engine and the server, written from their files in ``results/``: none is copied by hand."""
+"""The figures of the engine and the server in docs/reports/speed.md, written from their files in ``results/``: none is copied by hand."""
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from benchmarks.pages import REPORTS, replace_section
 from benchmarks.report import RESULTS
 
-README = Path(__file__).parents[1] / "README.md"
-
-_ENGINE = "<!-- from benchmarks/results/engine-cpu.json -->\n", "<!-- end -->"
-_SERVING = "<!-- from benchmarks/results/serving-cpu.json -->\n", "<!-- end serving -->"
+PAGE = REPORTS / "speed.md"
 _ROWS = ("plain", "portable", "cpu", "cpu-int8")
 _MODELS = {
     "dcgan64": "DCGAN, 64 px, colour (512, 256, 128, 64 channels)",
@@ -20,19 +17,14 @@ _MODELS = {
 
 
 def update() -> None:
-    """Write the figures of the engine into the README, between their two marks."""
-    _replace(*_ENGINE, engine_figures())
+    """Write the figures of the engine into the page."""
+    replace_section(PAGE, "engine", "benchmarks/results/engine-cpu.json", engine_figures())
 
 
 def update_serving() -> None:
-    """Write the figures of the server into the README, where it has marks for them."""
-    if _SERVING[0] in README.read_text():
-        _replace(*_SERVING, serving_figures(json.loads((RESULTS / "serving-cpu.json").read_text())))
-
-
-def _replace(begin: str, end: str, text: str) -> None:
-    before, rest = README.read_text().split(begin)
-    README.write_text(before + begin + text + end + rest.split(end, 1)[1])
+    """Write the figures of the server into the page."""
+    measured = json.loads((RESULTS / "serving-cpu.json").read_text())
+    replace_section(PAGE, "serving", "benchmarks/results/serving-cpu.json", serving_figures(measured))
 
 
 def engine_figures() -> str:
@@ -114,3 +106,8 @@ def _cell(case: dict[str, int], seen: dict[str, dict[str, float]]) -> str:
     if _lone(case):
         return f"{seen['p50_ms']['median']:.2f} / {seen['p99_ms']['median']:.2f} ms"
     return f"{seen['images_a_second']['median']:,.0f} ({seen['against_bare']['median']:.2f}x)"
+
+
+if __name__ == "__main__":
+    update()
+    update_serving()

@@ -2,7 +2,7 @@
 
 What a step of each costs is measured in one process, in turns, as processor time beside that of ``dcgan``. Each then takes as many
 steps as fit into the time of ``--steps`` steps of ``dcgan``. Runs lie in ``runs/contest`` and go on where they stopped; each is
-measured when it is finished, and ``results/contest.json`` and the table in docs/quality.md are written anew.
+measured when it is finished, and ``results/contest.json`` and the table in docs/reports/quality.md are written anew.
 """
 
 import argparse
@@ -124,7 +124,7 @@ def main() -> None:
     with ThreadPoolExecutor(options.workers) as pool:
         for done in [pool.submit(carry_out, run, options.data, options.classifiers) for run in runs]:
             done.result()
-    tables.replace("contest", table(read()), FILE)
+    tables.show("contest", table(read()), FILE.name)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
-"""The tables of docs/quality.md, written from ``results/quality.json``."""
+"""The tables of docs/reports/quality.md, written from ``results/quality.json``."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from benchmarks.pages import REPORTS, replace_section
 from benchmarks.quality import results
 from benchmarks.quality.experiments import experiments
 from benchmarks.quality.results import Entry
 
-PAGE = Path("docs", "quality.md")
+PAGE = REPORTS / "quality.md"
 
 _NAMES = {
     "kid": "1,000 x KID",
@@ -45,9 +45,9 @@ def update() -> None:
     for table, (names, measures) in _TABLES.items():
         rows = {one.name: known[one.name] for one in experiments() if one.name.startswith(names) and one.name in known}
         if rows:
-            replace(table, measured_table(rows, measures))
+            show(table, measured_table(rows, measures))
     if plain := [entry for name, entry in sorted(known.items()) if name.startswith("plain-")]:
-        replace("plain", plain_table(plain))
+        show("plain", plain_table(plain))
 
 
 def measured_table(rows: Mapping[str, Entry], measures: Sequence[str]) -> str:
@@ -87,7 +87,7 @@ def _commands(rows: Mapping[str, Entry]) -> list[str]:
 
 def _sheets(rows: Mapping[str, Entry]) -> list[str]:
     shown = [name for name in rows if not re.search(r"-seed[1-9]", name)]  # other seeds look alike
-    return [f"{rows[name]['title']}:\n\n![images of {name}](sheets/{name}.png)\n" for name in shown]
+    return [f"{rows[name]['title']}:\n\n![images of {name}](../sheets/{name}.png)\n" for name in shown]
 
 
 def _cell(name: str, quality: Mapping[str, Any]) -> str:
@@ -145,11 +145,9 @@ def plain_table(rows: Iterable[Entry]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def replace(name: str, text: str, source: Path = Path("benchmarks", "results", "quality.json")) -> None:
-    """Put ``text`` between the marks of one table of the page."""
-    begin, end = f"<!-- {name}: from benchmarks/results/{source.name} -->\n", f"<!-- end {name} -->"
-    before, rest = PAGE.read_text().split(begin)
-    PAGE.write_text(before + begin + text + end + rest.split(end, 1)[1])
+def show(table: str, text: str, source: str = "quality.json") -> None:
+    """Put ``text`` into the page as one of its tables; ``source`` is the file in ``results/`` that it is made from."""
+    replace_section(PAGE, table, f"benchmarks/results/{source}", text)
 
 
 if __name__ == "__main__":

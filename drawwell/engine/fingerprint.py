@@ -21,7 +21,7 @@ def fingerprint(provider: str, batch: int | None = None) -> str:
     """The render fingerprint: versions, execution provider and kind of processor, in printable ASCII.
 
     ``batch`` is the shape that every run on CUDA has; a processor's bytes do not depend on it.
-    Two engines with one fingerprint draw the same bytes from one file; docs/precision.md has what was measured across
+    Two engines with one fingerprint draw the same bytes from one file; docs/reports/precision.md has what was measured across
     different ones.
     """
     import onnxruntime

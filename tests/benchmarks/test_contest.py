@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.quality import contest, measuring, results
+from benchmarks.quality import contest, measuring, results, tables
 from benchmarks.quality.contest import CANDIDATES, Entrant, Field
 from drawwell_train.data import dataset as data
 from drawwell_train.evaluation.reference import Reference
-from tests.conftest import ROOT
 from tests.train.evaluation import makers
 
 
@@ -31,7 +30,7 @@ def test_a_row_is_the_mean_over_seeds_and_the_best_comes_first() -> None:
 
 
 def test_the_page_shows_what_was_measured() -> None:
-    assert contest.table(contest.read()) in (ROOT / "docs" / "quality.md").read_text(), (
+    assert contest.table(contest.read()) in tables.PAGE.read_text(), (
         "python -m benchmarks.quality.contest"
     )
 

@@ -17,11 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import precision_page
+from benchmarks import precision_page, table
 from benchmarks.quality import results, tables
 from benchmarks.report import RESULTS
 from benchmarks.sheet import sheet
-from benchmarks.table import engine_figures, serving_figures
 from drawwell.files.generator_file import read_generator
 from drawwell.files.quality import to_builtins
 from drawwell.opening import find_file
@@ -116,12 +115,13 @@ def run(command: list[str], cwd: Path, environment: dict[str, str]) -> None:
 
 
 def test_the_figures_are_those_of_the_results() -> None:
-    assert engine_figures() in README
-    assert serving_figures(json.loads((RESULTS / "serving-cpu.json").read_text())) in README
+    page = table.PAGE.read_text()
+    assert table.engine_figures() in page
+    assert table.serving_figures(json.loads((RESULTS / "serving-cpu.json").read_text())) in page
 
 
 def test_the_tables_of_precision_are_of_the_bundled_files() -> None:
-    page = (ROOT / "docs" / "precision.md").read_text()
+    page = precision_page.PAGE.read_text()
     assert precision_page.distances() in page
     assert precision_page.parities() in page
     for entry in json.loads(precision_page.RESULT.read_text()).values():
@@ -137,11 +137,11 @@ def test_the_bundled_cards_carry_the_measures_that_are_published() -> None:
 
 
 def test_the_tables_of_quality_are_those_of_the_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    page = tmp_path / "quality.md"
-    page.write_text((ROOT / "docs" / "quality.md").read_text())
+    published = tables.PAGE.read_text()
+    (page := tmp_path / "quality.md").write_text(published)
     monkeypatch.setattr(tables, "PAGE", page)
     tables.update()
-    assert page.read_text() == (ROOT / "docs" / "quality.md").read_text(), "python -m benchmarks.quality.tables"
+    assert page.read_text() == published, "python -m benchmarks.quality.tables"
 
 
 def test_the_sheet_has_the_images_that_the_readme_says() -> None:
