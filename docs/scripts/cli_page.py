@@ -57,7 +57,9 @@ def _table(group: str) -> str:
             name, _, text = line.strip().partition("  ")
             rows.append((name, text.strip()))
     heading = _HEADER.format(first.strip().removesuffix("s").replace("options", "option"))
-    return "\n".join([heading, *(f"| `{name}` | {_escaped(text)} |" for name, text in rows)]).replace("`-h, --help`", "`--help`")
+    return "\n".join([heading, *(f"| `{name}` | {_escaped(text)} |" for name, text in rows)]).replace(
+        "`-h, --help`", "`--help`"
+    )
 
 
 def _escaped(text: str) -> str:

@@ -30,9 +30,7 @@ def test_a_row_is_the_mean_over_seeds_and_the_best_comes_first() -> None:
 
 
 def test_the_page_shows_what_was_measured() -> None:
-    assert contest.table(contest.read()) in tables.PAGE.read_text(), (
-        "python -m benchmarks.quality.contest"
-    )
+    assert contest.table(contest.read()) in tables.PAGE.read_text(), "python -m benchmarks.quality.contest"
 
 
 def test_every_candidate_is_a_training() -> None:

@@ -23,8 +23,8 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 REPORTS = ROOT / "docs" / "reports"
 EXAMPLES = sorted((ROOT / "examples").iterdir())
 COMMANDS = re.findall(r"^  (\w+)  ", cli_page.help_of(), re.MULTILINE)
-FOREIGN_OPTIONS = {"--reload", "--version"}
-"""Of `bentoml serve`, and of `drawwell` itself."""
+FOREIGN_OPTIONS = {"--reload", "--short", "--version"}
+"""Of `bentoml serve`, of the benchmarks, and of `drawwell` itself."""
 TEST_VARIABLES = {"DRAWWELL_KEY", "DRAWWELL_TORTURE", "DRAWWELL_INSTALLED"}
 """The key, which is not a field of the settings, and what the Makefile tells the tests."""
 
