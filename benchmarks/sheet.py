@@ -4,7 +4,8 @@ import numpy as np
 
 import drawwell
 from benchmarks.pages import ROOT
-from drawwell.formats.png import Images, contact_sheet, to_png
+from drawwell.formats.png import contact_sheet, to_png
+from drawwell.generator import Images
 from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.source import Draw
 

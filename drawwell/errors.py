@@ -1,27 +1,36 @@
-"""The exceptions of drawwell.
+"""The exceptions of drawwell. Each can be imported from ``drawwell``, pickled and copied; its text is a sentence for a user.
 
 ::
 
     DrawwellError
-    +-- GeneratorFileError      a file that is no whole, valid drawwell generator
-    +-- ProviderError           the execution provider asked for cannot be had, or draws wrong pixels
-    |   +-- DeviceMemoryError   its memory is full; the same call may do later
-    +-- StoppedError            the user stopped it; what was done so far is kept
+    +-- GeneratorFileError      the file is no whole, valid generator
+    +-- ProviderError           the execution provider cannot be used, or draws wrong pixels
+    |   +-- DeviceMemoryError   the memory of the device is full now; the same call may work later
+    +-- StoppedError            a signal stopped the work; what was done so far is kept
     +-- RequestError            the call itself is wrong; trying again will not help   (also a ValueError)
     +-- ServerError             the server cannot be used
-        +-- UnreachableError    no connection, or it broke, or it took too long
-        +-- UnavailableError    the server answered 429, 502, 503 or 504 until the retries were spent
-        +-- ResponseError       what came is not what was asked for
+        +-- UnreachableError    no connection, or it broke, or the reply took too long
+        +-- UnavailableError    the server answered 429, 502, 503 or 504
+        +-- ResponseError       the reply is not the one that was requested
+
+The client raises a ``ServerError`` after all retries. Every other exception that drawwell raises is a mistake in drawwell.
+
+Example:
+    >>> try:
+    ...     drawwell.open("fashion").generate(seed=-1, count=1)
+    ... except drawwell.RequestError as error:
+    ...     print(error)
+    seed must be in [0, 2**63), not -1
 """
 
 from typing import Any
 
 
 class DrawwellError(Exception):
-    """Anything that drawwell raises on purpose; its text is a sentence for a user."""
+    """Base of all exceptions of drawwell."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled as it is: Python would call the class with the text alone, and a pool whose worker raised waits for ever."""
+        # Python would call the class with the text alone, and a pool whose worker raised would wait for ever
         return _unpickled, (type(self), self.args, self.__dict__)
 
 
@@ -30,35 +39,50 @@ class GeneratorFileError(DrawwellError):
 
 
 class ProviderError(DrawwellError):
-    """The execution provider that was asked for cannot be had, or does not draw the card's known answers."""
+    """The execution provider cannot be used, or does not draw the known answers of the card."""
 
 
 class DeviceMemoryError(ProviderError):
-    """The memory of the execution provider is full now; nothing is wrong with the call."""
+    """The memory of the device is full now; nothing is wrong with the call."""
 
 
 class StoppedError(DrawwellError):
-    """A signal asked to stop; what was done so far is kept, and the message says where."""
+    """A signal stopped the work. What was done so far is kept, and the message says where."""
 
 
 class RequestError(DrawwellError, ValueError):
-    """The call itself is wrong: a seed, an index or a count out of range, or something that the server refused."""
+    """The call itself is wrong: a seed, an index, a count or a label is out of range, or the server refused it."""
 
 
 class ServerError(DrawwellError):
-    """The server cannot be used now."""
+    """The server cannot be used.
+
+    Attributes:
+        is_temporary: Whether the same call may work later.
+    """
+
+    is_temporary = False
 
 
 class UnreachableError(ServerError):
-    """No connection, a connection that broke, or an answer that took too long, after all retries."""
+    """There is no connection to the server, the connection broke, or the reply took too long."""
+
+    is_temporary = True
 
 
 class UnavailableError(ServerError):
-    """The server said that it cannot answer now (429, 502, 503, 504), after all retries."""
+    """The server says that it cannot answer now: status 429, 502, 503 or 504.
+
+    Attributes:
+        retry_after: Seconds that the server asks to wait; None if it does not say.
+    """
+
+    is_temporary = True
+    retry_after: float | None = None
 
 
 class ResponseError(ServerError):
-    """What came is not what was asked for: its shape, dtype, count, digest or checksum is wrong, after all retries."""
+    """The reply is not the one that was requested: its shape, count, digest or checksum is wrong."""
 
 
 def _unpickled(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:

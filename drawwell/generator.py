@@ -1,35 +1,39 @@
-"""What every source of images answers, local or remote: the calls and the batch."""
+"""The calls that every generator answers, local or remote, and the batch that it returns."""
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from drawwell.addresses import latents
-from drawwell.addresses.latents import CheckedIndices, Indices
+from drawwell.addresses.arguments import CheckedIndices, Indices
 from drawwell.errors import RequestError
 from drawwell.files.card import ModelCard
-from drawwell.text import printable
+from drawwell.files.labels import LabelChoice
 
-LabelChoice = int | Sequence[int] | npt.NDArray[np.integer]
-"""Which class to draw: one for all images, or one for each."""
-CheckedLabels = int | npt.NDArray[np.int64]
-
-_MOST_NAMED = 12
-"""Classes named in a sentence."""
-_MOST_LETTERS = 80
-"""Of the name of each."""
-_NO_LABEL = "this generator takes no label"
+Images = npt.NDArray[np.uint8]
+"""Pixels, uint8 ``[N, H, W, C]``, or ``[H, W, C]`` for one image, with 1 channel (grey) or 3 (RGB)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Images uint8 ``[N, H, W, C]`` with their addresses; labels int64 ``[N]``, or None for a generator without classes."""
+    """Images with their addresses.
 
-    images: npt.NDArray[np.uint8]
+    Attributes:
+        images: uint8 ``[N, H, W, C]``.
+        labels: int64 ``[N]``, the class of each image; None for a generator without classes.
+        seed: The seed of all images.
+        indices: The index of each image: a range, or int64 ``[N]``.
+        digest: SHA-256 of the generator file, 64 hex digits. Digest, seed and index name an image for good.
+
+    Example:
+        >>> batch = drawwell.open("fashion").generate(seed=7, count=2, start=40)
+        >>> len(batch), batch.images.shape, batch.indices
+        (2, (2, 28, 28, 1), range(40, 42))
+    """
+
+    images: Images
     labels: npt.NDArray[np.int64] | None
     seed: int
     indices: CheckedIndices
@@ -40,11 +44,18 @@ class Batch:
 
 
 class ImageGenerator(Protocol):
-    """A well of images: ``drawwell.open`` returns one."""
+    """A generator of images by address: ``drawwell.open`` returns one, on this machine or on a server.
+
+    Example:
+        >>> with drawwell.open("fashion") as generator:
+        ...     batch = generator.generate(seed=7, count=3)
+        >>> generator.card.name, batch.images.shape
+        ('fashion', (3, 28, 28, 1))
+    """
 
     @property
     def card(self) -> ModelCard:
-        """What the generator says of itself."""
+        """The model card: image size, classes, training data and measured quality."""
         ...
 
     @property
@@ -61,41 +72,45 @@ class ImageGenerator(Protocol):
         indices: Indices | None = None,
         labels: LabelChoice | None = None,
     ) -> Batch:
-        """Draw the images of indices ``start`` to ``start + count - 1`` of ``seed``, or those of ``indices``, in their order.
+        """Draw images by their addresses.
 
-        ``labels``, one for all or one for each, are the classes to draw, in place of those that belong to the addresses.
+        Args:
+            seed: The stream of images, in [0, 2**63).
+            count: How many images, from index ``start`` on.
+            start: The first index, in [0, 2**63).
+            indices: The indices to draw, in this order, in place of ``count`` and ``start``.
+            labels: The classes to draw, by index: one for all images, or one for each. By default each image has the
+                class that follows from its address.
 
-        Raises ``RequestError`` for a seed or an index outside [0, 2**63), a count below 1, or labels that the generator has not.
+        Returns:
+            The images, uint8 ``[N, H, W, C]``, with their labels and addresses. An image is the same in every batch.
+
+        Raises:
+            RequestError: A seed, an index, a count or a label is out of range, or the batch does not fit into memory.
+            ServerError: The server did not send the whole, right batch after all retries (remote generators only).
+
+        Example:
+            >>> generator = drawwell.open("fashion")
+            >>> first, again = generator.generate(seed=7, count=64), generator.generate(seed=7, indices=[63, 5])
+            >>> bool((again.images[1] == first.images[5]).all())
+            True
         """
         ...
 
     def close(self) -> None:
-        """Give back what is held open. The generator draws no more."""
+        """Free threads, memory and connections. The generator draws no more."""
         ...
 
+    def __enter__(self) -> Self:
+        """Return the generator; the ``with`` block closes it at its end."""
+        return self
 
-def address(seed: int, count: int | None, start: int, indices: Indices | None) -> tuple[int, CheckedIndices]:
-    """Return the seed and the indices that a call names. Raises ``RequestError`` where it names none, or wrong ones."""
-    try:
-        if indices is None:
-            if count is None:
-                raise RequestError("say how many images: count, or the indices themselves")
-            latents.check_indices([start])
-            if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-                raise RequestError(f"count must be an integer of at least 1, not {printable(repr(count))}")
-            indices = range(int(start), int(start) + int(count))
-        elif count is not None or start != 0:
-            raise RequestError("give count and start, or indices, not both")
-        checked = latents.check_indices(indices)
-        if not len(checked):
-            raise RequestError("indices must name at least one image")
-        return latents.check_seed(seed), checked
-    except (TypeError, ValueError) as error:
-        raise RequestError(str(error)) from None
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
-def allocate(count: int, card: ModelCard) -> npt.NDArray[np.uint8]:
-    """Room for a batch, uint8 ``[count, H, W, C]``. Raises ``RequestError`` where memory does not hold it."""
+def allocate(count: int, card: ModelCard) -> Images:
+    """Return room for a batch, uint8 ``[count, H, W, C]``. Raises ``RequestError`` if memory does not hold it."""
     try:
         return np.empty((count, *card.image_shape), np.uint8)
     except (MemoryError, ValueError):
@@ -103,74 +118,3 @@ def allocate(count: int, card: ModelCard) -> npt.NDArray[np.uint8]:
         raise RequestError(
             f"{count:,} images in one batch need {gibibytes:,.0f} GiB of memory: draw them in several calls"
         ) from None
-
-
-def pieces(indices: CheckedIndices, size: int) -> Iterator[CheckedIndices]:
-    """Cut indices into consecutive pieces of at most ``size``."""
-    for first in range(0, len(indices), size):
-        yield indices[first : first + size]
-
-
-def check_labels(card: ModelCard, labels: LabelChoice | None, count: int) -> CheckedLabels | None:
-    """Return one label, or int64 ``[count]``; None for None. Raises ``RequestError`` with what is wrong with them."""
-    if labels is None:
-        return None
-    if not card.class_names:
-        raise RequestError(_NO_LABEL)
-    if isinstance(labels, str) or not isinstance(labels, Sequence | np.ndarray):
-        return _check_label(card, labels)
-    if isinstance(labels, np.ndarray) and (labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer)):
-        raise RequestError(f"labels must be integers in one dimension, not {labels.dtype} in {labels.ndim}")
-    if len(labels) != count:
-        raise RequestError(f"{len(labels):,} labels for {count:,} images: give one for all, or one for each")
-    for label in (labels.min(), labels.max()) if isinstance(labels, np.ndarray) else labels:
-        _check_label(card, label)
-    return np.array(labels, np.int64)
-
-
-def label_named(card: ModelCard, text: str) -> int:
-    """The class of this name, else of this index. Raises ``RequestError`` where there is none."""
-    if not card.class_names:
-        raise RequestError(_NO_LABEL)
-    for names in (card.class_names, tuple(map(str, range(len(card.class_names))))):
-        if text in names:
-            return names.index(text)
-    raise RequestError(f"there is no class {printable(text, _MOST_LETTERS)!r}: {_classes(card)}")
-
-
-def labels_at(labels: CheckedLabels | None, first: int, last: int) -> CheckedLabels | None:
-    """Those of the images at positions ``first`` to ``last - 1``."""
-    return labels[first:last] if isinstance(labels, np.ndarray) else labels
-
-
-def labels_of(
-    card: ModelCard, seed: int, indices: Indices, labels: CheckedLabels | None = None
-) -> npt.NDArray[np.int64] | None:
-    """The labels int64 ``[N]`` of the images: ``labels``, else those that belong to the addresses. None for a generator without classes."""
-    if not card.class_names:
-        return None
-    if labels is not None:
-        return np.full(len(indices), labels, np.int64)
-    return latents.labels(seed, indices, len(card.class_names), card.latent_dim, card.prior)
-
-
-def members_of(card: ModelCard, seed: int, indices: Indices) -> npt.NDArray[np.int64] | None:
-    """Which generator of a mixture draws each of the images, int64 ``[N]``. None for a file of one generator."""
-    if card.generators == 1:
-        return None
-    return latents.members(seed, indices, card.generators, card.latent_dim, card.prior)
-
-
-def _check_label(card: ModelCard, label: int) -> int:
-    if isinstance(label, bool) or not isinstance(label, int | np.integer):
-        raise RequestError(f"a label must be an integer, not {type(label).__name__}")
-    if not 0 <= label < len(card.class_names):
-        raise RequestError(f"a label must be in [0, {len(card.class_names):,}), not {label}: {_classes(card)}")
-    return int(label)
-
-
-def _classes(card: ModelCard) -> str:
-    """The first classes, quoted, since a card may come from anywhere."""
-    named = ", ".join(repr(printable(name, _MOST_LETTERS)) for name in card.class_names[:_MOST_NAMED])
-    more = len(card.class_names) - _MOST_NAMED
-    return f"the classes are {named}" + (f" and {more:,} more" if more > 0 else "")

@@ -1,9 +1,10 @@
-"""From what a user names to a generator: a URL, a file, or a bundled one."""
+"""From a name, a path or a URL to a generator."""
 
 import os
 import re
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drawwell.errors import GeneratorFileError, RequestError
 from drawwell.text import printable, reason
@@ -16,49 +17,102 @@ _MODELS = Path(__file__).with_name("models")
 
 
 def open_generator(
-    target: str | os.PathLike[str], *, provider: "Provider" = "auto", threads: int | None = None
+    target: str | os.PathLike[str],
+    *,
+    key: str | None = None,
+    timeout: float | None = None,
+    retry_for: float | None = None,
+    provider: "Provider" = "auto",
+    threads: int | None = None,
 ) -> "ImageGenerator":
-    """Open a generator: ``http://...`` or ``https://...``, the path of a generator file, or the name of a bundled one.
+    """Open a generator: a bundled one, a file, or one on a server.
 
-    A server's key is sent from the environment variable DRAWWELL_KEY, as ``Authorization: Bearer KEY``, to whatever URL is opened.
-    ``provider`` (``auto``, ``cuda``, ``cpu``) and ``threads`` (by default one a core) are those of a local generator.
-    Raises ``GeneratorFileError``, ``ProviderError``, ``RequestError`` or a ``ServerError``.
+    What a text means does not depend on the current folder. ``http://...`` and ``https://...`` are servers. A text with a
+    separator or an ending (``./generator``, ``generator.onnx``) is a path, and so is every ``pathlib.Path``. Any other text is the
+    name of a bundled generator: ``emoji``, ``fashion`` or ``fashion-int8``.
+
+    Args:
+        target: A name, a path or a URL.
+        key: The server's key; by default the environment variable DRAWWELL_KEY. For a URL only.
+        timeout: Seconds for each connect, read and write, 30 by default. For a URL only.
+        retry_for: Seconds after which a failing call is given up, 60 by default; 0 tries once. For a URL only.
+        provider: Draw on ``cuda`` or ``cpu``; ``auto`` takes CUDA if a device can be used. For a file or a bundled generator only.
+        threads: The most that draw at once on the CPU, by default one for each core. For a file or a bundled generator only.
+
+    Returns:
+        The generator: a ``Client`` for a URL, else an ``Engine``. Close it, or open it in a ``with`` statement.
+
+    Raises:
+        RequestError: An argument is wrong, or does not apply to this target.
+        GeneratorFileError: There is no such generator, or the file is no whole, valid one.
+        ProviderError: The provider cannot be used, or draws wrong pixels.
+        ServerError: The server cannot be used.
+
+    Example:
+        >>> with drawwell.open("fashion") as generator:
+        ...     batch = generator.generate(seed=7, count=64)
+        >>> batch.images.shape, batch.images.dtype, batch.labels[:3].tolist()
+        ((64, 28, 28, 1), dtype('uint8'), [9, 0, 3])
     """
+    of_server: dict[str, Any] = {"key": key, "timeout": timeout, "retry_for": retry_for}
+    given = {name: value for name, value in of_server.items() if value is not None}
     if is_url(target):
         if provider != "auto" or threads is not None:
-            raise RequestError("provider and threads are the server's to choose; leave them out for a URL")
+            raise RequestError("provider and threads are for a generator on this machine: leave them out for a URL")
         from drawwell.http.client import Client
 
-        return Client(str(target))
+        return Client(str(target), **given)
+    if given:
+        raise RequestError(f"{' and '.join(given)}: only for a server's URL, which {printable(target)!r} is not")
     from drawwell.engine.engine import Engine
 
     return Engine(find_file(target), provider, threads)
 
 
 def is_url(target: str | os.PathLike[str]) -> bool:
-    """Whether this names a server and no file: one that is called so cannot be meant."""
-    return re.match(r"[a-z][a-z0-9+.-]+://", str(target), re.IGNORECASE) is not None
+    """Return whether a target names a server. A path never does."""
+    return isinstance(target, str) and re.match(r"[a-z][a-z0-9+.-]+://", target, re.IGNORECASE) is not None
 
 
 def find_file(target: str | os.PathLike[str]) -> Path:
-    """The path of a bundled generator by its name, else ``target`` itself. Raises ``GeneratorFileError`` where there is neither."""
-    names, name = bundled(), printable(target)
+    """Return the file of a bundled generator, or of a path. Raises ``GeneratorFileError`` if there is none."""
+    if isinstance(target, str) and not _is_path(target):
+        return _find_bundled(target)
+    name = printable(target)
     try:
         path = Path(target).expanduser()
         if path.is_file():
             return path
-        if str(target) in names:
-            return _MODELS / f"{target}.onnx"
         if path.is_dir():
-            raise GeneratorFileError(f"{name}: is a folder; name the file in it, for a run what drawwell export wrote")
+            raise GeneratorFileError(f"{name}: is a folder; name the file in it (drawwell export writes one for a run)")
         if path.exists():
             raise GeneratorFileError(f"{name}: is a pipe or a device, not a file")
     except (OSError, RuntimeError, ValueError) as error:  # too long, not allowed; ~ of nobody; a zero in it
         raise GeneratorFileError(f"{name}: cannot be opened ({reason(error)})") from error
-    hint = f"; for a server write http://{name}" if re.fullmatch(r"[\w.-]+:\d+(/.*)?", str(target)) else ""
-    raise GeneratorFileError(f"{name}: no such file; bundled generators: {', '.join(names)}{hint}")
+    raise GeneratorFileError(f"{name}: no such file{_hint(name)}")
 
 
 def bundled() -> list[str]:
-    """The names of the generators that come with drawwell."""
+    """Return the names of the generators that come with drawwell."""
     return sorted(file.stem for file in _MODELS.glob("*.onnx"))
+
+
+def _is_path(text: str) -> bool:
+    return "/" in text or os.sep in text or bool(Path(text).suffix)
+
+
+def _find_bundled(name: str) -> Path:
+    if name not in bundled():
+        shown = printable(name)
+        raise GeneratorFileError(
+            f"{shown}: there is no bundled generator of this name, only {', '.join(bundled())}; "
+            f"for a file write ./{shown}{_hint(shown)}"
+        )
+    if Path(name).is_file():
+        warnings.warn(f"{name} is the bundled generator; for the file of this name write ./{name}", stacklevel=4)
+    return _MODELS / f"{name}.onnx"
+
+
+def _hint(name: str) -> str:
+    """For the address of a server without its scheme."""
+    return f"; for a server write http://{name}" if re.fullmatch(r"[\w.-]+:\d+(/.*)?", name) else ""

@@ -1,6 +1,5 @@
 """A server whose replies are written by hand: what no real one would send, at the moment that a test wants it."""
 
-import hashlib
 import json
 import threading
 import time
@@ -13,6 +12,7 @@ import msgspec
 import numpy as np
 
 from drawwell.files.card import ModelCard
+from drawwell.formats.npy import Npy
 from drawwell.http import protocol as wire
 from tests import graphs
 
@@ -97,7 +97,7 @@ def pixels(asked: dict[str, Any]) -> np.ndarray:
 
 
 def body_of(images: np.ndarray) -> bytes:
-    return wire.npy_header(images.shape) + images.tobytes() + wire.footer(hashlib.sha256(images.tobytes()).digest())
+    return Npy.encode(images)
 
 
 def headers_of(asked: dict[str, Any], digest: str = DIGEST) -> dict[str, str]:

@@ -22,7 +22,7 @@ from benchmarks.quality.experiments import RUNS, find
 from benchmarks.quality.measuring import extractor
 from benchmarks.train import BATCH, PlainLoop, configured
 from drawwell.errors import DrawwellError
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell_train.data import dataset as data
 from drawwell_train.evaluation.extractors import Features
 from drawwell_train.evaluation.kid import kid

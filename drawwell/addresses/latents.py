@@ -19,20 +19,17 @@ Bits become numbers by our own arithmetic, because numpy keeps ``random_raw`` st
 import math
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from drawwell.addresses.arguments import CheckedIndices, Indices, check_indices, check_seed
+from drawwell.pieces import slices
+
 Prior = Literal["normal", "uniform"]
 """The distribution of one latent: N(0, 1), or uniform on [-1, 1) as in Radford et al. 2015."""
-
-Indices = range | Sequence[int] | npt.NDArray[np.integer]
-CheckedIndices = range | npt.NDArray[np.int64]
-
-SEED_LIMIT = 2**63
-INDEX_LIMIT = 2**63
 
 _WORDS_PER_BLOCK, _WORDS_AT_ONCE = 4, 2**20
 _COUNTER_LIMIT, _WORD = 2**256, 2**64 - 1
@@ -91,36 +88,6 @@ def random_seed() -> int:
     return secrets.randbits(53)
 
 
-def check_seed(seed: int) -> int:
-    """Return ``seed`` as an ``int``, or say what is wrong with it."""
-    return _check_integer("seed", seed, SEED_LIMIT)
-
-
-def check_indices(indices: Indices) -> CheckedIndices:
-    """Return the indices as a range of step 1 or as int64 ``[n]``, or say what is wrong with them."""
-    if isinstance(indices, range) and indices.step == 1:
-        if indices:
-            _check_integer("index", indices[0], INDEX_LIMIT)
-            _check_integer("index", indices[-1], INDEX_LIMIT)
-        return indices
-    if isinstance(indices, np.ndarray):
-        if indices.ndim != 1 or not np.issubdtype(indices.dtype, np.integer):
-            raise TypeError(f"indices must be integers in one dimension, not {indices.dtype} in {indices.ndim}")
-        if len(indices):
-            _check_integer("index", indices.min(), INDEX_LIMIT)
-            _check_integer("index", indices.max(), INDEX_LIMIT)
-        return indices.astype(np.int64)
-    return np.array([_check_integer("index", index, INDEX_LIMIT) for index in indices], dtype=np.int64)
-
-
-def _check_integer(name: str, value: int, limit: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
-    if not 0 <= value < limit:
-        raise ValueError(f"{name} must be in [0, 2**63), not {value}")
-    return int(value)
-
-
 def _latent_words(dim: int, prior: Prior) -> int:
     if dim < 1:
         raise ValueError(f"dim must be at least 1, not {dim}")
@@ -134,8 +101,8 @@ def _first_words(seed: int, indices: Indices, dim: int, prior: Prior) -> npt.NDA
     checked = check_indices(indices)
     size = max(1, _WORDS_AT_ONCE // (_blocks(dim, prior) * _WORDS_PER_BLOCK))
     words = np.empty(len(checked), np.uint64)
-    for first in range(0, len(checked), size):
-        words[first : first + size] = _words(seed, checked[first : first + size], dim, prior)[:, 0]
+    for piece in slices(len(checked), size):
+        words[piece] = _words(seed, checked[piece], dim, prior)[:, 0]
     return words
 
 

@@ -1,20 +1,20 @@
 """`drawwell generate`, `drawwell info` and `drawwell verify`."""
 
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from drawwell.addresses.arguments import check_address
 from drawwell.addresses.latents import random_seed
 from drawwell.engine.onnx_session import Provider
 from drawwell.errors import DrawwellError, RequestError
 from drawwell.files.card import ModelCard
 from drawwell.files.generator_file import read_generator
+from drawwell.files.labels import label_named
 from drawwell.formats.verify import verify as verify_file
 from drawwell.formats.write import Order, is_output, write
-from drawwell.generator import address, label_named
 from drawwell.opening import find_file, is_url, open_generator
 from drawwell.terminal import console, table
 from drawwell.text import printable, reason
@@ -22,61 +22,62 @@ from drawwell.text import printable, reason
 
 @dataclass(frozen=True)
 class GenerateConfig:
-    """Draw images from a generator into a folder or an archive of PNGs, one .npy array, or one contact sheet."""
+    """Draw images from a generator into a folder of PNGs, an archive, one .npy array, or one contact sheet."""
 
     generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GENERATOR")] = "fashion"
-    """The name of a bundled generator, a generator file, or the URL of a server."""
+    """A bundled generator (fashion, fashion-int8, emoji), a file (generator.onnx, ./generator), or the URL of a server."""
     seed: Annotated[
-        int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: a random one, which is then named)")
+        int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: a random one, which is printed)")
     ] = None
-    """Which stream of images, 0 to 2**63 - 1."""
+    """The stream of images, from 0 to 2**63 - 1. The same generator, seed and index give the same image."""
     count: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: 64)")] = None
-    """How many images."""
+    """How many images to draw."""
     start: int = 0
-    """The first index."""
+    """The index of the first image."""
     indices: Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="INT ...", help_behavior_hint="")] = None
-    """The indices themselves, instead of --start and --count."""
+    """The indices to draw, in this order, instead of --start and --count."""
     label: Annotated[
-        str | None, tyro.conf.arg(metavar="CLASS", help_behavior_hint="(default: that of each image's address)")
+        str | None,
+        tyro.conf.arg(metavar="CLASS", help_behavior_hint="(default: each image has the class of its address)"),
     ] = None
-    """Of a generator with classes: draw this one alone, by its name, else by its index."""
+    """Draw only this class, given by its name or its index."""
     out: Path = Path("drawn")
-    """A file that ends in .npy (uint8 [N, H, W, C]), .tar (a WebDataset shard), .zip or .png (a contact sheet), or else a
-    folder. Folder and archives hold SEED-INDEX.png and, of a generator with classes, SEED-INDEX.cls, the label; with --label
-    both are named SEED-INDEX-LABEL. With - a .tar goes to standard output."""
+    """Where to write. The ending chooses the format: .npy (uint8 [N, H, W, C]), .tar (a WebDataset shard), .zip, or .png (a
+    contact sheet); any other name is a folder. Folders and archives hold SEED-INDEX.png, and SEED-INDEX.cls with the label if the
+    generator has classes; with --label the names are SEED-INDEX-LABEL. - writes a .tar to standard output."""
     provider: Provider = "auto"
-    """Of a local generator: auto draws on CUDA where it can be had; cuda and cpu insist."""
+    """Where to draw: auto takes CUDA if a device can be used, else the CPU. Not for a URL."""
 
 
 @dataclass(frozen=True)
 class InfoConfig:
-    """Print what a generator says of itself. A file is read and checked, and not run."""
+    """Print the model card of a generator: image size, classes, training data, and measured quality. Nothing is drawn."""
 
     generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GENERATOR")] = "fashion"
-    """The name of a bundled generator, a generator file, or the URL of a server."""
+    """A bundled generator (fashion, fashion-int8, emoji), a file (generator.onnx, ./generator), or the URL of a server."""
 
 
 @dataclass(frozen=True)
 class VerifyConfig:
-    """Read files of images that drawwell wrote, and say whether each is whole. The exit code is 0 if all are."""
+    """Check that files of images are whole and undamaged, and print what each holds. The exit code is 0 if all are whole."""
 
     files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE ...", help_behavior_hint="")]
-    """What `drawwell generate` or a server wrote as .npy, .tar or .zip, under any name."""
+    """Files in the format .npy, .tar or .zip from `drawwell generate` or from a server, under any name."""
 
 
 def generate(config: GenerateConfig) -> None:
-    """Draw what ``config`` says. Raises ``DrawwellError`` with a sentence; a file that was there is then untouched."""
+    """Draw images into files. Raises ``DrawwellError``; a file that was there before is then unchanged."""
     seed = random_seed() if config.seed is None else config.seed
     count = 64 if config.count is None and config.indices is None else config.count
-    seed, indices = address(seed, count, config.start, config.indices)
-    with closing(open_generator(config.generator, provider=config.provider)) as well:
-        label = None if config.label is None else label_named(well.card, config.label)
+    seed, indices = check_address(seed, count, config.start, config.indices)
+    with open_generator(config.generator, provider=config.provider) as generator:
+        label = None if config.label is None else label_named(generator.card, config.label)
         if config.seed is None:
             console().print(f"seed {seed}")  # before, since a long drawing may be interrupted
         try:
-            write(config.out, Order(well, seed, indices, label))
+            write(config.out, Order(generator, seed, indices, label))
         except BrokenPipeError:
-            raise  # nobody reads the output any more, which is no failure
+            raise  # nobody reads the output any more, which is no failure of writing
         except OSError as error:
             raise DrawwellError(f"{printable(config.out)}: cannot be written ({reason(error)})") from error
     where = "on standard output" if is_output(config.out) else f"in {printable(config.out)}"
@@ -84,14 +85,14 @@ def generate(config: GenerateConfig) -> None:
 
 
 def info(config: InfoConfig) -> None:
-    """Print the card. Raises ``DrawwellError`` for what is no generator."""
+    """Print the card. Raises ``DrawwellError`` if there is no such generator."""
     card, digest = _card(config.generator)
     rows = card.in_words() | {"Digest": digest}
     print("\n".join([printable(card.name), *(f"  {line}" for line in table(rows))]))
 
 
 def verify(config: VerifyConfig) -> None:
-    """Print a line for each file. Raises ``DrawwellError`` where one is not whole."""
+    """Print a line for each whole file. Raises ``DrawwellError`` with the other files, if there are any."""
     if not config.files:
         raise RequestError("name the files to verify")
     broken = [line for line in map(_print_if_whole, config.files) if line]
@@ -102,7 +103,7 @@ def verify(config: VerifyConfig) -> None:
 
 
 def _print_if_whole(file: Path) -> str:
-    """Print the line of a file that is whole, and return that of one that is not."""
+    """Print the line of a whole file; return the line of any other."""
     try:
         report = verify_file(file)
     except OSError as error:
@@ -116,7 +117,7 @@ def _print_if_whole(file: Path) -> str:
 
 def _card(target: str) -> tuple[ModelCard, str]:
     if is_url(target):
-        with closing(open_generator(target)) as client:
+        with open_generator(target) as client:
             return client.card, client.digest
     file = read_generator(find_file(target))
     return file.card, file.digest

@@ -1,63 +1,67 @@
-"""The command line. Each command's stage is imported only when it is called."""
+"""The command line. A command's module is imported only when the command is called."""
 
 import contextlib
 import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
 
 from drawwell import __version__
 from drawwell.errors import DrawwellError, StoppedError
+from drawwell.install import needed_for
 from drawwell.text import printable, reason
 
+
+class _Command(NamedTuple):
+    module: str
+    options: str
+    """The class of its options."""
+    function: str
+    meaning: str
+    """For the list of commands."""
+    extras: tuple[str, ...]
+    """That hold the packages it needs."""
+
+
 _COMMANDS = {
-    "train": ("drawwell_train.main", "TrainConfig", "main", "images -> a run folder with checkpoints", "train"),
-    "curves": (
-        "drawwell_train.monitor.curves",
-        "CurvesConfig",
-        "main",
-        "a run -> curves.png and samples.webp: what happened in it",
-        "train",
+    "train": _Command("drawwell_train.main", "TrainConfig", "main", "train a GAN on images", ("train",)),
+    "curves": _Command(
+        "drawwell_train.monitor.curves", "CurvesConfig", "main", "plot the training curves of a run", ("train",)
     ),
-    "evaluate": (
+    "evaluate": _Command(
         "drawwell_train.evaluation.main",
         "EvaluateConfig",
         "main",
-        "a generator -> how good its images are, in numbers",
-        "train,eval,cpu",
+        "measure how good the images of a run or generator are",
+        ("train", "eval", "cpu"),
     ),
-    "export": (
-        "drawwell_export.main",
-        "ExportConfig",
-        "main",
-        "a run -> one generator file, proven equal to torch",
-        "export,cpu",
+    "export": _Command(
+        "drawwell_export.main", "ExportConfig", "main", "turn a run into one generator file", ("export", "cpu")
     ),
-    "serve": ("drawwell_serve.main", "ServeConfig", "main", "a generator -> HTTP", "serve,cpu"),
-    "generate": (
-        "drawwell.cli.commands",
-        "GenerateConfig",
-        "generate",
-        "a generator -> PNGs, an archive, an array or a contact sheet",
-        "cpu",
+    "serve": _Command("drawwell_serve.main", "ServeConfig", "main", "serve a generator over HTTP", ("serve", "cpu")),
+    "generate": _Command(
+        "drawwell.cli.commands", "GenerateConfig", "generate", "draw images into files, or from a server", ("cpu",)
     ),
-    "info": ("drawwell.cli.commands", "InfoConfig", "info", "what a generator says of itself", "cpu"),
-    "verify": ("drawwell.cli.commands", "VerifyConfig", "verify", "whether a file of images is whole", "cpu"),
+    "info": _Command("drawwell.cli.commands", "InfoConfig", "info", "print the model card of a generator", ("cpu",)),
+    "verify": _Command("drawwell.cli.commands", "VerifyConfig", "verify", "check files of drawn images", ("cpu",)),
 }
-"""Name: its module, its options, its function, one line of help, and the extras it needs."""
 
 _FAILED, _INTERRUPTED, _NOBODY_READS = 1, 130, 141
-_MOST_CHARACTERS = 4000
+_MAX_SHOWN_CHARACTERS = 4000
 
 
 def main() -> None:
-    """The entry point of `drawwell`. Exit codes: 0 done, 1 could not be done, 2 wrong usage, 130 interrupted, 141 output not read."""
+    """Run the command ``drawwell``. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 141 nobody reads the output."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that half-written files are removed
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name, or the ± of a measure, may be more than its encoding has
             stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = _show_warning
     sys.exit(run(sys.argv[1:]))
 
 
@@ -93,16 +97,28 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _complain(command: str, sentences: str) -> None:
-    """Lines after the first are indented: a name with a line break in it shall not make one that looks like a message."""
+    """Lines after the first are indented: a name with a line break in it must not make a line that looks like a message."""
     first, *more = sentences.split("\n")
     shown = "\n  ".join(
-        [f"drawwell {command}: {printable(first, _MOST_CHARACTERS)}", *(printable(line) for line in more)]
+        [f"drawwell {command}: {printable(first, _MAX_SHOWN_CHARACTERS)}", *(printable(line) for line in more)]
     )
     print(shown, file=sys.stderr)
 
 
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object, **__: object
+) -> None:
+    """A warning of ours is a sentence for the user; one of another package keeps the place that it comes from."""
+    if sys.stderr is None:  # it may be closed
+        return
+    if Path(filename).is_relative_to(Path(__file__).parents[1]):
+        print(f"drawwell: {printable(message)}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno), end="", file=sys.stderr)
+
+
 def _drop_output() -> None:
-    """What cannot be written Python would try to write once more at the end, and complain."""
+    """Python would try to write what is left once more at the end, and complain."""
     if sys.stdout is not None:
         with contextlib.suppress(OSError):
             sys.stdout.flush()
@@ -110,39 +126,35 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _call(command: str, arguments: Sequence[str]) -> None:
-    module_name, config_name, function_name, _, extras = _COMMANDS[command]
-    try:
-        module = import_module(module_name)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("drawwell"):
-            raise
-        raise DrawwellError(
-            f"this command needs {error.name}: pip install 'drawwell[{extras}]', or '.[{extras}]' in a clone"
-        ) from error
-    config = _parse(getattr(module, config_name), command, arguments)
-    function: Callable[[object], None] = getattr(module, function_name)
-    function(config)
+def _call(name: str, arguments: Sequence[str]) -> None:
+    command = _COMMANDS[name]
+    with needed_for("this command", *command.extras):
+        module = import_module(command.module)
+    options = _parse(getattr(module, command.options), name, arguments)
+    function: Callable[[object], None] = getattr(module, command.function)
+    function(options)
 
 
-def _parse(kind: type, command: str, arguments: Sequence[str]) -> object:
+def _parse(kind: type, name: str, arguments: Sequence[str]) -> object:
     import tyro
 
-    return tyro.cli(kind, prog=f"drawwell {command}", args=list(arguments), config=(tyro.conf.FlagCreatePairsOff,))
+    return tyro.cli(kind, prog=f"drawwell {name}", args=list(arguments), config=(tyro.conf.FlagCreatePairsOff,))
 
 
 def _overview() -> str:
     width = max(map(len, _COMMANDS))
-    lines = [f"  {name:{width}}  {meaning}" for name, (_, _, _, meaning, _) in _COMMANDS.items()]
     return "\n".join(
         [
             "usage: drawwell COMMAND [OPTIONS]",
             "",
-            "A well of images: each has an address (seed and index) and is the same every time it is drawn.",
+            "Train a GAN on a folder of images, export its generator, serve it, and draw images from it by address.",
+            "An image depends on its generator, its seed and its index alone: the same address gives the same image every time.",
             "",
-            *lines,
+            "commands:",
+            *(f"  {name:{width}}  {command.meaning}" for name, command in _COMMANDS.items()),
             "",
-            "drawwell COMMAND --help lists a command's options. To begin: drawwell generate --count 64 --out sheet.png",
+            "Try first: drawwell generate --count 64 --out sheet.png",
+            "Options of a command: drawwell COMMAND --help",
         ]
     )
 

@@ -13,7 +13,7 @@ from drawwell.engine.onnx_session import Provider, open_cpu, open_cuda
 from drawwell.errors import DeviceMemoryError, ProviderError, RequestError
 from drawwell.files.card import ModelCard
 from drawwell.files.generator_file import GeneratorFile
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell.text import printable
 
 if TYPE_CHECKING:

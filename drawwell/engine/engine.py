@@ -2,53 +2,58 @@
 
 import threading
 from collections import deque
-from collections.abc import Sized
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from drawwell import forking
-from drawwell.addresses.latents import CheckedIndices, Indices, check_indices, latents
+from drawwell.addresses.arguments import CheckedIndices, Indices, check_address, check_indices
+from drawwell.addresses.latents import latents
 from drawwell.engine.backends import Backend, Feeds, feeds_of, open_backend
 from drawwell.engine.fingerprint import fingerprint
 from drawwell.engine.onnx_session import Provider
 from drawwell.errors import GeneratorFileError, ProviderError, RequestError
 from drawwell.files.card import ModelCard
 from drawwell.files.generator_file import GeneratorFile, read_generator
-from drawwell.formats.png import Images
-from drawwell.generator import (
-    Batch,
-    CheckedLabels,
-    LabelChoice,
-    address,
-    allocate,
-    check_labels,
-    labels_at,
-    labels_of,
-    members_of,
-    pieces,
-)
+from drawwell.files.labels import CheckedLabels, LabelChoice, check_labels, labels_at, labels_of, members_of
+from drawwell.generator import Batch, ImageGenerator, Images, allocate
+from drawwell.pieces import pieces, slices
 from drawwell.text import printable
 
 
-class Engine:
-    """A local generator. Every image depends on ``(digest, seed, index)`` alone, not on what it is drawn together with.
+class Engine(ImageGenerator):
+    """A generator file on this machine, drawn by ONNX Runtime. ``drawwell.open`` makes one from a name or a path.
 
-    ``threads`` is the most that draw at once on a processor, by default one a core, whatever the number of callers; a
-    device has its own. Pickled, the engine travels as its path, and draws with one thread where it arrives. A forked process
-    loads the file anew, and draws with one thread too.
-    ``cuda_graph`` records the kernels of a run on CUDA once and replays them, which spares their launches.
+    An image depends on ``(digest, seed, index)`` alone, never on the images that are drawn together with it. Any number of
+    threads may call. A pickled engine travels as its path; where it is unpickled, and in a forked process, it loads the file
+    again and draws with one thread.
+
+    Example:
+        >>> with drawwell.open("fashion", provider="cpu", threads=2) as engine:
+        ...     batch = engine.generate(seed=7, count=100)
+        >>> isinstance(engine, drawwell.Engine), engine.provider, engine.threads
+        (True, 'cpu', 2)
     """
 
     def __init__(
         self, path: str | Path, provider: Provider = "auto", threads: int | None = None, *, cuda_graph: bool = False
     ) -> None:
-        """Load, check and try a generator file.
+        """Load and check a generator file, and draw its known answers.
 
-        Raises ``GeneratorFileError`` for a file that is no whole generator, and ``ProviderError`` where the provider
-        cannot be had or draws other pixels than the card's known answers. Raises ``RequestError`` for a wrong argument.
+        Args:
+            path: The generator file.
+            provider: ``cuda`` or ``cpu``; ``auto`` draws on CUDA if a device can be used, else on the CPU.
+            threads: The most that draw at once on the CPU; by default one for each core. CUDA has its own number.
+            cuda_graph: Record the kernels of a run on CUDA once and replay them, which saves their launches.
+
+        Raises:
+            GeneratorFileError: The file is no whole, valid generator.
+            ProviderError: The provider cannot be used, or draws other pixels than the known answers of the card.
+            RequestError: An argument is wrong.
         """
         file = read_generator(Path(path))
         self._path, self._card, self._digest = Path(path).resolve(), file.card, file.digest
@@ -60,7 +65,7 @@ class Engine:
 
     @property
     def card(self) -> ModelCard:
-        """What the generator says of itself."""
+        """The model card: image size, classes, training data and measured quality."""
         return self._card
 
     @property
@@ -75,17 +80,17 @@ class Engine:
 
     @property
     def threads(self) -> int:
-        """The most that draw at once."""
+        """The most threads that draw at once."""
         return self._threads
 
     @property
     def piece_images(self) -> int:
-        """The most images in one run: longer calls are drawn in pieces, so that short ones get between them."""
+        """The most images in one run. Longer calls are drawn in pieces, so that short calls are drawn between them."""
         return self._piece_images
 
     @property
     def fingerprint(self) -> str:
-        """The render fingerprint: what the bytes may depend on besides the digest and the address."""
+        """The versions, the provider and the kind of processor: with equal fingerprints an address has equal bytes."""
         return fingerprint(self._provider, self._piece_images if self._provider == "cuda" else None)
 
     def generate(
@@ -97,30 +102,31 @@ class Engine:
         indices: Indices | None = None,
         labels: LabelChoice | None = None,
     ) -> Batch:
-        """Draw the images of indices ``start`` to ``start + count - 1`` of ``seed``, or those of ``indices``, in their order.
+        """Draw images by their addresses; ``ImageGenerator.generate`` describes the arguments.
 
-        ``labels``, one for all or one for each, are the classes to draw, in place of those that belong to the addresses.
-
-        Raises ``RequestError`` for a seed or an index outside [0, 2**63), a count below 1, labels that it has not, or more than
-        memory holds.
+        Raises:
+            RequestError: A seed, an index, a count or a label is out of range, the batch does not fit into memory, or the
+                engine is closed.
+            ProviderError: Drawing failed; ``DeviceMemoryError`` if the memory of the device is full now.
         """
-        seed, chosen = address(seed, count, start, indices)
+        seed, chosen = check_address(seed, count, start, indices)
         given = check_labels(self._card, labels, len(chosen))
         images = allocate(len(chosen), self._card)
-        alone = self._begin()
-        try:
-            if alone and self._is_handful(chosen):
-                images[:] = self._run(self.feeds(seed, chosen, given), True)
+
+        def feeds(piece: slice) -> Feeds:
+            return self.feeds(seed, chosen[piece], labels_at(given, piece.start, piece.stop))
+
+        with self._answering() as alone:
+            if alone and self._is_handful(len(chosen)):
+                images[:] = self._run(feeds(slice(0, len(chosen))), True)
             else:
-                self._draw_into(images, seed, chosen, given)
-        finally:
-            self._end()
+                self._draw_pieces(images, feeds)
         return Batch(images, labels_of(self._card, seed, chosen, given), seed, chosen, self._digest)
 
     def feeds(self, seed: int, indices: CheckedIndices, labels: CheckedLabels | None = None) -> Feeds:
-        """The inputs of the generator at these addresses: ``z`` float32 ``[N, D]``, ``label`` int64 ``[N]`` where it has classes,
+        """Return the inputs of the generator at these addresses.
 
-        and ``member`` int64 ``[N]`` where it is a mixture.
+        They are ``z`` float32 ``[N, D]``, ``label`` int64 ``[N]`` if it has classes, ``member`` int64 ``[N]`` if it is a mixture.
         """
         z = latents(seed, indices, self._card.latent_dim, self._card.prior)
         return feeds_of(z, labels_of(self._card, seed, indices, labels), members_of(self._card, seed, indices))
@@ -128,21 +134,23 @@ class Engine:
     def draw(self, feeds: Feeds) -> Images:
         """Draw up to ``piece_images`` rows of ``feeds`` in one run, on the calling thread: uint8 ``[N, H, W, C]``.
 
-        Raises ``ProviderError`` where drawing fails, ``RequestError`` once closed.
+        Raises ``ProviderError`` if drawing fails, ``RequestError`` if the engine is closed.
         """
-        alone = self._begin()
-        try:
-            return self._run(feeds, alone and self._is_handful(feeds["z"]))
-        finally:
-            self._end()
+        with self._answering() as alone:
+            return self._run(feeds, alone and self._is_handful(len(feeds["z"])))
 
     def check(self) -> None:
-        """Draw the card's known answers. Raises ``ProviderError`` unless the pixels are right, ``RequestError`` once closed."""
-        self._begin()
-        try:
+        """Draw the known answers of the card. Raises ``ProviderError`` if a pixel is wrong, ``RequestError`` if the engine is closed."""
+        with self._answering():
             self._check()
-        finally:
-            self._end()
+
+    def close(self) -> None:
+        """Wait for the calls under way, end the threads, and free the sessions. The engine draws no more."""
+        with self._counting:
+            self._closed = True
+            self._counting.wait_for(lambda: self._calls == 0)
+        self._pool.shutdown()
+        self._backend = None
 
     def _check(self) -> None:
         known = self._card.known_answers
@@ -152,25 +160,17 @@ class Engine:
         singly = np.concatenate([self._run(self.feeds(known.seed, piece), True) for piece in single])
         if not np.array_equal(together, singly):
             raise ProviderError(
-                f"{printable(self._path)}: drawn on {self._provider}, an image depends on what it is drawn together with, so no "
-                "address would hold: with threads=1 or on another provider it may not"
+                f"{printable(self._path)}: drawn on {self._provider}, an image depends on the images that are drawn together "
+                "with it, so no address would keep its pixels: try threads=1 or another provider"
             )
         distances = known.distances(together)
         off = np.count_nonzero(distances > known.tolerance_levels)
         if off > known.may_differ:
             raise ProviderError(
-                f"{printable(self._path)}: drawn on {self._provider}, {off} of its {len(distances)} known answers are off by more than "
-                f"{known.tolerance_levels} of 255 levels (by up to {distances.max()}), {known.may_differ or 'none'} may be: "
+                f"{printable(self._path)}: drawn on {self._provider}, {off} of its {len(distances)} known answers are off by more "
+                f"than {known.tolerance_levels} of 255 levels (by up to {distances.max()}; {known.may_differ or 'none'} may be): "
                 f"{_CURES.get(self._card.target, _CURE)}"
             )
-
-    def close(self) -> None:
-        """Draw what was asked for, end the threads, and free the sessions. The engine draws no more."""
-        with self._counting:
-            self._closed = True
-            self._counting.wait_for(lambda: self._calls == 0)
-        self._pool.shutdown()
-        self._backend = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self._path, self._asked, self._digest)
@@ -190,29 +190,26 @@ class Engine:
     def _load_again(self) -> None:
         file = read_generator(self._path)
         if file.digest != self._digest:
-            raise GeneratorFileError(f"{printable(self._path)}: has changed since it was opened")
+            raise GeneratorFileError(f"{printable(self._path)}: has changed since it was opened: open it again")
         try:
             self._load(file, threads=1)
         except BaseException:
             self._backend = None  # the next call shall not draw with what is wrong
             raise
 
-    def _draw_into(self, images: Images, seed: int, indices: CheckedIndices, labels: CheckedLabels | None) -> None:
-        """Draw in pieces. The calling thread is one of those that draw: who waits, wakes late."""
+    def _draw_pieces(self, images: Images, feeds: Callable[[slice], Feeds]) -> None:
+        """Draw in pieces. The calling thread draws too: if it waited, it would wake late."""
         assert self._backend is not None, "it is not closed while a call is answered"
-        size = self._backend.piece_of(len(indices))
-        todo = deque(range(0, len(indices), size))
+        todo = deque(slices(len(images), self._backend.piece_of(len(images))))
 
         def work() -> None:
             while True:
                 try:
-                    first = todo.popleft()
+                    piece = todo.popleft()
                 except IndexError:
                     return
-                last = first + size
                 try:
-                    feeds = self.feeds(seed, indices[first:last], labels_at(labels, first, last))
-                    images[first:last] = self._run(feeds, False)
+                    images[piece] = self._run(feeds(piece), False)
                 except BaseException:
                     todo.clear()  # nothing of this call is worth drawing any more
                     raise
@@ -230,38 +227,40 @@ class Engine:
         with self._drawing:
             return self._backend.run(feeds, whole)
 
-    def _is_handful(self, rows: Sized) -> bool:
+    def _is_handful(self, rows: int) -> bool:
         """Too few to be worth a second thread: every core works on each of them, as long as nothing else is drawn."""
-        return len(rows) < max(2, self._threads)
+        return rows < max(2, self._threads)
 
-    def _begin(self) -> bool:
-        """Count a call in, and say whether no other is being answered. Raises ``RequestError`` once closed."""
+    @contextmanager
+    def _answering(self) -> Iterator[bool]:
+        """Count a call, and yield whether it is the only one. Raises ``RequestError`` if the engine is closed."""
         with self._counting:
             if self._closed:
-                raise RequestError("this generator is closed")
+                raise RequestError("this generator is closed: open it again")
             if self._backend is None:
                 self._load_again()
             self._calls += 1
-            return self._calls == 1
-
-    def _end(self) -> None:
-        with self._counting:
-            self._calls -= 1
-            self._counting.notify_all()
+            alone = self._calls == 1
+        try:
+            yield alone
+        finally:
+            with self._counting:
+                self._calls -= 1
+                self._counting.notify_all()
 
 
 _CURE = (
-    "the file's weights, this build of onnxruntime or this processor is at fault; another provider may do, "
-    "or the run exported with --target portable"
+    "try another provider, or export the run with --target portable; "
+    "the weights in the file, this build of onnxruntime or this processor is at fault"
 )
 _CURES = {
-    "cpu-int8": "this processor adds products of 8-bit integers with overflow, as those without VNNI do, or the file's "
-    "weights are wrong; draw from the float file, exported with --target cpu (of the bundled ones the name without -int8)"
+    "cpu-int8": "this processor has no VNNI, so that sums of 8-bit products overflow, or the weights in the file are wrong; "
+    "draw from the file exported with --target cpu (the bundled name without -int8)"
 }
 
 
 def _reopen(path: Path, provider: Provider, digest: str) -> Engine:
     engine = Engine(path, provider, threads=1)
     if engine.digest != digest:
-        raise GeneratorFileError(f"{printable(path)}: has changed since it was opened")
+        raise GeneratorFileError(f"{printable(path)}: has changed since it was opened: open it again")
     return engine

@@ -5,9 +5,10 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from drawwell.errors import DrawwellError, GeneratorFileError, ProviderError, RequestError
+from drawwell.errors import GeneratorFileError, ProviderError, RequestError
 from drawwell.files.card import ModelCard
 from drawwell.files.generator_file import GeneratorFile
+from drawwell.install import exchange_command, needed_for
 from drawwell.text import printable
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ def open_cuda(
     can_cuda = _CUDA in onnxruntime.get_available_providers()
     if provider == "cuda" and not can_cuda:
         raise ProviderError(
-            "cuda was asked for, but the installed onnxruntime has no CUDA: "
-            "pip install 'drawwell[gpu]' in place of 'drawwell[cpu]'"
+            "the installed onnxruntime has no CUDA; install the build with CUDA in its place: "
+            f"{exchange_command('onnxruntime', 'gpu')}"
         )
     if provider == "cpu" or not can_cuda:
         return None
@@ -73,22 +74,18 @@ def session_options(threads: int) -> "onnxruntime.SessionOptions":
 
 def _onnxruntime() -> Any:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its builds tell Microsoft of their use, unless asked not to
-    try:
+    with needed_for("drawing", "cpu"):
         import onnxruntime
-    except ImportError as error:
-        raise DrawwellError(
-            "drawing needs ONNX Runtime: pip install 'drawwell[cpu]', or 'drawwell[gpu]' for CUDA"
-        ) from error
     return onnxruntime
 
 
 def _complain(provider: Provider) -> None:
     reason = (
-        "a build of onnxruntime with CUDA is installed, but CUDA cannot be used here: "
+        "the installed onnxruntime has CUDA, but cannot use it here: "
         "there is no device, or its libraries (CUDA 13, cuDNN 9) are missing"
     )
     if provider == "cuda":
-        raise ProviderError(f"cuda was asked for, and {reason}")
+        raise ProviderError(reason)
     warnings.warn(f"drawing on the CPU: {reason}", RuntimeWarning, stacklevel=6)
 
 

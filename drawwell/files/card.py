@@ -146,7 +146,14 @@ class KnownAnswers:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """The model card in a generator file. Images are uint8 ``[height, width, channels]``, ``z`` is float32 ``[latent_dim]``."""
+    """The model card in a generator file. Images are uint8 ``[height, width, channels]``, ``z`` is float32 ``[latent_dim]``.
+
+    Example:
+        >>> with drawwell.open("fashion") as generator:
+        ...     card = generator.card
+        >>> card.image_shape, card.latent_dim, card.class_names[:2]
+        ((28, 28, 1), 100, ('T-shirt/top', 'Trouser'))
+    """
 
     name: str
     prior: Prior
@@ -168,11 +175,12 @@ class ModelCard:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
         return self.height, self.width, self.channels
 
     @property
     def generators(self) -> int:
-        """How many the file holds: a plain file is a mixture of one."""
+        """How many generators the file holds: a plain file is a mixture of one."""
         return len(self.members) or 1
 
     def in_words(self) -> dict[str, str]:

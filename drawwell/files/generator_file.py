@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drawwell.errors import DrawwellError, GeneratorFileError
+from drawwell.errors import GeneratorFileError
 from drawwell.files.card import ModelCard, card_from_json, card_to_json
+from drawwell.install import needed_for
 from drawwell.text import printable, reason
 
 if TYPE_CHECKING:
@@ -91,12 +92,8 @@ def _check_seal(content: bytes) -> None:
 
 
 def _parse(content: bytes) -> "onnx.ModelProto":
-    try:
+    with needed_for("reading a generator file", "cpu"):
         import onnx
-    except ImportError as error:
-        raise DrawwellError(
-            "generator files are read with onnx: pip install 'drawwell[cpu]', or 'drawwell[gpu]'"
-        ) from error
     from google.protobuf.message import DecodeError
 
     try:

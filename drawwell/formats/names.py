@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from drawwell.addresses.latents import CheckedIndices
+from drawwell.addresses.arguments import CheckedIndices, sha256
+from drawwell.files.labels import CheckedLabels
 from drawwell.formats.archives import File
-from drawwell.formats.png import Images, to_pngs
-from drawwell.generator import CheckedLabels
-from drawwell.http.protocol import sha256
+from drawwell.formats.png import to_pngs
+from drawwell.generator import Images
 
 NAME = re.compile(r"(\d{1,19})-(\d{1,19})(?:-(\d{1,19}))?\.(?:cls|png)", re.ASCII)
 """Seed and index, the label where it was chosen, and whether the file is the label or the image."""

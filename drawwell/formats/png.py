@@ -1,22 +1,21 @@
-"""uint8 arrays to pictures: PNG, and many images on one contact sheet."""
+"""Images as PNG, and many images on one contact sheet."""
 
 import math
 import struct
 import zlib
 
 import numpy as np
-import numpy.typing as npt
 
-Images = npt.NDArray[np.uint8]
+from drawwell.generator import Images
 
 _GAP_PIXELS = 2
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _BIT_DEPTH, _COLOUR_TYPE = 8, {1: 0, 3: 2}
-_UP = 2
-"""The filter of every row: what differs from the row above, in one subtraction for the whole batch."""
-_LEVEL = 1
-"""Of libdeflate's 1 to 12: higher ones take longer, for a hundredth of the bytes."""
+_PNG_FILTER_UP = 2
+"""Every row holds its difference from the row above: one subtraction filters the whole batch."""
+_DEFLATE_LEVEL = 1
+"""Of libdeflate's 1 to 12: higher levels take longer, and save a hundredth of the bytes."""
 
 
 def to_png(image: Images) -> bytes:
@@ -34,12 +33,12 @@ def to_pngs(images: Images) -> list[bytes]:
     count, height, width, channels = images.shape
     rows = images.reshape(count, height, width * channels)
     filtered = np.empty((count, height, 1 + width * channels), np.uint8)
-    filtered[:, :, 0] = _UP
+    filtered[:, :, 0] = _PNG_FILTER_UP
     filtered[:, 0, 1:] = rows[:, 0]
     np.subtract(rows[:, 1:], rows[:, :-1], out=filtered[:, 1:, 1:])
     shape = struct.pack(">IIBBBBB", width, height, _BIT_DEPTH, _COLOUR_TYPE[channels], 0, 0, 0)
     head, end = _SIGNATURE + _chunk(b"IHDR", shape), _chunk(b"IEND", b"")
-    return [head + _chunk(b"IDAT", deflate.zlib_compress(pixels, _LEVEL)) + end for pixels in filtered]
+    return [head + _chunk(b"IDAT", deflate.zlib_compress(pixels, _DEFLATE_LEVEL)) + end for pixels in filtered]
 
 
 def _chunk(kind: bytes, content: bytes | bytearray) -> bytes:

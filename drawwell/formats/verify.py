@@ -5,7 +5,6 @@ are there, so that nothing in it stays unchecked, headers and padding included. 
 the pixels are summed. Both take little memory, however large the file.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -18,7 +17,8 @@ from typing import BinaryIO, Literal
 
 from drawwell.formats.archives import CHECKSUMS, RECORD, Archive, Tar, Zip
 from drawwell.formats.names import NAME, Addresses, counted
-from drawwell.http.protocol import FOOTER_BYTES, FOOTER_MAGIC, footer, npy_header
+from drawwell.formats.npy import FOOTER_BYTES, FOOTER_MAGIC, Npy
+from drawwell.pieces import pieces
 
 _NPY = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '\|u1', 'fortran_order': False, "
@@ -60,23 +60,22 @@ def verify(file: Path) -> Report:
 
 
 def _verify_npy(stream: BinaryIO, shape: tuple[int, ...]) -> Report:
-    header, pixels = npy_header(shape), math.prod(shape)
+    npy, pixels = Npy(shape), math.prod(shape)
     try:
-        _expect(stream, header)
+        _expect(stream, npy.header)
     except EOFError:
         return _cut_npy(shape[0], 0)
     except ValueError:
         return _damaged("its header is not as drawwell writes it")
-    there = os.fstat(stream.fileno()).st_size - len(header)
+    there = os.fstat(stream.fileno()).st_size - len(npy.header)
     if there < pixels + FOOTER_BYTES and not _ends_with(stream, FOOTER_MAGIC, FOOTER_BYTES):
         return _cut_npy(shape[0], min(there * shape[0] // pixels, shape[0]))
     if there != pixels + FOOTER_BYTES:
         return _damaged(f"its header tells of {counted(shape[0])}, its length does not")
-    stream.seek(len(header))
-    pixels_sha256 = hashlib.sha256()
-    for begin in range(0, pixels, _PIECE_BYTES):
-        pixels_sha256.update(stream.read(min(_PIECE_BYTES, pixels - begin)))
-    if stream.read() != footer(pixels_sha256.digest()):
+    stream.seek(len(npy.header))
+    for piece in pieces(range(pixels), _PIECE_BYTES):
+        npy.append(stream.read(len(piece)))
+    if stream.read() != npy.end():
         return _damaged("the checksum at its end is not that of its pixels")
     _, height, width, channels = shape
     what = f"{counted(shape[0])} of {width} x {height} pixels, {'grey' if channels == 1 else 'colour'}"

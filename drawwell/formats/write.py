@@ -1,6 +1,5 @@
-"""The forms in which `drawwell generate` writes images: a folder, an archive, an array, a contact sheet."""
+"""The formats in which `drawwell generate` writes images: a folder, an archive, an array, a contact sheet."""
 
-import hashlib
 import math
 import shutil
 import sys
@@ -13,44 +12,45 @@ from typing import BinaryIO
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from drawwell.addresses.latents import CheckedIndices
+from drawwell.addresses.arguments import CheckedIndices
 from drawwell.atomic_files import replacing
 from drawwell.errors import DrawwellError, RequestError
 from drawwell.formats.archives import Archive, File, Tar, Zip
 from drawwell.formats.names import facts_of, files_of
+from drawwell.formats.npy import Npy
 from drawwell.formats.png import contact_sheet, to_png
-from drawwell.generator import Batch, ImageGenerator, pieces
-from drawwell.http.protocol import footer, npy_header
+from drawwell.generator import Batch, ImageGenerator
+from drawwell.pieces import pieces
 from drawwell.terminal import console
 from drawwell.text import printable
 
 
 @dataclass(frozen=True)
 class Order:
-    """Which images to draw, and from what; of ``label``, or else each of its address's."""
+    """Which images to draw, and with which generator; all of class ``label``, or each of the class of its address."""
 
-    well: ImageGenerator
+    generator: ImageGenerator
     seed: int
     indices: CheckedIndices
     label: int | None = None
 
 
-WriteForm = Callable[[BinaryIO, Order], None]
+WriteFormat = Callable[[BinaryIO, Order], None]
 
-_PIECE_IMAGES = 1024
-"""Drawn between two steps of the progress bar."""
+_STEP_IMAGES = 1024
+"""Between two steps of the progress bar."""
 _MAX_SHEET_IMAGES = 4096
 """64 by 64: nobody looks at more at once."""
 
 
 def write(out: Path, order: Order) -> None:
-    """Draw the images into ``out``, in the form that its suffix names, else into a folder; as a .tar to standard output for ``-``.
+    """Draw the images into ``out``, in the format of its suffix, or else into a folder; ``-`` writes a .tar to standard output.
 
-    A file appears under its name when it is whole. Raises ``RequestError`` for a form that there is not or that does not
-    hold so many, ``DrawwellError`` where drawing fails, ``OSError`` where writing does.
+    A file appears under its name when it is whole. Raises ``RequestError`` for an unknown format, or one that does not hold
+    so many images, ``DrawwellError`` if drawing fails, ``OSError`` if writing fails.
     """
     kind = out.suffix.lower()
-    if kind in _OTHER_FORMS:
+    if kind in _OTHER_SUFFIXES:
         raise RequestError(
             f"{printable(out)}: images are written as .npy, .tar or .zip, as a .png contact sheet, or into a folder, "
             f"not as {kind}"
@@ -63,21 +63,23 @@ def write(out: Path, order: Order) -> None:
         _write_output(order)
         return
     out.parent.mkdir(parents=True, exist_ok=True)
-    if kind in _FORMS and not out.is_dir():
+    if kind in _FORMATS and not out.is_dir():
         _write_file(out, kind, order)
     else:
         _write_folder(out, order)
 
 
 def is_output(out: Path) -> bool:
-    """Whether this stands for standard output."""
+    """Return whether ``out`` stands for standard output."""
     return str(out) == "-"
 
 
 def _write_output(order: Order) -> None:
     if sys.stdout is None or sys.stdout.isatty():
-        raise RequestError("--out - writes an archive to standard output: send it to a file or into a pipe")
-    _FORMS[".tar"](sys.stdout.buffer, order)
+        raise RequestError(
+            "--out - writes a .tar to standard output, which is a terminal: send it to a file or into a pipe"
+        )
+    _FORMATS[".tar"](sys.stdout.buffer, order)
     sys.stdout.buffer.flush()
 
 
@@ -85,14 +87,14 @@ def _write_file(out: Path, kind: str, order: Order) -> None:
     if kind == ".npy":
         _check_room(out.parent, order)
     with replacing(out) as stream:
-        _FORMS[kind](stream, order)
+        _FORMATS[kind](stream, order)
 
 
 def _check_room(folder: Path, order: Order) -> None:
-    needed, free = len(order.indices) * math.prod(order.well.card.image_shape), shutil.disk_usage(folder).free
+    needed, free = len(order.indices) * math.prod(order.generator.card.image_shape), shutil.disk_usage(folder).free
     if needed > free:
         raise DrawwellError(
-            f"{printable(folder)}: {needed / 2**30:,.1f} GiB are needed, {free / 2**30:,.1f} GiB are free"
+            f"{printable(folder)}: the images need {needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB are free"
         )
 
 
@@ -103,21 +105,19 @@ def _write_sheet(stream: BinaryIO, order: Order) -> None:
 
 def _write_npy(stream: BinaryIO, order: Order) -> None:
     """In bounded memory, however many."""
-    stream.write(npy_header((len(order.indices), *order.well.card.image_shape)))
-    pixels_sha256 = hashlib.sha256()
+    npy = Npy((len(order.indices), *order.generator.card.image_shape))
+    stream.write(npy.header)
     for batch in _drawn(order):
-        pixels = batch.images.tobytes()
-        pixels_sha256.update(pixels)
-        stream.write(pixels)
-    stream.write(footer(pixels_sha256.digest()))
+        stream.write(npy.append(batch.images.tobytes()))
+    stream.write(npy.end())
 
 
-def _write_archive(form: Callable[[], Archive], stream: BinaryIO, order: Order) -> None:
+def _write_archive(kind: Callable[[], Archive], stream: BinaryIO, order: Order) -> None:
     """In bounded memory, however many."""
-    archive = form()
+    archive = kind()
     for batch in _drawn(order):
         stream.write(archive.append(archive.chunk(_files(order, batch))))
-    stream.writelines(archive.end(facts_of(order.well.digest, order.seed, order.indices, order.label)))
+    stream.writelines(archive.end(facts_of(order.generator.digest, order.seed, order.indices, order.label)))
 
 
 def _write_folder(folder: Path, order: Order) -> None:
@@ -137,17 +137,17 @@ def _drawn(order: Order) -> Iterator[Batch]:
     screen = console()
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task("draw", total=len(order.indices))
-        for piece in pieces(order.indices, _PIECE_IMAGES):
-            batch = order.well.generate(order.seed, indices=piece, labels=order.label)
+        for piece in pieces(order.indices, _STEP_IMAGES):
+            batch = order.generator.generate(order.seed, indices=piece, labels=order.label)
             yield batch
             progress.advance(task, len(batch))
 
 
-_FORMS: dict[str, WriteForm] = {
+_FORMATS: dict[str, WriteFormat] = {
     ".npy": _write_npy,
     ".png": _write_sheet,
     ".tar": partial(_write_archive, Tar),
     ".zip": partial(_write_archive, Zip),
 }
-_OTHER_FORMS = {".npz", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".gz", ".tgz"}
-"""What a user may mean as a file, and would not like to find as a folder."""
+_OTHER_SUFFIXES = {".npz", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".gz", ".tgz"}
+"""A user who names such a file does not want a folder of this name."""

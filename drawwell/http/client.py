@@ -1,89 +1,106 @@
 """A generator behind HTTP, with the calls of a local one."""
 
-import email.utils
 import functools
-import logging
 import math
 import numbers
-import random
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 import drawwell
-from drawwell.addresses.latents import CheckedIndices, Indices
+from drawwell.addresses.arguments import CheckedIndices, Indices, check_address
 from drawwell.errors import (
     GeneratorFileError,
     RequestError,
     ResponseError,
     UnavailableError,
-    UnreachableError,
 )
 from drawwell.files.card import UNREADABLE, ModelCard, Sha256, card_from_json
-from drawwell.generator import Batch, CheckedLabels, LabelChoice, address, allocate, check_labels, labels_at, labels_of
-from drawwell.http import protocol as wire
-from drawwell.http.transport import Answer, HopelessError, Transport
+from drawwell.files.labels import CheckedLabels, LabelChoice, check_labels, labels_at, labels_of
+from drawwell.formats.npy import NPY_TYPE, Npy
+from drawwell.generator import Batch, ImageGenerator, Images, allocate
+from drawwell.http import protocol
+from drawwell.http.retries import retry, retry_after
+from drawwell.http.transport import Answer, Transport
+from drawwell.pieces import slices
 from drawwell.text import printable
 
-if TYPE_CHECKING:
-    import tenacity
-
-logger = logging.getLogger("drawwell.client")
-
 REQUEST_IMAGES = 4096
-"""Images asked for at once: a connection that breaks costs at most these, and a request is under 65,536 indices."""
+"""The most images in one request: a connection that breaks costs at most these, and a request is under 65,536 indices."""
+TIMEOUT_SECONDS, RETRY_SECONDS = 30.0, 60.0
 
-_REQUEST_BYTES = 2**28
-"""Asked for at once, if that is more than one image: 4,096 images of 128 px are less. A reply is held in memory."""
-_MODEL_BYTES = 2**23
-"""More than any card; with 1,000 classes and all measures of each it has 1 MB."""
-_PAGE_BYTES = 200
-"""Shown of a page that another server answers with."""
-_MOST_SECONDS = 10**6
+_MAX_REPLY_BYTES = 2**28
+"""Of a reply with more than one image, which is held in memory: 4,096 images of 128 px are less."""
+_MAX_MODEL_BYTES = 2**23
+"""More than any card: with 1,000 classes and all measures of each it has 1 MB."""
+_SHOWN_PAGE_BYTES = 200
+"""Of a page that another server answers with."""
+_MAX_SECONDS = 10**6
 """Eleven days; sockets take no timeout that is much longer."""
-_BUSY = (429, 502, 503, 504)
-
-Result = TypeVar("Result")
+_BUSY_STATUSES = (429, 502, 503, 504)
 
 
-class Client:
-    """A remote generator. Whatever is retried gives the same bytes, since a request is a pure function.
+class Client(ImageGenerator):
+    """A generator on a drawwell server. ``drawwell.open`` makes one from a URL.
 
-    ``timeout`` is in seconds, for each connect, read and write; ``retry_for`` is the time in seconds after which a
-    failing call is given up. A request for up to 4,096 images ends after ``retry_for`` and ``timeout`` together, whatever
-    the server does, unless the images come, at 64 KiB a second or more. Calls from several threads are safe. A forked process
-    makes its own connections. Pickled, the client travels as its URL. A key comes from DRAWWELL_KEY.
+    The client retries temporary failures, verifies a SHA-256 of every reply, and raises instead of returning a partial batch. A
+    retry gives the same bytes, since an image depends on its address alone. A request for up to 4,096 images ends after
+    ``retry_for`` plus ``timeout`` seconds whatever the server does, unless images arrive, at 64 KiB a second or more.
+
+    Any number of threads may call. A forked process makes its own connections. A pickled client travels as its URL, its
+    timeouts and the ``key`` that was passed to it, and connects where it is unpickled.
+
+    Example:
+        >>> with drawwell.Client("http://127.0.0.1:3000", timeout=10) as client:
+        ...     batch = client.generate(seed=7, count=4)
+        >>> client.card.name, batch.images.shape
+        ('fashion', (4, 28, 28, 1))
     """
 
-    def __init__(self, url: str, timeout: float = 30.0, retry_for: float = 60.0) -> None:
-        """Ask the server for its card.
+    def __init__(
+        self,
+        url: str,
+        timeout: float = TIMEOUT_SECONDS,
+        retry_for: float = RETRY_SECONDS,
+        *,
+        key: str | None = None,
+    ) -> None:
+        """Connect, and ask the server for its card.
 
-        Raises ``UnreachableError``, ``UnavailableError`` or ``ResponseError``, and ``RequestError`` for a URL that names no
-        server, for seconds that are none, and for variables of the environment (proxy, certificates, key) that are wrong.
+        Args:
+            url: Of the server, ``http://...`` or ``https://...``; ``user:password@`` in it is sent as Basic authentication.
+            timeout: Seconds for each connect, read and write.
+            retry_for: Seconds after which a failing call is given up; 0 tries once.
+            key: The server's key, sent as ``Authorization: Bearer KEY``; by default the environment variable DRAWWELL_KEY.
+
+        Raises:
+            RequestError: The URL, the seconds or the key are wrong, an environment variable (proxy, certificates) is wrong, or
+                the server refuses the key.
+            UnreachableError: There is no connection.
+            UnavailableError: The server is not ready.
+            ResponseError: The reply is not from a drawwell server of this version.
         """
         _check_seconds("timeout", timeout)
         _check_seconds("retry_for", retry_for, or_none=True)
-        self._url, self._timeout, self._retry_for = url, timeout, retry_for
+        self._url, self._timeout, self._retry_for, self._key = url, timeout, retry_for, key
         self._name, self._closed = printable(url), False
-        self._transport = Transport(url, timeout, _HEADERS | wire.authorization())
+        self._transport = Transport(url, timeout, _HEADERS, key)
         try:
-            self._digest, self._card, self._max_count = self._retried(self._model)
+            self._digest, self._card, self._max_count = retry(self._model, retry_for)
         except BaseException:
             self._transport.close()
             raise
 
     @property
     def card(self) -> ModelCard:
-        """What the generator says of itself."""
+        """The model card: image size, classes, training data and measured quality."""
         return self._card
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the generator file, 64 hex digits. A server that changes its generator is refused from then on."""
+        """SHA-256 of the generator file, 64 hex digits. If the server changes its generator, the next call raises ``ResponseError``."""
         return self._digest
 
     def generate(
@@ -95,21 +112,19 @@ class Client:
         indices: Indices | None = None,
         labels: LabelChoice | None = None,
     ) -> Batch:
-        """Draw the images of indices ``start`` to ``start + count - 1`` of ``seed``, or those of ``indices``, in their order.
+        """Draw images by their addresses; ``ImageGenerator.generate`` describes the arguments.
 
-        ``labels``, one for all or one for each, are the classes to draw, in place of those that belong to the addresses.
-
-        Raises ``RequestError`` for a seed or an index outside [0, 2**63), a count below 1, or labels that the generator
-        has not; a ``ServerError`` after all retries.
+        Raises:
+            RequestError: A seed, an index, a count or a label is out of range, the batch does not fit into memory, the server
+                refuses the request, or the client is closed.
+            ServerError: The server did not send the whole, right batch within ``retry_for`` seconds.
         """
-        seed, chosen = address(seed, count, start, indices)
+        seed, chosen = check_address(seed, count, start, indices)
         given = check_labels(self._card, labels, len(chosen))
         images = allocate(len(chosen), self._card)
-        size = min(REQUEST_IMAGES, self._max_count, max(1, _REQUEST_BYTES // math.prod(self._card.image_shape)))
-        for first in range(0, len(chosen), size):
-            last = first + size
-            draw = functools.partial(self._draw, seed, chosen[first:last], labels_at(given, first, last))
-            images[first:last] = self._retried(draw)
+        for piece in slices(len(chosen), self._request_images()):
+            draw = functools.partial(self._draw, seed, chosen[piece], labels_at(given, piece.start, piece.stop))
+            images[piece] = retry(draw, self._retry_for)
         return Batch(images, labels_of(self._card, seed, chosen, given), seed, chosen, self._digest)
 
     def close(self) -> None:
@@ -118,10 +133,13 @@ class Client:
         self._transport.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._url, self._timeout, self._retry_for, self._digest)
+        return _reopen, (self._url, self._timeout, self._retry_for, self._key, self._digest)
+
+    def _request_images(self) -> int:
+        return min(REQUEST_IMAGES, self._max_count, max(1, _MAX_REPLY_BYTES // math.prod(self._card.image_shape)))
 
     def _model(self, ends: float) -> tuple[str, ModelCard, int]:
-        answer = self._send("GET", "model", ends, _MODEL_BYTES, "application/json")
+        answer = self._send("GET", "model", ends, _MAX_MODEL_BYTES, "application/json")
         try:
             model = msgspec.json.decode(answer.body, type=_Model)
             return model.digest, card_from_json(model.card), model.max_count
@@ -129,39 +147,31 @@ class Client:
             sentence = f"is no drawwell server, or one of another version ({printable(error)})"
             raise ResponseError(f"{self._name}: {sentence}") from error
 
-    def _draw(
-        self, seed: int, piece: CheckedIndices, labels: CheckedLabels | None, ends: float
-    ) -> npt.NDArray[np.uint8]:
-        which: dict[str, Any] = (
-            {"start": piece.start, "count": len(piece)} if isinstance(piece, range) else {"indices": piece.tolist()}
-        )
-        if labels is not None:
-            which["labels"] = labels.tolist() if isinstance(labels, np.ndarray) else labels
+    def _draw(self, seed: int, piece: CheckedIndices, labels: CheckedLabels | None, ends: float) -> Images:
         shape = (len(piece), *self._card.image_shape)
-        most_bytes = wire.npy_bytes(shape) + 1  # one more shows a reply that goes on
-        body = msgspec.json.encode({"seed": seed, **which})
-        answer = self._send("POST", "generate", ends, most_bytes, wire.NPY_TYPE, body, wire.npy_header(shape))
-        self._check_once(answer)
-        self._check_digest(answer)
-        came = {name: answer.headers[name] for name in wire.ABOUT if name in answer.headers}
-        if came != wire.about(seed, piece, labels):
-            raise self._damaged(f"answered for other images than those asked for ({printable(came)})")
+        npy = Npy(shape)
+        # one byte more shows a reply that goes on
+        answer = self._send(
+            "POST", "generate", ends, npy.length + 1, NPY_TYPE, _request(seed, piece, labels), npy.header
+        )
+        self._check_headers(answer, protocol.about(seed, piece, labels))
         try:
-            return wire.parse_npy(answer.body, shape)
+            return Npy.decode(answer.body, shape)
         except ValueError as error:
             raise self._damaged(str(error)) from error
 
-    def _check_once(self, answer: Answer) -> None:
-        for name in (wire.DIGEST, *wire.ABOUT):
+    def _check_headers(self, answer: Answer, expected: dict[str, str]) -> None:
+        for name in (protocol.DIGEST, *protocol.ABOUT):
             if (times := len(answer.headers.get_list(name))) > 1:
-                raise self._damaged(f"answered with the header {name} {times} times: does something stand in between?")
-
-    def _check_digest(self, answer: Answer) -> None:
-        digest = answer.headers.get(wire.DIGEST)
+                raise self._damaged(f"answered with the header {name} {times} times: {_PROXY}")
+        digest = answer.headers.get(protocol.DIGEST)
         if digest is None:
-            raise self._damaged("answered without naming a generator: does something stand in between?")
+            raise self._damaged(f"answered without naming a generator: {_PROXY}")
         if digest != self._digest:
             raise _changed(self._name, digest, self._digest)
+        received = {name: answer.headers[name] for name in protocol.ABOUT if name in answer.headers}
+        if received != expected:
+            raise self._damaged(f"answered with other images than those requested ({printable(received)})")
 
     def _send(
         self,
@@ -174,65 +184,44 @@ class Client:
         begins: bytes = b"",
     ) -> Answer:
         if self._closed:
-            raise RequestError("this generator is closed")
+            raise RequestError("this generator is closed: open it again")
         content_type = {"Content-Type": "application/json"} if body else {}
         # an attempt has at least the time that one read has
         ends = max(ends, time.monotonic() + self._timeout)
-        headers = {"Accept": accept} | content_type
-        answer = self._transport.exchange(method, path, headers, body, most_bytes, ends, begins)
+        answer = self._transport.exchange(
+            method, path, {"Accept": accept} | content_type, body, most_bytes, ends, begins
+        )
         if answer.status != 200:
             self._refuse(answer)
         if (encoding := answer.headers.get("Content-Encoding", "").strip()).lower() not in ("", "identity"):
             sentence = f"answered in the encoding {printable(encoding)!r}, which was not asked for"
             raise ResponseError(
-                f"{self._name}: {sentence}: turn compression off in the server or what stands in between"
+                f"{self._name}: {sentence}: turn compression off in the server, or in a proxy before it"
             )
         return answer
 
     def _refuse(self, answer: Answer) -> NoReturn:
-        said = _said(answer)
-        sentence = f"{self._name}: answered {answer.status}: {said or _beginning(answer)}"
-        if answer.status in _BUSY:
-            raise _BusyError(sentence, _retry_after(answer.headers))
+        said = _message_of(answer)
+        sentence = f"{self._name}: answered {answer.status}: {said or _beginning_of(answer)}"
+        if answer.status in _BUSY_STATUSES:
+            busy = UnavailableError(sentence)
+            busy.retry_after = retry_after(answer.headers)
+            raise busy
         if 400 <= answer.status < 500:
             raise RequestError(f"{self._name}: {said}" if said else sentence)
         if 300 <= answer.status < 400 and (location := answer.headers.get("Location")):
-            raise ResponseError(f"{sentence}; it sends to {printable(location)}: open that server itself")
+            raise ResponseError(f"{sentence}; it redirects to {printable(location)}: open that URL instead")
         raise ResponseError(sentence)
 
-    def _damaged(self, sentence: str) -> "_DamagedError":
-        return _DamagedError(f"{self._name}: {sentence}")
-
-    def _retried(self, call: Callable[[float], Result]) -> Result:
-        """Call until it works, waiting up to 0.2 s, 0.4 s, ... 5 s, chosen at random so that clients do not come back together.
-
-        A ``Retry-After`` is waited for whole, and up to a second more. ``call`` is told when its time ends.
-        """
-        import tenacity  # so that `import drawwell` stays light
-
-        backoff = tenacity.wait_random_exponential(multiplier=0.2, max=5)  # "full jitter"
-
-        def wait(state: tenacity.RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            asked = error.retry_after if isinstance(error, _BusyError) else None
-            return backoff(state) if asked is None else asked + random.uniform(0, 1)
-
-        return tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_may_pass),
-            wait=wait,
-            stop=tenacity.stop_before_delay(self._retry_for),
-            before_sleep=self._say_once,
-            reraise=True,
-        )(call, time.monotonic() + self._retry_for)
-
-    def _say_once(self, state: "tenacity.RetryCallState") -> None:
-        """A pipeline that waits should say for what, and not say it a hundred times."""
-        level = logging.WARNING if state.attempt_number == 1 else logging.DEBUG
-        error = state.outcome.exception() if state.outcome else None
-        logger.log(level, "%s; trying again for up to %g s", error, self._retry_for)
+    def _damaged(self, sentence: str) -> ResponseError:
+        """A reply that was spoilt on its way: the next one may be whole."""
+        error = ResponseError(f"{self._name}: {sentence}")
+        error.is_temporary = True
+        return error
 
 
 _HEADERS = {"User-Agent": f"drawwell/{drawwell.__version__}", "Accept-Encoding": "identity"}
+_PROXY = "is there a proxy before the server that changes replies?"
 
 
 class _Model(msgspec.Struct):
@@ -249,34 +238,26 @@ class _RefusalReply(msgspec.Struct):
     error: _Refusal
 
 
-class _DamagedError(ResponseError):
-    """A reply that was spoilt on its way: the next one may be whole."""
-
-
-class _BusyError(UnavailableError):
-    def __init__(self, message: str, retry_after: float | None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Whether the next attempt may work."""
-    return isinstance(error, (UnreachableError, UnavailableError, _DamagedError)) and not isinstance(
-        error, HopelessError
+def _request(seed: int, piece: CheckedIndices, labels: CheckedLabels | None) -> bytes:
+    which: dict[str, Any] = (
+        {"start": piece.start, "count": len(piece)} if isinstance(piece, range) else {"indices": piece.tolist()}
     )
+    if labels is not None:
+        which["labels"] = labels.tolist() if isinstance(labels, np.ndarray) else labels
+    return msgspec.json.encode({"seed": seed, **which})
 
 
 def _check_seconds(name: str, seconds: float, or_none: bool = False) -> None:
     is_number = isinstance(seconds, numbers.Real) and not isinstance(seconds, bool)
-    if not is_number or not 0 <= seconds <= _MOST_SECONDS or (seconds == 0 and not or_none):
+    if not is_number or not 0 <= seconds <= _MAX_SECONDS or (seconds == 0 and not or_none):
         least = "0 or more" if or_none else "more than 0"
         raise RequestError(
-            f"{name} must be in seconds, {least} and at most {_MOST_SECONDS:,}, not {printable(repr(seconds))}"
+            f"{name} must be in seconds, {least} and at most {_MAX_SECONDS:,}, not {printable(repr(seconds))}"
         )
 
 
-def _reopen(url: str, timeout: float, retry_for: float, digest: str) -> Client:
-    client = Client(url, timeout, retry_for)
+def _reopen(url: str, timeout: float, retry_for: float, key: str | None, digest: str) -> Client:
+    client = Client(url, timeout, retry_for, key=key)
     if client.digest != digest:
         client.close()
         raise _changed(printable(url), client.digest, digest)
@@ -287,25 +268,14 @@ def _changed(name: str, digest: str, expected: str) -> ResponseError:
     return ResponseError(f"{name}: now serves the generator {printable(digest, 64)}, not {expected}: open it again")
 
 
-def _said(answer: Answer) -> str:
-    """The sentence in an error reply of ours; empty where it is no such reply."""
+def _message_of(answer: Answer) -> str:
+    """The sentence in an error reply of drawwell; empty if it is no such reply."""
     try:
         return printable(msgspec.json.decode(answer.body, type=_RefusalReply).error.message)
     except UNREADABLE:
         return ""
 
 
-def _beginning(answer: Answer) -> str:
-    """Of the page of another server."""
-    return printable(answer.body[:_PAGE_BYTES].decode(errors="replace") or answer.reason)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from either form of ``Retry-After`` (RFC 9110, section 10.2.3); None where there is none that makes sense."""
-    value = headers.get("Retry-After", "")
-    if value.isdecimal():
-        return float(value)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return None
+def _beginning_of(answer: Answer) -> str:
+    """The beginning of the page of another server."""
+    return printable(answer.body[:_SHOWN_PAGE_BYTES].decode(errors="replace") or answer.reason)

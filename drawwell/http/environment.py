@@ -1,4 +1,4 @@
-"""The variables of the environment by which a connection is made: proxies and certificates, as curl and httpx read them."""
+"""The environment variables that a connection depends on: the key, and proxies and certificates as curl and httpx read them."""
 
 import importlib.util
 import os
@@ -11,7 +11,9 @@ import httpcore
 import httpx
 
 from drawwell.errors import RequestError
+from drawwell.http.protocol import check_key
 from drawwell.http.urls import parse_url
+from drawwell.install import PIP
 from drawwell.text import printable
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ _SCHEMES = ("http", "https", "socks5", "socks5h")
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy, and the variable that names it."""
+    """A proxy, and the environment variable that names it."""
 
     variable: str
     url: httpx.URL
@@ -33,14 +35,23 @@ class Proxy:
         return self.url.scheme
 
     def to_httpcore(self, certificates: "ssl.SSLContext | None") -> httpcore.Proxy:
-        """``certificates`` are for a proxy that is itself behind TLS."""
+        """``certificates`` are for a proxy that is reached with https."""
         url = httpcore.URL(scheme=self.url.raw_scheme, host=self.url.raw_host, port=self.url.port, target=b"/")
         auth = (self.url.username.encode(), self.url.password.encode()) if self.url.userinfo else None
         return httpcore.Proxy(url, auth, ssl_context=certificates if self.scheme == "https" else None)
 
 
+def bearer(key: str | None) -> dict[str, str]:
+    """Return the header with ``key``, or with the key in DRAWWELL_KEY, if there is one. Raises ``RequestError`` for a wrong key."""
+    name, value = ("DRAWWELL_KEY", os.environ.get("DRAWWELL_KEY")) if key is None else ("key", key)
+    try:
+        return {} if value is None else {"Authorization": f"Bearer {check_key(value)}"}
+    except ValueError as error:
+        raise RequestError(f"{name}: {error}") from None
+
+
 def proxy_of(url: httpx.URL) -> Proxy | None:
-    """The proxy for a URL, if any. Raises ``RequestError`` for one that cannot be used."""
+    """Return the proxy for a URL, if there is one. Raises ``RequestError`` for a proxy that cannot be used."""
     proxies = urllib.request.getproxies()
     value = proxies.get(url.scheme) or proxies.get("all")
     # an IPv6 address may stand in NO_PROXY with its brackets or without
@@ -54,15 +65,15 @@ def proxy_of(url: httpx.URL) -> Proxy | None:
         raise RequestError(f"{variable}: {printable(value)}, which should be a proxy, {error}") from None
     if proxy.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
         raise RequestError(
-            f"{variable}: {printable(value)} is a SOCKS proxy, which needs the package socksio: pip install socksio"
+            f"{variable}: {printable(value)} is a SOCKS proxy, which needs the package socksio: {PIP} install socksio"
         )
     return proxy
 
 
 def certificates() -> "ssl.SSLContext":
-    """The authorities to trust: those of SSL_CERT_FILE or SSL_CERT_DIR, else of certifi.
+    """Return the authorities to trust, of SSL_CERT_FILE or SSL_CERT_DIR, or else of certifi.
 
-    Raises ``RequestError`` where they cannot be read.
+    Raises ``RequestError`` if they cannot be read.
     """
     folder = os.environ.get("SSL_CERT_DIR")
     _refuse_pipes()
@@ -86,6 +97,6 @@ def _refuse_pipes() -> None:
 
 
 def _variable(*names: str) -> str:
-    """The one that is set, in lower or in upper case."""
+    """The variable that is set, in lower or in upper case."""
     found = (one for name in names for one in (name, name.upper()) if os.environ.get(one))
     return next(found, "the proxy of the system's settings")

@@ -19,7 +19,7 @@ import httpx
 
 from drawwell import forking
 from drawwell.errors import DrawwellError, RequestError, UnreachableError
-from drawwell.http.environment import Proxy, certificates, proxy_of
+from drawwell.http.environment import Proxy, bearer, certificates, proxy_of
 from drawwell.http.urls import parse_url
 from drawwell.text import printable
 
@@ -34,10 +34,6 @@ _FOR_GOOD = re.compile(r"CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER|^4(?!08|
 """The same at the next attempt: an unknown authority, a server that speaks no TLS, a proxy that refuses (but for 408 and 429)."""
 _WANTS_USER = re.compile(r"407\b|Invalid username|Requested ")
 """As httpcore words it: an HTTP proxy wants a password, a SOCKS proxy refuses the one sent, or wants one, or none."""
-
-
-class HopelessError(UnreachableError):
-    """No connection, and none at the next attempt."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +52,11 @@ class Transport:
     ``timeout`` is in seconds, for each connect, read and write.
     """
 
-    def __init__(self, url: str, timeout: float, headers: Mapping[str, str]) -> None:
-        """Raise ``RequestError`` for a URL that names no server, and for a variable of the environment that is wrong."""
+    def __init__(self, url: str, timeout: float, headers: Mapping[str, str], key: str | None = None) -> None:
+        """Raise ``RequestError`` for a URL that names no server, a wrong key, and a wrong environment variable."""
         self._name, self._url = printable(url), _parse(url)
         self._timeouts = dict.fromkeys(("connect", "read", "write"), timeout)
-        self._headers = {**headers, "Host": self._url.netloc.decode(), **_user(self._url)}
+        self._headers = {**headers, "Host": self._url.netloc.decode(), **_authorization(self._url, key)}
         self._proxy, self._clock = proxy_of(self._url), _Clock()
         self._failures = _failures(self._proxy)
         encrypted = "https" in (self._url.scheme, self._proxy and self._proxy.scheme)
@@ -81,8 +77,7 @@ class Transport:
         """Send a request and read at most ``most_bytes`` of the body of its reply, less of an error.
 
         At ``ends``, of ``time.monotonic``, it is given up, unless the body comes faster than ``SLOWEST_BYTES_PER_SECOND`` and
-        begins with ``begins``, if that is given. Raises ``RequestError`` where the proxy wants a password, ``UnreachableError``,
-        or ``HopelessError`` where another attempt would end in the same way.
+        begins with ``begins``, if that is given. Raises ``UnreachableError``, and ``RequestError`` if the proxy asks for a password.
         """
         self._clock.ends, self._clock.opened = ends, None
         length = {"Content-Length": str(len(body))} if body else {}
@@ -143,13 +138,14 @@ class Transport:
     def _failure(self, error: Exception) -> DrawwellError:
         if isinstance(error, httpcore.ProxyError) and _WANTS_USER.match(str(error)):
             return self._wants_user(str(error))
-        kind = HopelessError if _FOR_GOOD.search(str(error)) else UnreachableError
-        return kind(f"{self._name}: {self._way()}{printable(error) or type(error).__name__}")
+        failure = UnreachableError(f"{self._name}: {self._way()}{printable(error) or type(error).__name__}")
+        failure.is_temporary = not _FOR_GOOD.search(str(error))
+        return failure
 
     def _wants_user(self, said: str) -> RequestError:
         return RequestError(
             f"{self._name}: {self._way()}the proxy does not accept user and password ({printable(said)}): "
-            "give them in the URL of the proxy, as USER:PASSWORD@HOST"
+            "write them in the URL of the proxy, as USER:PASSWORD@HOST"
         )
 
     def _way(self) -> str:
@@ -173,9 +169,12 @@ def _parse(text: str) -> httpx.URL:
     return url
 
 
-def _user(url: httpx.URL) -> dict[str, str]:
+def _authorization(url: httpx.URL, key: str | None) -> dict[str, str]:
+    """User and password in the URL come before the key in the environment."""
     if not url.userinfo:
-        return {}
+        return bearer(key)
+    if key is not None:
+        raise RequestError(f"{printable(url)}: give a key, or user and password in the URL, not both")
     return {"Authorization": f"Basic {base64.b64encode(f'{url.username}:{url.password}'.encode()).decode()}"}
 
 
@@ -191,7 +190,7 @@ class _Clock(threading.local):
     opened: httpcore.NetworkStream | None = None
 
     def cut(self, timeout: float | None, shares: int = 1) -> float:
-        """At most ``timeout``, and at most one of so many shares of the time that is left."""
+        """Return at most ``timeout``, and at most one of so many shares of the time that is left."""
         left = self.ends - time.monotonic()
         if left <= 0:
             raise httpcore.ReadTimeout("the answer took too long")

@@ -8,7 +8,8 @@ import onnx
 import onnxruntime
 import torch
 
-from drawwell.addresses.latents import Indices, labels, latents, members
+from drawwell.addresses.arguments import Indices
+from drawwell.addresses.latents import labels, latents, members
 from drawwell.engine.backends import Feeds, feeds_of
 from drawwell.engine.cores import cores
 from drawwell.engine.onnx_session import session_options

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import tyro
 
 from drawwell.errors import DrawwellError
+from drawwell.install import install_command
 from drawwell_serve.processes import listening
 from drawwell_serve.settings import Settings
 
@@ -42,7 +43,7 @@ def main(config: ServeConfig) -> None:
     if sys.platform == "win32":
         raise DrawwellError("serving needs Linux or macOS; on Windows use WSL")
     if importlib.util.find_spec("bentoml") is None:
-        raise DrawwellError("serving needs BentoML: pip install 'drawwell[serve,cpu]', or 'drawwell[serve,gpu]'")
+        raise DrawwellError(f"serving needs the package bentoml: {install_command('serve', 'cpu')}")
     home = _make_home()
     listening.listen(listening.resolve(config.host, config.port), config.port).close()  # before it takes time to start
     environment = (

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 import drawwell
 from drawwell.datasets import TorchDataset
@@ -62,7 +62,7 @@ def test_a_batch_is_one_request(engine: Engine, shuffle: bool) -> None:
     counting = Counting(engine)
     dataset = TorchDataset(counting, seed=7, size=100)  # type: ignore[arg-type]
     counting.calls.clear()
-    loaded = [images for images, _ in DataLoader(dataset, batch_size=32, shuffle=shuffle)]  # type: ignore[arg-type]
+    loaded = [images for images, _ in DataLoader(dataset, batch_size=32, shuffle=shuffle)]
     assert counting.calls == [32, 32, 32, 4]
     assert torch.cat(loaded).sum() == torch.from_numpy(engine.generate(7, 100).images).sum()
 
@@ -72,7 +72,7 @@ def test_workers_draw_the_same_images(engine: Engine, context: str) -> None:
     """The engine has already drawn here, so a forked session would hang on threads that did not survive."""
     wanted = torch.from_numpy(engine.generate(7, 48).images).permute(0, 3, 1, 2)
     dataset = TorchDataset(engine, seed=7, size=48)
-    loader = DataLoader(dataset, batch_size=16, num_workers=2, multiprocessing_context=context, timeout=60)  # type: ignore[var-annotated,arg-type]
+    loader = DataLoader(dataset, batch_size=16, num_workers=2, multiprocessing_context=context, timeout=60)
     assert torch.equal(torch.cat([images for images, _ in loader]), wanted)
 
 
@@ -80,7 +80,7 @@ def test_forked_workers_do_not_free_what_they_inherited(tiny_generator: Path) ->
     """The data set holds the only reference to a session whose threads are busy: freed in a child, it would wait for them."""
     code = f"""
 import torch, drawwell
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader, Dataset
 dataset = drawwell.datasets.TorchDataset(drawwell.open({str(tiny_generator)!r}), seed=7, size=512)
 loader = DataLoader(dataset, batch_size=64, num_workers=2, multiprocessing_context="fork", timeout=30)
 for epoch in range(4):
@@ -94,7 +94,7 @@ for epoch in range(4):
 def test_workers_draw_from_a_server(server: Server, engine: Engine) -> None:
     client = drawwell.open(server.url)
     dataset = TorchDataset(client, seed=7, size=48)
-    loader = DataLoader(dataset, batch_size=16, num_workers=2, multiprocessing_context="fork", timeout=60)  # type: ignore[var-annotated,arg-type]
+    loader = DataLoader(dataset, batch_size=16, num_workers=2, multiprocessing_context="fork", timeout=60)
     drawn = torch.cat([images for images, _ in loader])
     client.close()
     np.testing.assert_array_equal(drawn.permute(0, 2, 3, 1).numpy(), engine.generate(7, 48).images)
@@ -105,7 +105,7 @@ def test_labels_are_chosen_by_item(tmp_path: Path) -> None:
     balanced = TorchDataset(engine, seed=7, size=9, start=4, labels=np.arange(9) % 3)
     for image, label in (balanced[4], balanced[-8]):
         assert (label, int(image.max())) == (1, 1)
-    loaded = next(iter(DataLoader(balanced, batch_size=9, shuffle=True)))  # type: ignore[arg-type]
+    loaded = next(iter(DataLoader(balanced, batch_size=9, shuffle=True)))
     assert torch.equal(loaded[0][:, 0, 0, 0], loaded[1])
     assert sorted(loaded[1].tolist()) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert TorchDataset(engine, seed=7, size=9, labels=2)[5][1] == 2
@@ -113,8 +113,15 @@ def test_labels_are_chosen_by_item(tmp_path: Path) -> None:
         TorchDataset(engine, seed=7, size=9, labels=[0] * 8)
 
 
+def test_it_is_a_dataset_of_torch(engine: Engine) -> None:
+    dataset: Dataset[Any] = TorchDataset(engine, seed=7, size=10)
+    assert isinstance(dataset, Dataset)
+    joined: Dataset[Any] = ConcatDataset([dataset, TorchDataset(engine, seed=8, size=10)])
+    assert torch.equal(joined[13][0], TorchDataset(engine, seed=8, size=10)[3][0])
+
+
 def test_a_transform_makes_the_item(engine: Engine) -> None:
     dataset = TorchDataset(engine, seed=7, size=8, transform=lambda image: image.float() / 255)
-    images, _ = next(iter(DataLoader(dataset, batch_size=8)))  # type: ignore[arg-type]
+    images, _ = next(iter(DataLoader(dataset, batch_size=8)))
     assert images.dtype == torch.float32
     assert images.max() <= 1

@@ -70,14 +70,22 @@ def test_the_command_line_imports_a_stage_only_when_called() -> None:
 def test_the_public_names_are_these() -> None:
     assert drawwell.__all__ == [
         "Batch",
+        "Client",
+        "DeviceMemoryError",
         "DrawwellError",
-        "ImageGenerator",
+        "Engine",
         "GeneratorFileError",
+        "ImageGenerator",
+        "Images",
+        "Indices",
+        "LabelChoice",
         "ModelCard",
+        "Provider",
         "ProviderError",
         "RequestError",
         "ResponseError",
         "ServerError",
+        "StoppedError",
         "UnavailableError",
         "UnreachableError",
         "datasets",
@@ -85,5 +93,14 @@ def test_the_public_names_are_these() -> None:
     ]
     for name in drawwell.__all__:
         assert getattr(drawwell, name) is not None
+        assert name in dir(drawwell)
     with pytest.raises(AttributeError):
-        drawwell.nothing  # noqa: B018
+        drawwell.nothing  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError):
+        drawwell.datasets.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_an_old_name_works_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match=r"drawwell\.Generator is now drawwell\.ImageGenerator") as warned:
+        assert drawwell.Generator is drawwell.ImageGenerator
+    assert warned[0].filename == __file__

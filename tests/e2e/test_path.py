@@ -21,7 +21,7 @@ def test_an_image_is_the_same_by_every_way(tiny_generator: Path, server: Server)
     np.testing.assert_array_equal(remote.generate(seed=7, indices=[4999, 0, 64]).images, wanted[[4999, 0, 64]])
     raw = httpx.post(f"{server.url}/generate", json={"seed": 7, "count": 300}, headers={"Accept": "application/x-npy"})
     np.testing.assert_array_equal(np.load(io.BytesIO(raw.content)), wanted[:300])
-    loader = DataLoader(drawwell.datasets.TorchDataset(remote, seed=7, size=300), batch_size=50)  # type: ignore[var-annotated,arg-type]
+    loader = DataLoader(drawwell.datasets.TorchDataset(remote, seed=7, size=300), batch_size=50)
     loaded = torch.cat([images for images, _ in loader]).permute(0, 2, 3, 1).numpy()
     np.testing.assert_array_equal(loaded, wanted[:300])
     local.close()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import drawwell as library
-from drawwell.http.protocol import NPY_TYPE, parse_npy
+from drawwell.formats.npy import NPY_TYPE, Npy
 from drawwell_export.main import export
 from drawwell_train.config import TrainConfig
 from drawwell_train.main import main as train
@@ -37,7 +37,7 @@ def test_a_preset_trains_exports_and_serves(preset: PresetName, tmp_path: Path, 
     server = start_server(tmp_path / "digits.onnx")
     body = {"seed": 7, "count": 5} | ({"labels": labels} if labels else {})
     reply = httpx.post(f"{server.url}/generate", json=body, headers={"Accept": NPY_TYPE}).raise_for_status()
-    np.testing.assert_array_equal(parse_npy(reply.content, (5, 28, 28, 1)), expected.images)
+    np.testing.assert_array_equal(Npy.decode(reply.content, (5, 28, 28, 1)), expected.images)
     with closing(library.open(server.url)) as remote:
         np.testing.assert_array_equal(remote.generate(7, 5, labels=labels).images, expected.images)
     local.close()

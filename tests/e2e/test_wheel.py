@@ -65,7 +65,7 @@ def test_it_brings_no_torch(installed: Path) -> None:
     assert "torch" not in listed
 
 
-def test_the_commands_are_there_and_draw_the_same_bytes(installed: Path, tmp_path: Path) -> None:
+def test_the_commands_are_there_and_draw_the_same_bytes(installed: Path, wheel: Path, tmp_path: Path) -> None:
     program = installed / "drawwell"
     subprocess.run([program, "generate", "--seed", "7", "--count", "5", "--out", "x.npy"], cwd=tmp_path, check=True)
     np.testing.assert_array_equal(
@@ -74,7 +74,7 @@ def test_the_commands_are_there_and_draw_the_same_bytes(installed: Path, tmp_pat
     done = subprocess.run([program, "train", "digits"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "this command needs" in done.stderr
-    assert "pip install 'drawwell[train]'" in done.stderr
+    assert f"-m pip install '{wheel}[train]'" in done.stderr
 
 
 def test_it_serves(installed: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from drawwell.formats.npy import FOOTER_MAGIC
 from drawwell.http import protocol as wire
 from drawwell_serve import metrics
 from drawwell_serve.bentoml_compat.connection import MAX_HEAD_BYTES
@@ -78,7 +79,7 @@ def test_codes_of_errors_and_their_status() -> None:
 def test_limits() -> None:
     for limit in (MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_INDICES, MAX_LATENTS, MAX_PICTURES):
         assert f"{limit:,}" in HTTP
-    assert repr(wire.FOOTER_MAGIC)[2:-1] in HTTP
+    assert repr(FOOTER_MAGIC)[2:-1] in HTTP
 
 
 @pytest.mark.parametrize("text", [HTTP, OPERATING], ids=["http.md", "operating.md"])

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from drawwell.http.protocol import FOOTER_MAGIC
+from drawwell.formats.npy import FOOTER_MAGIC
 
 _COMING_BACK = 8
 _KEPT_SECONDS = 3

@@ -1,6 +1,5 @@
 """Clients that ask without a rest, each on a thread of its own, and what became of every request."""
 
-import hashlib
 import http.client
 import itertools
 import json
@@ -13,8 +12,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from drawwell.engine.engine import Engine
+from drawwell.formats.npy import NPY_TYPE, Npy
 from drawwell.generator import Batch
-from drawwell.http import protocol as wire
 
 TIMEOUT_SECONDS = 60
 
@@ -35,8 +34,7 @@ def asked(engine: Engine, seed: int, count: int, start: int = 0) -> Asked:
 
 def npy(batch: Batch) -> bytes:
     """The whole reply with these images."""
-    pixels = batch.images.tobytes()
-    return wire.npy_header(batch.images.shape) + pixels + wire.footer(hashlib.sha256(pixels).digest())
+    return Npy.encode(batch.images)
 
 
 class Seen:
@@ -121,7 +119,7 @@ class Client:
         return "whole" if body == one.reply else "wrong bytes"
 
 
-_HEADERS = {"Content-Type": "application/json", "Accept": wire.NPY_TYPE}
+_HEADERS = {"Content-Type": "application/json", "Accept": NPY_TYPE}
 
 
 @contextmanager

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from drawwell.engine.engine import Engine
+from drawwell.formats.npy import NPY_TYPE, Npy
 from drawwell.formats.png import contact_sheet, to_png
 from drawwell.generator import Batch
-from drawwell.http.protocol import NPY_TYPE, parse_npy
 from drawwell.opening import find_file
 from tests.conftest import Server, StartServer, drawwell
 
@@ -90,7 +90,7 @@ def test_any_count_from_any_start_is_the_same_images(busy: httpx.Client, engine:
         )
         assert whole == npy(drawn)
         shape = drawn.images.shape[1:]
-        parts = [parse_npy(first, (cut, *shape)), parse_npy(second, (rest, *shape))]
+        parts = [Npy.decode(first, (cut, *shape)), Npy.decode(second, (rest, *shape))]
         np.testing.assert_array_equal(np.concatenate(parts), drawn.images)
 
     stretch()
@@ -150,7 +150,7 @@ def _check_forms(http: httpx.Client, body: Mapping[str, object], batch: Batch) -
     assert [base64.b64decode(image["png"]) for image in listed] == pngs
     assert [image["label"] for image in listed] == labels
     assert _post(http, body, PNG) == to_png(images[0] if len(images) == 1 else contact_sheet(images))
-    np.testing.assert_array_equal(parse_npy(_post(http, body, NPY_TYPE), images.shape), images)
+    np.testing.assert_array_equal(Npy.decode(_post(http, body, NPY_TYPE), images.shape), images)
     with tarfile.open(fileobj=io.BytesIO(_post(http, body, TAR))) as tar:
         assert [content.read() for name in tar if (content := tar.extractfile(name))][:-1] == files
     with zipfile.ZipFile(io.BytesIO(_post(http, body, ZIP))) as archive:

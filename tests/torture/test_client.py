@@ -58,8 +58,7 @@ def test_damaged_replies_are_errors_and_never_images(record: Record) -> None:
         "RequestError",
         "ResponseError",
         "UnreachableError",
-        "_BusyError",
-        "_DamagedError",
+        "UnavailableError",
     }
     record(
         count=count,

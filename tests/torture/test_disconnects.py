@@ -14,7 +14,7 @@ import psutil
 
 from benchmarks.report import spread
 from drawwell.engine.engine import Engine
-from drawwell.http.protocol import parse_npy
+from drawwell.formats.npy import Npy
 from drawwell.opening import find_file
 from tests.conftest import Server, StartServer
 
@@ -125,4 +125,4 @@ def _fill_all_slots(server: Server) -> None:
         body, headers = {"seed": 7, "count": 2000}, {"Accept": "application/x-npy"}
         for answer in pool.map(lambda _: http.post("/generate", json=body, headers=headers), range(2 * SLOTS)):
             assert answer.status_code == 200, answer.text
-            np.testing.assert_array_equal(parse_npy(answer.content, wanted.images.shape), wanted.images)
+            np.testing.assert_array_equal(Npy.decode(answer.content, wanted.images.shape), wanted.images)

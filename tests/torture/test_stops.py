@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.report import spread
 from drawwell.engine.engine import Engine
-from drawwell.http.protocol import NPY_TYPE
+from drawwell.formats.npy import NPY_TYPE
 from drawwell.opening import find_file
 from tests.conftest import Server, StartServer
 

@@ -15,8 +15,8 @@ import pytest
 from drawwell.engine.engine import Engine
 from drawwell.errors import ProviderError
 from drawwell.formats.archives import RECORD, Archive, Tar, Zip
+from drawwell.formats.npy import FOOTER_BYTES, FOOTER_MAGIC, NPY_TYPE, Npy
 from drawwell.formats.verify import verify
-from drawwell.http.protocol import FOOTER_BYTES, NPY_TYPE, footer, npy_header
 from drawwell.opening import find_file
 from tests.conftest import Server, StartServer
 
@@ -61,7 +61,7 @@ def test_a_long_stream_is_flat_in_memory_and_rate(
                 most = max(most, worker.memory_info().rss)
     assert most - before < MAX_GROWTH_BYTES
     assert verify(file).state == "whole"
-    assert _tail(file) == footer(_drawn_here_sha256(engine, count))
+    assert _tail(file) == FOOTER_MAGIC + _drawn_here_sha256(engine, count)
     file.unlink()
     rates = [count / TENTHS / (later - earlier) for earlier, later in itertools.pairwise([0.0, *seconds])]
     record(
@@ -141,15 +141,14 @@ def _receive(server: Server, media_type: str, start: int, count: int, file: Path
 
 
 def _npy_bytes(engine: Engine, count: int) -> int:
-    height, width, channels = engine.card.image_shape
-    return len(npy_header((count, height, width, channels))) + count * height * width * channels
+    return Npy((count, *engine.card.image_shape), has_footer=False).length
 
 
 def _pixels(engine: Engine, file: Path, of: int, images: int) -> Iterator[bytes]:
     """Those of the first so many images of a file of ``of``."""
     left = _npy_bytes(engine, images) - _npy_bytes(engine, 0)
     with file.open("rb") as stream:
-        stream.seek(len(npy_header((of, *engine.card.image_shape))))
+        stream.seek(len(Npy((of, *engine.card.image_shape)).header))
         while left:
             left -= len(pixels := stream.read(min(left, _PIECE_BYTES)))
             yield pixels

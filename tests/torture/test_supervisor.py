@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from drawwell.engine.engine import Engine
-from drawwell.http.protocol import NPY_TYPE
+from drawwell.formats.npy import NPY_TYPE
 from drawwell.opening import find_file
 from drawwell_serve.log import MOST_WAITING_BYTES
 from tests.conftest import ROOT, START_SECONDS, Server, StartServer, free_port, server_environment, wait_until_ready

@@ -9,7 +9,7 @@ import torch
 
 from drawwell.addresses.latents import latents
 from drawwell.errors import DrawwellError, StoppedError
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.data.images import ImageData
 from drawwell_train.distributed import ALONE, Processes

@@ -7,12 +7,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from drawwell.addresses.latents import CheckedIndices
+from drawwell.addresses.arguments import CheckedIndices
 from drawwell.engine.backends import Feeds, feeds_of
 from drawwell.engine.engine import Engine
 from drawwell.files.card import ModelCard
+from drawwell.files.labels import CheckedLabels, labels_at, labels_of
 from drawwell.formats.names import facts_of
-from drawwell.generator import CheckedLabels, labels_at, labels_of
 from drawwell.http import protocol as wire
 
 

@@ -12,7 +12,7 @@ import deflate  # noqa: F401 - now: when a request comes, connections may have t
 
 from drawwell.engine.engine import Engine
 from drawwell.errors import ProviderError
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell.http import protocol as wire
 from drawwell.text import printable
 from drawwell_serve.drawing.body_memory import Bodies

@@ -22,7 +22,7 @@ import numpy as np
 from drawwell.engine.backends import Feeds
 from drawwell.engine.engine import Engine
 from drawwell.errors import DeviceMemoryError, ProviderError
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell_serve.metrics import Metrics
 
 PATIENCE_SECONDS = 2.0

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from drawwell.addresses.latents import INDEX_LIMIT
+from drawwell.addresses.arguments import INDEX_LIMIT
 from drawwell.formats.archives import Tar
 from drawwell_serve.drawing.image_request import Addressed
 from drawwell_serve.drawing.image_service import Well

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import functools
 import hashlib
-import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from starlette.types import Receive, Scope, Send
 
 from drawwell.formats.archives import Archive, Chunk, Tar, Zip
 from drawwell.formats.names import files_of
-from drawwell.formats.png import Images, contact_sheet, to_png, to_pngs
-from drawwell.http import protocol as wire
+from drawwell.formats.npy import NPY_TYPE, Npy
+from drawwell.formats.png import contact_sheet, to_png, to_pngs
+from drawwell.generator import Images
 from drawwell_serve.drawing.image_request import Addressed, Drawing
 from drawwell_serve.drawing.image_service import ClientGoneError, Well
 from drawwell_serve.drawing.scheduler import Flow
@@ -31,7 +31,7 @@ MAX_PICTURES = 256
 _UNREAD_BYTES = 64 * 1024
 """A whole reply up to this length waits for its client without holding a place among the requests being answered."""
 
-NPY_PLAIN_TYPE = f"{wire.NPY_TYPE};footer=no"
+NPY_PLAIN_TYPE = f"{NPY_TYPE};footer=no"
 """For readers that take everything after the header for pixels, such as npyjs."""
 
 Result = TypeVar("Result")
@@ -193,29 +193,22 @@ def _npy(media_type: str, has_footer: bool) -> Form:
     """uint8 ``[N, H, W, C]`` and the checksum, or without it."""
 
     def whole(_: Well, __: Drawing, images: Images) -> bytes:
-        pixels = images.tobytes()
-        end = wire.footer(hashlib.sha256(pixels).digest()) if has_footer else b""
-        return b"".join((wire.npy_header(images.shape), pixels, end))
+        return Npy.encode(images, has_footer)
 
     async def stream(well: Well, drawing: Drawing, flow: Flow) -> Chunks:
-        pixels_sha256, header = hashlib.sha256(), wire.npy_header(_npy_shape(well, drawing))
+        npy = made(well, drawing)
+        header = npy.header
         async with aclosing(well.stream(drawing, flow, lambda images, _: images.tobytes())) as pieces:
             async for pixels in pieces:
-                pixels_sha256.update(pixels)  # in order, so not where pieces are drawn side by side
-                yield header + pixels
+                yield header + npy.append(pixels)  # in order, so not where pieces are drawn side by side
                 header = b""
         if has_footer:
-            yield wire.footer(pixels_sha256.digest())
+            yield npy.end()
 
-    def length(well: Well, drawing: Drawing) -> int:
-        shape = _npy_shape(well, drawing)
-        return len(wire.npy_header(shape)) + math.prod(shape) + (wire.FOOTER_BYTES if has_footer else 0)
+    def made(well: Well, drawing: Drawing) -> Npy:
+        return Npy((len(drawing), *well.engine.card.image_shape), has_footer)
 
-    return Form(media_type, whole, stream, length=length)
-
-
-def _npy_shape(well: Well, drawing: Drawing) -> tuple[int, ...]:
-    return (len(drawing), *well.engine.card.image_shape)
+    return Form(media_type, whole, stream, length=lambda well, drawing: made(well, drawing).length)
 
 
 def _archive(kind: type[Archive]) -> Form:
@@ -259,7 +252,7 @@ def _check_few(drawing: Drawing) -> None:
 
 def _check_addressed(drawing: Drawing) -> None:
     if not isinstance(drawing, Addressed) or drawing.truncation != 1:
-        message = f"an archive names its images by address, and these are others: send Accept: {wire.NPY_TYPE}"
+        message = f"an archive names its images by address, and these are others: send Accept: {NPY_TYPE}"
         raise ApiError(400, "no_address", message)
 
 
@@ -268,7 +261,7 @@ FORMS: dict[str, Form] = {
     for form in (
         Form("application/json", _json, check=_check_few),
         Form("image/png", _png, check=_check_few),
-        _npy(wire.NPY_TYPE, has_footer=True),
+        _npy(NPY_TYPE, has_footer=True),
         _npy(NPY_PLAIN_TYPE, has_footer=False),
         _archive(Zip),
         _archive(Tar),

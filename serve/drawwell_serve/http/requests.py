@@ -10,10 +10,11 @@ import numpy.typing as npt
 from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 
+from drawwell.addresses.arguments import check_address
 from drawwell.addresses.latents import interpolate, latents, random_seed
 from drawwell.errors import RequestError
 from drawwell.files.card import ModelCard
-from drawwell.generator import CheckedLabels, address, check_labels, members_of
+from drawwell.files.labels import CheckedLabels, check_labels, members_of
 from drawwell_serve.drawing.body_memory import SHORT_BODY_BYTES
 from drawwell_serve.drawing.image_request import Addressed, Drawing, Given
 from drawwell_serve.drawing.image_service import Well
@@ -134,8 +135,8 @@ def _addressed(asked: GenerateRequest, well: Well, truncation: float) -> Address
     try:
         if asked.indices is UNSET:
             start = 0 if asked.start is UNSET else asked.start
-            return Addressed(*address(seed, count, start, None), truncation, labels)
-        return Addressed(*address(seed, None, 0, np.array(asked.indices)), truncation, labels)
+            return Addressed(*check_address(seed, count, start, None), truncation, labels)
+        return Addressed(*check_address(seed, None, 0, np.array(asked.indices)), truncation, labels)
     except RequestError as error:  # what is left is a range that runs past the last index
         raise _wrong(str(error), "start") from None
 

@@ -92,5 +92,7 @@ def test_exact_integers_of_any_implementation_draw_the_known_answers(monkeypatch
 
 def test_overflow_is_refused_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backends, "open_cpu", lambda file, _: Processor(file.content, Overflowing))
-    with pytest.raises(ProviderError, match=r"\d+ of its 32 known answers are off .*, 6 may be: .*VNNI.*--target cpu"):
+    with pytest.raises(
+        ProviderError, match=r"\d+ of its 32 known answers are off .*; 6 may be\): .*VNNI.*--target cpu"
+    ):
         drawwell.open("fashion-int8", threads=1)

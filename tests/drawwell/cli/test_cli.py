@@ -42,9 +42,12 @@ def test_wrong_usage_ends_with_2() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["generate", "nothing-such"], "nothing-such: no such file; bundled generators: emoji, fashion, fashion-int8"),
+        (
+            ["generate", "nothing-such"],
+            "nothing-such: there is no bundled generator of this name, only emoji, fashion, fashion-int8",
+        ),
         (["generate", "localhost:3000"], "for a server write http://localhost:3000"),
-        (["serve", "tests"], "tests: is a folder; name the file in it"),
+        (["serve", "./tests"], "./tests: is a folder; name the file in it"),
         (["generate", "--out", "x.jpg"], "images are written as .npy, .tar or .zip"),
         (["generate", "--out", "x.tar.gz"], "not as .gz"),
         (["verify"], "name the files to verify"),
@@ -60,7 +63,8 @@ def test_wrong_usage_ends_with_2() -> None:
         (["info", "pyproject.toml"], "is no drawwell generator"),
         (["export", "nowhere"], "nowhere: is no run folder"),
         (["train", "nowhere"], "nowhere: no such file or folder"),
-        (["serve", "nothing-such"], "nothing-such: no such file"),
+        (["serve", "nothing-such"], "nothing-such: there is no bundled generator of this name"),
+        (["serve", "nothing.onnx"], "nothing.onnx: no such file"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_ends_with_1(arguments: list[str], sentence: str) -> None:

@@ -1,6 +1,5 @@
 """Whole, cut off, damaged or foreign: told rightly for every byte of a file."""
 
-import hashlib
 import io
 import os
 import tarfile
@@ -13,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drawwell.addresses.latents import CheckedIndices
+from drawwell.addresses.arguments import CheckedIndices
+from drawwell.files.labels import CheckedLabels
 from drawwell.formats.archives import File, Tar, Zip
 from drawwell.formats.names import facts_of, files_of
+from drawwell.formats.npy import Npy
 from drawwell.formats.verify import Report, verify
-from drawwell.generator import CheckedLabels
-from drawwell.http.protocol import FOOTER_BYTES, footer, npy_header
 
 FORMS: dict[str, type[Tar] | type[Zip]] = {"tar": Tar, "zip": Zip}
 DIGEST = "0f" * 32
@@ -41,9 +40,8 @@ def archived(form: type[Tar] | type[Zip], indices: CheckedIndices, labelled: boo
 def made(kind: str) -> tuple[bytes, list[int]]:
     if kind != "npy":
         return archived(FORMS[kind], range(100, 100 + COUNT))
-    header = npy_header(IMAGES.shape)
-    lengths = [len(header) + IMAGES[0].size * (row + 1) for row in range(COUNT)]
-    return header + IMAGES.tobytes() + footer(hashlib.sha256(IMAGES.tobytes()).digest()), lengths
+    lengths = [len(Npy(IMAGES.shape).header) + IMAGES[0].size * (row + 1) for row in range(COUNT)]
+    return Npy.encode(IMAGES), lengths
 
 
 WHOLE = {kind: made(kind) for kind in ("npy", "tar", "zip")}
@@ -177,9 +175,9 @@ def test_what_another_program_archived_again_is_not_whole(tmp_path: Path) -> Non
 
 
 def test_a_large_file_takes_little_memory(tmp_path: Path) -> None:
-    header, file = npy_header((200_000, 28, 28, 1)), tmp_path / "x.npy"
-    file.write_bytes(header)
-    os.truncate(file, len(header) + 200_000 * 28 * 28 + FOOTER_BYTES)  # a hole, which takes no room on the disk
+    npy, file = Npy((200_000, 28, 28, 1)), tmp_path / "x.npy"
+    file.write_bytes(npy.header)
+    os.truncate(file, npy.length)  # a hole, which takes no room on the disk
     tracemalloc.start()
     try:
         assert verify(file).state == "damaged"

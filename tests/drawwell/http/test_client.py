@@ -15,6 +15,7 @@ import pytest
 
 import drawwell
 from drawwell.errors import RequestError, ResponseError, UnavailableError, UnreachableError
+from drawwell.formats.npy import FOOTER_BYTES, FOOTER_MAGIC
 from drawwell.http import protocol as wire
 from drawwell.http.client import REQUEST_IMAGES, Client
 from tests import graphs
@@ -56,7 +57,7 @@ def cut_off(handler: Handler, asked: dict[str, Any]) -> None:
 
 def flipped(handler: Handler, asked: dict[str, Any]) -> None:
     body = bytearray(body_of(pixels(asked)))
-    body[-wire.FOOTER_BYTES - 1] ^= 1
+    body[-FOOTER_BYTES - 1] ^= 1
     handler.reply(200, bytes(body), headers_of(asked))
 
 
@@ -67,7 +68,7 @@ def short(handler: Handler, asked: dict[str, Any]) -> None:
 def floats(handler: Handler, asked: dict[str, Any]) -> None:
     stream = io.BytesIO()
     np.save(stream, pixels(asked).astype(np.float32))
-    handler.reply(200, stream.getvalue() + wire.footer(b"0" * 32), headers_of(asked))
+    handler.reply(200, stream.getvalue() + FOOTER_MAGIC + b"0" * 32, headers_of(asked))
 
 
 def html(handler: Handler, _: dict[str, Any]) -> None:
@@ -142,7 +143,7 @@ def test_what_passes_is_retried_and_never_returned(server: Scripted, connect: Co
         (status(429), UnavailableError, "answered 429: because"),
         (cut_off, UnreachableError, "127.0.0.1"),
         (flipped, ResponseError, "do not have the checksum"),
-        (short, ResponseError, r"asked for was uint8 \[3, 2, 3, 1\]"),
+        (short, ResponseError, r"that was requested, uint8 \[3, 2, 3, 1\]"),
         (html, ResponseError, "other images"),
         (twice, ResponseError, "the header X-Drawwell-Digest 2 times"),
     ],
@@ -281,6 +282,41 @@ def test_a_server_that_comes_back_is_found_again() -> None:
         timer.start()
         assert client.generate(7, 2).images[:, 0, 0, 0].tolist() == [0, 1]
         timer.join()
+
+
+def test_a_key_goes_before_the_one_in_the_environment(
+    server: Scripted, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str | None] = []
+
+    def keep(handler: Handler, asked: dict[str, Any]) -> None:
+        sent.append(handler.headers["Authorization"])
+        right(handler, asked)
+
+    server.script = [keep]
+    connect().generate(7, 1)
+    monkeypatch.setenv("DRAWWELL_KEY", "of-the-environment")
+    connect().generate(7, 1)
+    given = connect(key="given")
+    given.generate(7, 1)
+    with pickle.loads(pickle.dumps(given)) as travelled:
+        travelled.generate(7, 1)
+    with drawwell.open(server.url, key="given", timeout=9, retry_for=0) as opened:
+        opened.generate(7, 1)
+    assert sent == [None, "Bearer of-the-environment", *3 * ["Bearer given"]]
+
+
+@pytest.mark.parametrize("key", ["", "two words", "sch\u00fcssel", "line\nbreak"])
+def test_a_key_that_no_header_carries_is_refused(connect: Connect, key: str) -> None:
+    with pytest.raises(RequestError, match=r"^key: the key must be printable ASCII"):
+        connect(key=key)
+
+
+def test_a_key_and_a_password_are_not_both_sent() -> None:
+    with pytest.raises(
+        RequestError, match=r"http://\*\*\*@host: give a key, or user and password in the URL, not both"
+    ):
+        Client("http://user:hush@host", key="given")
 
 
 def test_a_client_travels_as_its_url(connect: Connect) -> None:

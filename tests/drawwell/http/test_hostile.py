@@ -23,6 +23,7 @@ import pytest
 
 import drawwell
 from drawwell.errors import DrawwellError, RequestError, ResponseError, ServerError, UnreachableError
+from drawwell.formats.npy import Npy
 from drawwell.http import protocol as wire
 from drawwell.http.client import Client
 from tests.scripted import DIGEST, Handler, Reply, Scripted, body_of, headers_of, pixels, serving
@@ -156,7 +157,7 @@ def test_a_card_of_huge_images_does_not_make_a_huge_request(server: Scripted) ->
 
 def header_of_brackets(handler: Handler, asked: dict[str, Any]) -> None:
     body = b"\x93NUMPY\x01\x00\x00\x24" + b"[" * 9000 + b"\n" * 216
-    handler.reply(200, body.ljust(wire.npy_bytes((3, 2, 3, 1)), b"\0"), headers_of(asked))
+    handler.reply(200, body.ljust(Npy((3, 2, 3, 1)).length, b"\0"), headers_of(asked))
 
 
 @pytest.mark.parametrize(

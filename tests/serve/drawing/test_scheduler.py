@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from drawwell.engine.backends import CpuBackend, Feeds
 from drawwell.engine.engine import Engine
 from drawwell.errors import DeviceMemoryError, ProviderError
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell_serve.drawing.image_service import Well
 from drawwell_serve.drawing.scheduler import PATIENCE_SECONDS, Flow, Scheduler
 from drawwell_serve.errors import ApiError

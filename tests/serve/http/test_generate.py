@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from drawwell.engine.engine import Engine
+from drawwell.formats.npy import FOOTER_BYTES, FOOTER_MAGIC
 from drawwell.formats.png import contact_sheet
-from drawwell.http import protocol as wire
 from drawwell_serve.http.replies import FORMS
 from tests.conftest import Server
 
@@ -68,7 +68,7 @@ def test_npy_is_the_array_and_its_checksum(http: httpx.Client, engine: Engine) -
     images = np.load(io.BytesIO(answer.content))
     np.testing.assert_array_equal(images, engine.generate(7, 200).images)
     assert answer.content[-32:] == hashlib.sha256(images.tobytes()).digest()
-    assert answer.content[-40:-32] == wire.FOOTER_MAGIC
+    assert answer.content[-40:-32] == FOOTER_MAGIC
     assert int(answer.headers["content-length"]) == len(answer.content)
 
 
@@ -78,7 +78,7 @@ def test_npy_without_a_footer_ends_with_the_last_pixel(http: httpx.Client, count
     plain = http.post("/generate", json=body, headers={"Accept": "application/x-npy;footer=no"})
     assert plain.headers["content-type"] == "application/x-npy;footer=no"
     assert int(plain.headers["content-length"]) == len(plain.content)
-    assert plain.content == http.post("/generate", json=body, headers=NPY).content[: -wire.FOOTER_BYTES]
+    assert plain.content == http.post("/generate", json=body, headers=NPY).content[:-FOOTER_BYTES]
 
 
 @pytest.mark.parametrize("accept", FORMS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell_train.data.images import ImageData
 from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.classifier import Classifier

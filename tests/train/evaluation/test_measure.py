@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from drawwell.files.quality import Name, Quality
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell_train.data.images import ImageData
 from drawwell_train.evaluation.classes import Labels
 from drawwell_train.evaluation.measure import Evaluation, evaluate

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell_train.data.images import DataError, ImageData
 from drawwell_train.evaluation.classes import Labels, class_shares, kl
 from drawwell_train.evaluation.stacks import Stacks, count_kinds, stack_shares, stacks

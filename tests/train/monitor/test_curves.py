@@ -170,7 +170,7 @@ def test_tensorboard_gets_every_number_of_every_line(tmp_path: Path) -> None:
 
 def test_tensorboard_without_its_extra_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(DrawwellError, match=r"pip install 'drawwell\[tensorboard\]'"):
+    with pytest.raises(DrawwellError, match=r"pip install .*\[tensorboard\]"):
         trained(tmp_path, 2)
     assert not (tmp_path / "stats.jsonl").exists()
     assert json.loads((tmp_path / "config.json").read_text())["tensorboard"] is True

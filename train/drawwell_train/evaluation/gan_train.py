@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drawwell.files.quality import Measure
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell_train.evaluation.classes import Labels, labels_like
 from drawwell_train.evaluation.classifier import BATCH_IMAGES, Classifier
 from drawwell_train.evaluation.part import Part

@@ -10,11 +10,11 @@ import torch
 import tyro
 
 from drawwell import terminal
+from drawwell.addresses.arguments import check_address
 from drawwell.engine.cores import cores
 from drawwell.errors import DrawwellError
 from drawwell.files.quality import MOST_SPREAD, Quality
 from drawwell.formats.png import to_png
-from drawwell.generator import address
 from drawwell_train.config import MAX_BAD
 from drawwell_train.data.dataset import Limits
 from drawwell_train.evaluation import record
@@ -124,7 +124,7 @@ def _sources(config: EvaluateConfig) -> Sources:
 
 
 def _check(config: EvaluateConfig) -> None:
-    address(config.seed, 1 if config.count is None else config.count, 0, None)
+    check_address(config.seed, 1 if config.count is None else config.count, 0, None)
     if config.threads is not None and config.threads < 1:
         raise DrawwellError(f"threads must be at least 1, not {config.threads}")
     if not 0 <= config.max_bad <= 1:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from drawwell.files.quality import Measure, Name, Quality
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell_train.evaluation.classes import Labels, class_shares, kl, labels_like
 from drawwell_train.evaluation.frechet import Features, frechet_distance
 from drawwell_train.evaluation.gan_train import (

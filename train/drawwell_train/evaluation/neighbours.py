@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from drawwell.formats.png import Images, contact_sheet
+from drawwell.formats.png import contact_sheet
+from drawwell.generator import Images
 
 _PIXELS = 32
 """Distances are taken at this size at most, where a copy that is a pixel off is still one."""

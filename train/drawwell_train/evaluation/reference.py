@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drawwell.errors import DrawwellError
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell_train.data.classes import numbered_as
 from drawwell_train.data.dataset import Limits, load
 from drawwell_train.data.images import DataError, ImageData

@@ -12,7 +12,7 @@ import torch
 from drawwell.addresses.latents import latents, members
 from drawwell.engine.engine import Engine
 from drawwell.errors import RequestError
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell.opening import is_url, open_generator
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.evaluation.classes import Labels

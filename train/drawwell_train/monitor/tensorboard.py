@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from drawwell.errors import DrawwellError
+from drawwell.install import needed_for
 
 _GROUPS = {
     "loss": ("loss_d", "loss_g"),
@@ -47,8 +47,6 @@ def board(wanted: bool, folder: Path, step: int) -> Iterator[Show]:
 
 
 def _writer_class() -> Any:
-    try:
+    with needed_for("--tensorboard", "tensorboard"):
         from tensorboardX import SummaryWriter
-    except ModuleNotFoundError as error:
-        raise DrawwellError(f"--tensorboard needs {error.name}: pip install 'drawwell[tensorboard]'") from error
     return SummaryWriter

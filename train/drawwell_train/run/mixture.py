@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from drawwell.errors import DrawwellError
-from drawwell.formats.png import Images
+from drawwell.generator import Images
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.networks.networks import Generator, to_pixels
 from drawwell_train.run.checkpoint import Checkpoint, find

@@ -16,7 +16,8 @@ import msgspec
 from drawwell.atomic_files import remove_leftovers
 from drawwell.errors import DrawwellError
 from drawwell.files.card import UNREADABLE
-from drawwell.formats.png import Images, contact_sheet, to_png
+from drawwell.formats.png import contact_sheet, to_png
+from drawwell.generator import Images
 from drawwell_train.config import TrainConfig
 from drawwell_train.run import atomic_files as files
 from drawwell_train.run.identity import to_dict
