@@ -34,8 +34,9 @@ suppress_warnings = ["myst.header"]  # a report may begin a part below its own l
 
 
 def setup(app: Sphinx) -> None:
-    """Give README the table of contents, and the site an index."""
+    """Give README the table of contents, docstrings their meaning, and the site an index."""
     app.connect("source-read", _add_contents)
+    app.connect("autodoc-process-docstring", _keep_colons, priority=400)  # before napoleon, at 500
     app.connect("build-finished", _add_index)
 
 
@@ -48,6 +49,15 @@ def _part(caption: str, names: list[str]) -> str:
     folder = "" if caption == "Project" else f"docs/{caption.lower()}/"
     pages = "\n".join(f"{folder}{name}" for name in names)
     return f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{pages}\n```\n"
+
+
+def _keep_colons(_: Sphinx, kind: str, *others: object) -> None:
+    """Napoleon takes the words before a colon for a type, in the first line of a property and of Returns."""
+    lines = others[-1]
+    assert isinstance(lines, list)
+    for place, before in enumerate(["Returns:" if kind == "property" else "", *lines[:-1]]):
+        if before.strip() == "Returns:":
+            lines[place] = lines[place].replace(": ", " \u2013 ", 1)
 
 
 def _add_index(app: Sphinx, error: Exception | None) -> None:

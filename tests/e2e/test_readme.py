@@ -87,7 +87,7 @@ def test_a_block_works_as_it_stands(
     if language == "python":
         run([sys.executable, "-W", "error::DeprecationWarning", "-c", block], desk, environment)
         return
-    for line in block.splitlines():
+    for line in block.replace("\\\n", "").splitlines():
         command = shlex.split(line, comments=True)
         if command[0] == ".":
             assert command[1:] == [f"{Path(sys.executable).parent}/activate"], "the environment that make creates"
