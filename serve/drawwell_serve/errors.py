@@ -20,17 +20,25 @@ SECURITY_HEADERS = [
         b"default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-ancestors 'none'",
     ),
 ]
-"""Of every reply, errors or not."""
+"""Headers of every reply, errors included."""
 
 logger = logging.getLogger("drawwell.serve")
 
 _NAMED = 200
-"""Characters of a path that an error message repeats."""
+"""Characters of a method or a path that an error message repeats."""
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 class ApiError(DrawwellError):
-    """A reply with an error status: each where it is meant."""
+    """A request that is answered with an error status.
+
+    Args:
+        status: The HTTP status.
+        code: The code of the error, for programs.
+        message: A sentence for people: what is wrong, and what to do.
+        field: The field of the request that is wrong.
+        headers: Further headers of the reply.
+    """
 
     def __init__(
         self, status: int, code: str, message: str, field: str | None = None, headers: Mapping[str, str] | None = None
@@ -42,38 +50,40 @@ class ApiError(DrawwellError):
 def reply(
     status: int, code: str, message: str, field: str | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The reply to a refused request, which is counted here."""
+    """The reply to a refused request. It counts the refusal."""
     refused(code)
     error = {"code": code, "message": message} | ({"field": field} if field else {})
     return JSONResponse({"error": error}, status, headers)
 
 
 def error_reply(error: ApiError) -> Response:
+    """The reply for an ``ApiError``."""
     return reply(error.status, error.code, error.message, error.field, error.headers)
 
 
 def on_api_error(_: Request, error: Exception) -> Response:
+    """Answer an ``ApiError``."""
     assert isinstance(error, ApiError)
     return error_reply(error)
 
 
 def on_http_exception(request: Request, error: Exception) -> Response:
-    """Starlette's own, a wrong method for one; Starlette's headers (``Allow``) stay."""
+    """Answer an error of Starlette's, such as a wrong method, with its headers (``Allow``)."""
     assert isinstance(error, HTTPException)
     asked = f"{request.method[:_NAMED]} {request.scope['path'][:_NAMED]}"
-    instead = f", ask with {allowed}" if (allowed := (error.headers or {}).get("Allow")) else ""
-    message = f"{asked}: {error.detail.lower()}{instead}; GET /docs.json lists what there is"
+    instead = f", use {allowed}" if (allowed := (error.headers or {}).get("Allow")) else ""
+    message = f"{asked}: {error.detail.lower()}{instead}; GET /docs.json lists the routes"
     return reply(error.status_code, _CODES.get(error.status_code, "error"), message, headers=error.headers)
 
 
 def on_full_memory(request: Request, error: Exception) -> Response:
-    """The device's memory was full: nothing is wrong with the request, and another may have ended meanwhile."""
+    """Answer a request for which the device had no memory. The same request may succeed later."""
     logger.warning("%s %s: %s", request.method, request.url.path, error)
-    message = "the device that draws is out of memory now: try again"
+    message = "the device has no free memory now: send the request again later"
     return reply(503, "out_of_memory", message, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 def on_failure(request: Request, error: Exception) -> Response:
-    """A fault of ours: the whole of it goes to the log, none of it to the client."""
+    """Answer after a fault of the server. The log gets the traceback, and the client none of it."""
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return reply(500, "internal", "the server failed at this request; its log says why")
+    return reply(500, "internal", "the server failed to answer this request; its log says why")

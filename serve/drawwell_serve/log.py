@@ -1,6 +1,6 @@
-"""The log: lines on standard output, all in one format. It never holds up the server: a line that nobody takes is dropped and counted.
+"""The log: lines on standard output. It never holds up the server: if standard output takes no lines, they are dropped and counted.
 
-A line is a JSON object, or text (``DRAWWELL_LOG_FORMAT``): of a request, or of something that happened.
+A line is a JSON object, or text (``DRAWWELL_LOG_FORMAT``). It reports a request, or an event of the server.
 """
 
 import atexit
@@ -20,25 +20,26 @@ import bentoml
 import msgspec
 
 from drawwell.errors import DrawwellError
+from drawwell_serve.bentoml_compat.log_handlers import replace_handlers
 from drawwell_serve.settings import LogFormat
 
 MOST_WAITING_BYTES = 2**20
-"""Of lines that nobody has read yet; then lines are dropped."""
+"""The limit on lines that standard output has not taken yet. Further lines are dropped."""
 _GATHER_SECONDS = 0.02
-"""Lines of this time are written together: every write lets the log's thread take the interpreter from those that draw."""
+"""Lines of this time are written together: every write takes the interpreter from the threads that draw."""
 _LAST_SECONDS = 0.5
-"""That the end of a process waits for its last lines to be read."""
+"""The longest time that the end of a process waits until its last lines are written."""
 _CHUNK_BYTES = 2**16
-"""Written in one piece, between the lines of other processes; to a pipe ``PIPE_BUF``, as more may be taken in parts."""
+"""The most that is written at once, between the lines of other processes. A pipe gets ``PIPE_BUF``: it may take more in parts."""
 
 Facts = Mapping[str, object]
 
 
 class Lines:
-    """Writes lines to a descriptor, on a thread of its own, which alone waits for whoever reads them."""
+    """Writes lines to a descriptor on a thread of its own, so that no other thread waits for a reader."""
 
     def __init__(self, descriptor: int, in_words: Callable[[int], bytes], dropped: Callable[[], None]) -> None:
-        """``in_words`` makes the line that says how many were dropped; ``dropped`` is called for each of those."""
+        """``in_words`` makes the line that tells how many lines were dropped. ``dropped`` is called for each dropped line."""
         self._descriptor, self._in_words, self._on_drop = descriptor, in_words, dropped
         self._lines: list[bytes] = []
         self._waiting_bytes, self._dropped = 0, 0
@@ -49,7 +50,7 @@ class Lines:
         threading.Thread(target=self._work, name="log", daemon=True).start()
 
     def add(self, line: bytes) -> None:
-        """Have ``line`` written soon, or drop it."""
+        """Write ``line`` soon, or drop it."""
         with self._lock:
             fits = self._waiting_bytes + len(line) <= MOST_WAITING_BYTES
             if fits:
@@ -64,11 +65,12 @@ class Lines:
             self._on_drop()
 
     def close(self) -> None:
-        """Wait until all is written, as long as that is being read."""
+        """Wait, for half a second at most, until all lines are written."""
         self._none.wait(_LAST_SECONDS)
 
     def _work(self) -> None:
-        lost = 0  # lines that standard output did not take, before those that wait
+        # lines that were not taken, and not reported yet
+        lost = 0
         while self._some.wait():
             time.sleep(_GATHER_SECONDS)
             with self._lock:
@@ -82,7 +84,7 @@ class Lines:
                     self._none.set()
 
     def _write_between(self, lost: int, lines: list[bytes], dropped: int) -> int:
-        """Write that ``lost`` lines are missing, ``lines``, and that ``dropped`` are missing; return how many are still to be said."""
+        """Report ``lost`` missing lines, write ``lines``, report ``dropped`` missing lines. Return how many are still to be reported."""
         before, after = self._missing(lost), self._missing(dropped)
         entries = [*before, *((line, 1) for line in lines), *after]
         written = self._write([line for line, _ in entries])
@@ -91,11 +93,11 @@ class Lines:
         return sum(count for _, count in entries[written:])
 
     def _missing(self, count: int) -> list[tuple[bytes, int]]:
-        """The line that says that ``count`` lines are missing, with that count; nothing for none."""
+        """The line that reports ``count`` missing lines, with the count; an empty list for none."""
         return [(self._in_words(count) + b"\n", count)] if count else []
 
     def _write(self, lines: list[bytes]) -> int:
-        """Write the lines, several in one piece; return how many were taken, all unless standard output fails."""
+        """Write the lines, several at once. Return how many were taken: fewer only if standard output fails."""
         begin = 0
         while begin < len(lines):
             end, size = begin + 1, len(lines[begin])
@@ -105,12 +107,12 @@ class Lines:
             taken = self._put(b"".join(lines[begin:end]))
             if taken < size:
                 ends = itertools.accumulate(map(len, lines[begin:end]))
-                return begin + sum(end - 1 <= taken for end in ends)  # all but its end of line is a whole line, too
+                return begin + sum(end - 1 <= taken for end in ends)  # a line without its end of line counts as taken
             begin = end
         return begin
 
     def _put(self, content: bytes) -> int:
-        """Write ``content``; return how many bytes were taken, all unless standard output is closed, full or not waited for."""
+        """Write ``content``. Return how many bytes were taken: fewer only if standard output is closed, full or not waited for."""
         taken = 0
         try:
             if self._is_torn:
@@ -124,21 +126,22 @@ class Lines:
 
 
 class Handler(logging.Handler):
-    """Python's log as lines of ours."""
+    """Writes the records of Python's logging."""
 
     def __init__(self, lines: Lines, style: Callable[[Facts], bytes]) -> None:
         super().__init__()
         self._lines, self._style = lines, style
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
         try:
             self._lines.add(self._style(_facts(record)))
-        except Exception:  # as every handler of Python's: a wrong call of the log is no reason to fail
+        except Exception:  # as Python's handlers do: a wrong logging call must not end a request
             self.handleError(record)
 
 
 class Log:
-    """The log of this process, in one format."""
+    """The log of this process."""
 
     def __init__(self, style: LogFormat, dropped: Callable[[], None]) -> None:
         self._style = _STYLES[style]
@@ -147,7 +150,7 @@ class Log:
         atexit.register(self.close)
 
     def close(self) -> None:
-        """Wait until all is written, as long as that is being read."""
+        """Wait, for half a second at most, until all lines are written."""
         self._lines.close()
 
     def request(self, facts: Facts) -> None:
@@ -160,24 +163,26 @@ class Log:
 
 
 def install(style: LogFormat, dropped: Callable[[], None] = lambda: None) -> Log:
-    """Have all that this process says in Python's log written as lines of ours, in place of BentoML's.
+    """Write all records of this process's Python logging to standard output, in place of BentoML's handlers.
 
-    Raises ``DrawwellError`` where there is no standard output: its descriptor would become that of something else.
+    Args:
+        style: The format of the lines.
+        dropped: Called for each line that standard output did not take.
+
+    Raises:
+        DrawwellError: Standard output is closed. Another file could get its descriptor.
     """
     if sys.stdout is None:
         raise DrawwellError("standard output is closed: send it to a file or to /dev/null")
     log = Log(style, dropped)
-    for name in ("bentoml", "uvicorn.error"):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [], True
-    logging.getLogger().handlers = [log.handler]
+    replace_handlers(log.handler)
     logging.getLogger("drawwell").setLevel(logging.INFO)
     logging.captureWarnings(True)
     return log
 
 
 def now() -> str:
-    """The time as it stands in a line."""
+    """The time in the format of the log."""
     return _time(time.time())
 
 
@@ -195,7 +200,7 @@ def _facts(record: logging.LogRecord) -> dict[str, object]:
 
 
 def _encodable(text: str) -> str:
-    """Names of files may hold what UTF-8 has not."""
+    """Escape the bytes of file names that are not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -203,7 +208,7 @@ _EXCEPTIONS = logging.Formatter()
 
 
 def _text(facts: Facts) -> bytes:
-    """``2026-01-31T12:00:00.000+00:00 WARNING worker=1 ...``: the message as it is, what else there is by name."""
+    """``2026-01-31T12:00:00.000+00:00 WARNING worker=1 ...``: time, level, ``name=value`` for other facts, and the message."""
     rest = {name: value for name, value in facts.items() if name not in ("time", "level", "message", "exception")}
     named = [f"{name}={_word(value)}" for name, value in rest.items()]
     message = [_one_line(str(facts[name])) for name in ("message", "exception") if name in facts]
@@ -211,14 +216,14 @@ def _text(facts: Facts) -> bytes:
 
 
 def _word(value: object) -> str:
-    """A value without spaces and quotes as it is, any other as in JSON."""
+    """A value without spaces and quotes unchanged, any other value as JSON."""
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     plain = text.isprintable() and text.isascii() and not set(text) & set(' "\\')
     return text if plain and text else msgspec.json.encode(text).decode()
 
 
 def _one_line(text: str) -> str:
-    """What others sent may stand in a message: it must not look like a line of ours."""
+    """Escape control characters: a message may quote a client, and must not look like several lines."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 

@@ -1,4 +1,4 @@
-"""What a server can be told: by options of `drawwell serve`, or by environment variables, which `bentoml serve` reads too."""
+"""The settings of a server: options of `drawwell serve`, and environment variables, which `bentoml serve` reads too."""
 
 import dataclasses
 import difflib
@@ -22,24 +22,51 @@ Value = TypeVar("Value")
 LogFormat = Literal["json", "text"]
 
 PACKED_GENERATOR = Path(__file__).with_name("generator.onnx")
-"""Where `make bento GENERATOR=...` puts a user's own generator, so that the bento carries and serves it."""
+"""Where `make bento GENERATOR=...` puts a user's own generator, so that the bento contains and serves it."""
 
 _ORIGIN = re.compile(r"(?i)\*|https?://[^\s/?#@,*]+")
 
 LEAST_KEY_CHARACTERS = 8
-"""Of a key; `openssl rand -hex 32` makes 64."""
+"""The shortest key. `openssl rand -hex 32` makes 64 characters."""
 
 
-def _setting(name: str, read: Callable[[str, str], Value], default: Value, *others: str) -> Value:
-    """A field whose default is the variable DRAWWELL_NAME where it is set, else the first of ``others`` that is."""
+def _setting(
+    name: str,
+    read: Callable[[str, str], Value],
+    default: Value,
+    sentence: str,
+    *,
+    unit: str = "",
+    default_in_words: str = "",
+    others: tuple[str, ...] = (),
+) -> Value:
+    """A field that is read from the environment. It is the only place where a setting is described.
+
+    Args:
+        name: The variable is DRAWWELL_NAME.
+        read: Makes a value of the variable's name and text.
+        default: The value if no variable is set.
+        sentence: The meaning, for the help and the documentation.
+        unit: The unit of the value, for the documentation.
+        default_in_words: The default, for the documentation, if the value does not say it.
+        others: Variables that are read if DRAWWELL_NAME is not set.
+    """
+    variables = (f"DRAWWELL_{name}", *others)
 
     def from_environment() -> Value:
-        for variable in (f"DRAWWELL_{name}", *others):
+        for variable in variables:
             if value := os.environ.get(variable):
                 return read(variable, value)
         return default
 
-    field: Value = dataclasses.field(default_factory=from_environment, metadata={"variable": f"DRAWWELL_{name}"})
+    about = {
+        "variable": variables[0],
+        "default": default,
+        "sentence": sentence,
+        "unit": unit,
+        "default_in_words": default_in_words,
+    }
+    field: Value = dataclasses.field(default_factory=from_environment, metadata=about)
     return field
 
 
@@ -52,8 +79,8 @@ def _integer(name: str, value: str) -> int:
 def _port(name: str, value: str) -> int:
     if value.startswith("tcp://"):
         raise DrawwellError(
-            f"{name} is {value!r}, which Kubernetes sets for a service of this name: "
-            "set enableServiceLinks: false in the pod, or another port in the container"
+            f"{name} is {value!r}, which Kubernetes sets for a service named drawwell: "
+            "set enableServiceLinks: false in the pod, or set the port in the container"
         )
     return _integer(name, value)
 
@@ -86,7 +113,7 @@ def _log_format(_: str, value: str) -> LogFormat:
 def _long_enough(key: str) -> str:
     if len(key) < LEAST_KEY_CHARACTERS:
         raise DrawwellError(
-            f"the key has {len(key)} characters and can be guessed: give {LEAST_KEY_CHARACTERS} or more"
+            f"the key has {len(key)} characters and can be guessed: choose a key of {LEAST_KEY_CHARACTERS} or more"
         )
     return key
 
@@ -97,7 +124,7 @@ def _read_key(file: str) -> str:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise DrawwellError(
                     f"{file}: is no regular file, and the server reads the key several times: "
-                    "write the key to a file, or give it in DRAWWELL_KEY"
+                    "write the key to a file, or set DRAWWELL_KEY"
                 )
             return stream.read().strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -105,97 +132,188 @@ def _read_key(file: str) -> str:
 
 
 def _open_at_once(file: str, flags: int) -> int:
-    """Open a pipe without waiting for its writer."""
+    """Open a file. If it is a pipe, do not wait for its writer."""
     return os.open(file, flags | os.O_NONBLOCK)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one server, by default from the environment. Raises ``DrawwellError`` for what makes no sense."""
+    """The settings of one server, by default from the environment.
 
-    generator: str = _setting("GENERATOR", _text, str(PACKED_GENERATOR) if PACKED_GENERATOR.is_file() else "fashion")
-    """A generator file, or the name of a bundled generator. DRAWWELL_GENERATOR"""
-    key_file: str | None = _setting("KEY_FILE", _text, None)
-    """A file with the key that clients must send as `Authorization: Bearer KEY`; everything but the probes then needs it.
-    DRAWWELL_KEY_FILE; or DRAWWELL_KEY, the key itself."""
-    hosts: str | None = _setting("HOSTS", _text, None)
-    """Host names that the server answers to, separated by commas; * allows any. Default: any name; on a loopback address without
-    a key only localhost and IP addresses, which keeps out web pages that use DNS rebinding. DRAWWELL_HOSTS"""
-    cors_origins: str | None = _setting("CORS_ORIGINS", _text, None)
-    """Origins whose web pages may send requests, such as https://example.org, separated by commas; * allows all. Default: none.
-    DRAWWELL_CORS_ORIGINS"""
-    insecure_bind: bool = _setting("INSECURE_BIND", _yes, False)
-    """Listen to other machines even without a key. DRAWWELL_INSECURE_BIND=1"""
-    provider: Provider = _setting("PROVIDER", _provider, "auto")  # noqa: RUF009 - it is a field
-    """auto draws on CUDA where it can be had; cuda and cpu insist. DRAWWELL_PROVIDER"""
-    workers: int = _setting("WORKERS", _integer, 1)
-    """Processes that draw and serve: one for each GPU. On CPUs one is enough. DRAWWELL_WORKERS"""
-    threads: int | None = _setting("THREADS", _integer, None)
-    """Threads that draw, in each worker; by default the cores are shared out to the workers. DRAWWELL_THREADS"""
-    max_count: int = _setting("MAX_COUNT", _integer, 1_000_000)
-    """The most images in one reply. It is streamed, so that this bounds its time and not its memory. DRAWWELL_MAX_COUNT"""
-    queue_requests: int = _setting("QUEUE_REQUESTS", _integer, 256)
-    """Requests for images that a worker answers at once; one more is a 429. DRAWWELL_QUEUE_REQUESTS"""
-    queue_images: int | None = _setting("QUEUE_IMAGES", _integer, None)
-    """Images that wait to be drawn, of a stream its next few pieces, or that JSON and PNG replies hold; beyond, a request is a 429.
-    By default 8,192, or more where all the requests would hold more as streams. DRAWWELL_QUEUE_IMAGES"""
-    deadline_seconds: float = _setting("DEADLINE_SECONDS", _seconds, 30.0)
-    """Seconds that a request may wait before its reply starts; then it is a 503. DRAWWELL_DEADLINE_SECONDS"""
-    read_seconds: float = _setting("READ_SECONDS", _seconds, 8.0)
-    """Seconds for the head of a request to arrive, and again for its body; then it is a 408. DRAWWELL_READ_SECONDS"""
-    stall_seconds: float = _setting("STALL_SECONDS", _seconds, 8.0)
-    """Seconds that a client may stop reading before the connection is closed. DRAWWELL_STALL_SECONDS"""
-    keep_alive_seconds: float = _setting("KEEP_ALIVE_SECONDS", _seconds, 75.0)
-    """Seconds that an idle connection stays open. Choose more than the idle timeout of a load balancer in front, often 60.
-    DRAWWELL_KEEP_ALIVE_SECONDS"""
-    drain_seconds: float = _setting("DRAIN_SECONDS", _seconds, 30.0)
-    """Seconds from SIGTERM to the end of the server. Replies still under way are cut off two seconds before. DRAWWELL_DRAIN_SECONDS"""
-    log_requests: bool = _setting("LOG_REQUESTS", _yes, True)
-    """Write no line for each request. DRAWWELL_LOG_REQUESTS=0"""
-    log_format: LogFormat = _setting("LOG_FORMAT", _log_format, "json")  # noqa: RUF009 - it is a field
-    """Write each line of the log as a JSON object, or as text. DRAWWELL_LOG_FORMAT"""
-    host: str = _setting("HOST", _text, "127.0.0.1")
-    """The address or the name to listen to: this machine only, unless told otherwise. DRAWWELL_HOST"""
-    port: int = _setting("PORT", _port, 3000, "PORT")
-    """The TCP port to listen to. DRAWWELL_PORT, or PORT as hosting platforms set it."""
+    Raises:
+        DrawwellError: A value makes no sense.
+    """
+
+    generator: str = _setting(
+        "GENERATOR",
+        _text,
+        str(PACKED_GENERATOR) if PACKED_GENERATOR.is_file() else "fashion",
+        "The generator to serve: a file, or the name of a bundled generator.",
+        default_in_words="`fashion`; in a bento that was built with `GENERATOR=FILE`, that file",
+    )
+    key_file: str | None = _setting(
+        "KEY_FILE",
+        _text,
+        None,
+        "A file with the key that clients must send as `Authorization: Bearer KEY`. The probes (/livez, /healthz, /readyz) need no "
+        "key. DRAWWELL_KEY holds the key itself.",
+        default_in_words="no key",
+    )
+    hosts: str | None = _setting(
+        "HOSTS",
+        _text,
+        None,
+        "Host names that the server answers to besides `localhost` and IP addresses, separated by commas. `*` allows any name.",
+        default_in_words="any name; on a loopback address without a key no other name, which keeps out web pages that use DNS "
+        "rebinding",
+    )
+    cors_origins: str | None = _setting(
+        "CORS_ORIGINS",
+        _text,
+        None,
+        "Origins whose web pages may send requests, separated by commas, for example `https://example.org`. `*` allows all.",
+        default_in_words="none",
+    )
+    insecure_bind: bool = _setting(
+        "INSECURE_BIND", _yes, False, "Listen on an address that other machines can reach, even without a key."
+    )
+    provider: Provider = _setting(  # noqa: RUF009 - it is a field
+        "PROVIDER",
+        _provider,
+        "auto",
+        "The device that draws: `cuda`, `cpu`, or `auto` for CUDA if it is available and the CPU otherwise.",
+    )
+    workers: int = _setting(
+        "WORKERS",
+        _integer,
+        1,
+        "Worker processes that draw and serve: one for each GPU. On CPUs one worker is enough.",
+        unit="processes",
+    )
+    threads: int | None = _setting(
+        "THREADS",
+        _integer,
+        None,
+        "Threads that draw in each worker.",
+        unit="threads",
+        default_in_words="the CPU cores (of the container, if it has a limit), divided among the workers",
+    )
+    max_count: int = _setting(
+        "MAX_COUNT",
+        _integer,
+        1_000_000,
+        "The most images in one reply. Long replies are streamed, so this bounds their time, not their memory.",
+        unit="images",
+    )
+    queue_requests: int = _setting(
+        "QUEUE_REQUESTS",
+        _integer,
+        256,
+        "Requests for images that a worker answers at the same time. A further request gets a 429.",
+        unit="requests",
+    )
+    queue_images: int | None = _setting(
+        "QUEUE_IMAGES",
+        _integer,
+        None,
+        "Images that may wait in a worker, or be held there by JSON and PNG replies. A stream counts with its next few pieces. "
+        "At the limit, a further request gets a 429.",
+        unit="images",
+        default_in_words="8192, or as many as DRAWWELL_QUEUE_REQUESTS streams hold, if that is more",
+    )
+    deadline_seconds: float = _setting(
+        "DEADLINE_SECONDS",
+        _seconds,
+        30.0,
+        "Seconds a request may wait before its reply starts; then 503.",
+        unit="seconds",
+    )
+    read_seconds: float = _setting(
+        "READ_SECONDS",
+        _seconds,
+        8.0,
+        "Seconds for the head of a request to arrive, and again for its body; then 408.",
+        unit="seconds",
+    )
+    stall_seconds: float = _setting(
+        "STALL_SECONDS",
+        _seconds,
+        8.0,
+        "Seconds a client may stop reading before the connection is closed.",
+        unit="seconds",
+    )
+    keep_alive_seconds: float = _setting(
+        "KEEP_ALIVE_SECONDS",
+        _seconds,
+        75.0,
+        "Seconds an idle connection stays open. Choose more than the idle timeout of a load balancer in front, often 60.",
+        unit="seconds",
+    )
+    drain_seconds: float = _setting(
+        "DRAIN_SECONDS",
+        _seconds,
+        30.0,
+        "Seconds from SIGTERM to the end of the server. Replies that are not finished two seconds before are cut off.",
+        unit="seconds",
+    )
+    log_requests: bool = _setting(
+        "LOG_REQUESTS", _yes, True, "Whether to write a log line for each request; 0 (`--no-log-requests`) writes none."
+    )
+    log_format: LogFormat = _setting(  # noqa: RUF009 - it is a field
+        "LOG_FORMAT", _log_format, "json", "The format of log lines: `json` objects, or `text`."
+    )
+    host: str = _setting(
+        "HOST",
+        _text,
+        "127.0.0.1",
+        "The IP address or host name to listen on. By default only this machine reaches the server; `0.0.0.0` opens it to the "
+        "network, and then you must set a key.",
+    )
+    port: int = _setting(
+        "PORT",
+        _port,
+        3000,
+        "The TCP port to listen on. If DRAWWELL_PORT is not set, PORT counts, which hosting platforms set.",
+        others=("PORT",),
+    )
 
     def __post_init__(self) -> None:
         if self.provider not in get_args(Provider):
             raise DrawwellError(
-                f"DRAWWELL_PROVIDER must be one of {', '.join(get_args(Provider))}, not {self.provider!r}"
+                f"--provider (DRAWWELL_PROVIDER) must be one of {', '.join(get_args(Provider))}, not {self.provider!r}"
             )
         if self.log_format not in get_args(LogFormat):
-            raise DrawwellError(f"DRAWWELL_LOG_FORMAT must be json or text, not {self.log_format!r}")
+            raise DrawwellError(f"--log-format (DRAWWELL_LOG_FORMAT) must be json or text, not {self.log_format!r}")
         if not self.host:
             raise DrawwellError(
-                "the host (--host or DRAWWELL_HOST) is empty: give an address or a name, such as 127.0.0.1"
+                "the host (--host or DRAWWELL_HOST) is empty: give an IP address or a host name, for example 127.0.0.1"
             )
         if not 1 <= self.port <= 65535:
             raise DrawwellError(f"the port (--port, DRAWWELL_PORT or PORT) must be from 1 to 65535, not {self.port}")
-        for name, variable, value in self._numbers():
+        for option, variable, value in self._numbers():
             if not 0 < value < math.inf:
-                raise DrawwellError(f"{name} ({variable}) must be above 0, not {value}")
-
+                raise DrawwellError(f"{option} ({variable}) must be above 0 and finite, not {value}")
         for host in (self.hosts or "*").split(","):
             if "*" in host and host.strip() != "*":
                 raise DrawwellError(
-                    f"DRAWWELL_HOSTS: {host.strip()!r} stands for several names: list each, or * for any"
+                    f"--hosts (DRAWWELL_HOSTS): {host.strip()!r} is not a host name: list each name, or give * for any"
                 )
         for origin in (self.cors_origins or "*").split(","):
             if not _ORIGIN.fullmatch(origin.strip()):
                 raise DrawwellError(
-                    f"DRAWWELL_CORS_ORIGINS: {origin.strip()!r} is no origin; one is written https://example.org, without a path"
+                    f"--cors-origins (DRAWWELL_CORS_ORIGINS): {origin.strip()!r} is not an origin: write it without a path, "
+                    "for example https://example.org"
                 )
 
     def _numbers(self) -> Iterator[tuple[str, str, float]]:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, int | float) and not isinstance(value, bool):
-                yield field.name.replace("_", " "), field.metadata["variable"], value
+                yield option_of(field.name), field.metadata["variable"], value
 
     @property
     def file(self) -> Path:
-        """The generator file. Raises ``GeneratorFileError`` where there is none."""
+        """The generator file. Raises ``GeneratorFileError`` if there is none."""
         return find_file(self.generator)
 
     @property
@@ -204,11 +322,13 @@ class Settings:
         return self.threads or max(1, cores() // self.workers)
 
     def key(self) -> bytes | None:
-        """The key that clients must send. Raises ``DrawwellError`` where there should be one and is none."""
+        """The key that clients must send; None for no key. Raises ``DrawwellError`` if the key is invalid or cannot be read."""
         key = os.environ.get("DRAWWELL_KEY")
         if self.key_file is not None:
             if key is not None:
-                raise DrawwellError("DRAWWELL_KEY and a key file are both given: take one")
+                raise DrawwellError(
+                    "DRAWWELL_KEY and a key file (--key-file or DRAWWELL_KEY_FILE) are both given: give one of them"
+                )
             key = _read_key(self.key_file)
         try:
             return None if key is None else _long_enough(check_key(key)).encode()
@@ -217,24 +337,24 @@ class Settings:
 
     @property
     def cut_seconds(self) -> float:
-        """After SIGTERM, until replies under way are cut off: soon enough for the workers to end within ``kill_seconds``."""
+        """Seconds from SIGTERM until replies are cut off, so that the workers end within ``kill_seconds``."""
         return self.kill_seconds - min(1.0, self.drain_seconds / 5)
 
     @property
     def kill_seconds(self) -> float:
-        """After SIGTERM, until workers that hang are killed: soon enough for the server to end within ``drain_seconds``."""
+        """Seconds from SIGTERM until workers that hang are killed, so that the server ends within ``drain_seconds``."""
         return self.drain_seconds - min(1.0, self.drain_seconds / 5)
 
     def check_exposure(self, address: str) -> None:
-        """Raise ``DrawwellError`` where other machines would be served without a key at this IP address, unless that was asked for."""
+        """Raise ``DrawwellError`` if other machines reach this IP address, there is no key, and ``insecure_bind`` is off."""
         if not (ipaddress.ip_address(address).is_loopback or self.insecure_bind or self.key()):
             raise DrawwellError(
-                f"{address} lets other machines in, and there is no key: give one in DRAWWELL_KEY or a file (--key-file), "
-                "or allow it with --insecure-bind (DRAWWELL_INSECURE_BIND=1)"
+                f"other machines can reach {address}, and there is no key: set a key in DRAWWELL_KEY or a file (--key-file), "
+                "or allow access without a key by --insecure-bind (DRAWWELL_INSECURE_BIND=1)"
             )
 
     def variables(self) -> dict[str, str]:
-        """The environment in which the same settings are read again."""
+        """The environment variables that give the same settings."""
         values = {variable: getattr(self, name) for name, variable in self.variables_by_field().items()}
         return {
             name: str(int(value) if isinstance(value, bool) else value)
@@ -244,18 +364,20 @@ class Settings:
 
     @classmethod
     def variables_by_field(cls) -> dict[str, str]:
-        """The name of each setting's variable."""
+        """The variable of each setting."""
         return {field.name: field.metadata["variable"] for field in dataclasses.fields(cls)}
 
 
+def option_of(name: str) -> str:
+    """The option of `drawwell serve` for a field of ``Settings``."""
+    return f"--{name.replace('_', '-')}"
+
+
 def unknown_variables(names: Iterable[str]) -> list[str]:
-    """A sentence for each of these variables that looks like a setting and is none."""
+    """A sentence for each of these variables that begins with DRAWWELL_ and is no setting."""
     known = ["DRAWWELL_KEY", *Settings.variables_by_field().values()]
     unknown = sorted(name for name in names if name.startswith("DRAWWELL_") and name not in known)
-    return [
-        f"{name} is no setting, and nothing is changed by it; the nearest is {_nearest(name, known)}"
-        for name in unknown
-    ]
+    return [f"{name} is not a setting and has no effect; did you mean {_nearest(name, known)}?" for name in unknown]
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -16,6 +16,7 @@ import pytest
 from docs.scripts import architecture, cli_page
 from drawwell_serve import metrics
 from drawwell_serve.http.app import create_app
+from drawwell_serve.processes import shared_metrics
 from drawwell_serve.settings import Settings
 from tests.conftest import ROOT
 
@@ -131,7 +132,7 @@ def test_metrics_are_exported(page: Path) -> None:
     names = {f"{one._name}_total" if one._type == "counter" else one._name for one in metrics._series().values()}
     packages = {"drawwell_serve", "drawwell_train", "drawwell_export"}
     named = set(re.findall(r"\b(?:drawwell|bentoml_service)_[a-z_]+\b", page.read_text())) - packages
-    assert named <= names | set(metrics.USAGE)
+    assert named <= names | set(shared_metrics.USAGE)
 
 
 @every_page

@@ -58,9 +58,9 @@ def test_a_module_brings_no_more_than_the_map_allows(statement: str, allowed: se
 def test_serving_never_brings_torch() -> None:
     draw = (
         "import drawwell_serve.service; from drawwell_serve.settings import Settings; "
-        "from drawwell_serve.drawing.image_service import Well"
+        "from drawwell_serve.drawing.image_service import ImageService"
     )
-    assert "torch" not in imported_by(f"{draw}; w = Well(Settings()); w.engine.generate(1, 2); w.close()")
+    assert "torch" not in imported_by(f"{draw}; w = ImageService(Settings()); w.engine.generate(1, 2); w.close()")
 
 
 def test_the_command_line_imports_a_stage_only_when_called() -> None:

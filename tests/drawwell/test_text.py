@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drawwell.text import printable, without_password
-from drawwell_serve.drawing.image_service import Well
+from drawwell_serve.drawing.image_service import ImageService
 from tests import graphs
 
 
@@ -80,7 +80,7 @@ def test_the_server_names_a_generator_in_one_line() -> None:
         card = graphs.card(name="x\nERROR forged\x1b[2J" + "y" * 100_000)
         digest, provider, threads = "0" * 64, "cpu", 1
 
-    well = object.__new__(Well)
-    well.engine, well.has_key = Engine(), False  # type: ignore[assignment]
-    assert well.in_words().isprintable()
-    assert len(well.in_words()) < 2000
+    service = object.__new__(ImageService)
+    service.engine, service.has_key = Engine(), False  # type: ignore[assignment]
+    assert service.in_words().isprintable()
+    assert len(service.in_words()) < 2000

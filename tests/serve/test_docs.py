@@ -13,15 +13,16 @@ from drawwell_serve import metrics
 from drawwell_serve.bentoml_compat.connection import MAX_HEAD_BYTES
 from drawwell_serve.http.app import create_app
 from drawwell_serve.http.body import MAX_BODY_BYTES
-from drawwell_serve.http.replies import FORMS, MAX_PICTURES
-from drawwell_serve.http.requests import MAX_INDICES, MAX_LATENTS, GenerateRequest
+from drawwell_serve.http.formats import FORMATS, MAX_PICTURES
+from drawwell_serve.http.generate_request import MAX_INDICES, MAX_LATENTS, GenerateRequest
+from drawwell_serve.processes import shared_metrics
 from drawwell_serve.settings import Settings
 from tests.conftest import ROOT, Server
 
 HTTP, OPERATING, DRAW = (
     (ROOT / "docs" / name).read_text() for name in ("reference/http.md", "guides/operate.md", "guides/draw.md")
 )
-SOURCES = "".join(file.read_text() for file in (ROOT / "serve" / "drawwell_serve").glob("*.py"))
+SOURCES = "".join(file.read_text() for file in (ROOT / "serve" / "drawwell_serve").rglob("*.py"))
 WIRE = [value for name, value in vars(wire).items() if name.isupper() and str(value).startswith("X-Drawwell-")]
 
 
@@ -52,7 +53,7 @@ def test_settings_and_their_defaults() -> None:
 
 def test_metrics() -> None:
     names = [f"{one._name}_total" if one._type == "counter" else one._name for one in metrics._series().values()]
-    assert set(named(rows(OPERATING, "| series |"))) == {*names, *metrics.USAGE}
+    assert set(named(rows(OPERATING, "| series |"))) == {*names, *shared_metrics.USAGE}
 
 
 def test_routes() -> None:
@@ -63,7 +64,7 @@ def test_routes() -> None:
 def test_fields_forms_and_headers() -> None:
     assert named(rows(HTTP, "| field |")) == list(GenerateRequest.__struct_fields__)
     assert named(rows(HTTP, "| `Accept` |"))[:1] == ["application/json"]
-    assert [row[0].strip("`") for row in rows(HTTP, "| `Accept` |")] == list(FORMS)
+    assert [row[0].strip("`") for row in rows(HTTP, "| `Accept` |")] == list(FORMATS)
     assert sorted(named(rows(HTTP, "| header of the reply |"))) == sorted(WIRE)
 
 

@@ -14,8 +14,8 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
 
-from drawwell_serve.http.replies import FORMS
-from drawwell_serve.http.requests import MAX_LATENTS
+from drawwell_serve.http.formats import FORMATS
+from drawwell_serve.http.generate_request import MAX_LATENTS
 from tests.conftest import ROOT, Server, StartServer
 
 from .conftest import Record, times
@@ -76,7 +76,7 @@ def _statuses(server: Server, session: requests.Session, operation: Any, example
     cases += [operation.as_strategy(path_parameters=known)] * 2
 
     @settings(deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck))
-    @given(case=st.one_of(cases), accept=st.sampled_from([*FORMS, "*/*"]), names=st.sampled_from((None, *GROUPS)))
+    @given(case=st.one_of(cases), accept=st.sampled_from([*FORMATS, "*/*"]), names=st.sampled_from((None, *GROUPS)))
     def ask(case: Any, accept: str, names: set[str] | None) -> None:
         if names is not None:
             _make_answerable(case, names)

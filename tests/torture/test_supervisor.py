@@ -58,7 +58,7 @@ def test_a_stopped_worker_holds_up_no_end(start_server: StartServer) -> None:
     assert server.process.wait(DRAIN_SECONDS) == 0
     _, alive = psutil.wait_procs(workers, 0)
     assert not alive
-    assert f"(process {workers[0].pid}) does not end: it is killed" in server.log.read_text()
+    assert f"(process {workers[0].pid}) did not end in time and is killed" in server.log.read_text()
 
 
 def test_a_stopped_worker_ends_with_a_killed_supervisor(start_server: StartServer) -> None:

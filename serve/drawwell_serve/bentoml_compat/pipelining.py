@@ -1,4 +1,4 @@
-"""Pipelining: requests that a client sends before it has read earlier replies (RFC 9112, section 9.3.2)."""
+"""uvicorn's connection with bounded pipelining: requests that come before earlier replies were read (RFC 9112, section 9.3.2)."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,26 +7,26 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _PIECE_BYTES = 1024
-"""The parser takes this many at once. The shortest request has 25 bytes, so at most 40 parsed requests wait in one connection."""
+"""Bytes that the parser gets at once. The shortest request has 25, so at most 40 parsed requests wait in one connection."""
 
 _TURN_PIECES = 16
-"""Pieces that are parsed at once; then other connections have their turn. A chunk of one byte takes a microsecond or two for six bytes."""
+"""Pieces that are parsed before other connections have their turn. Six bytes, a chunk of one byte, take a microsecond or two."""
 
 
 class PipeliningProtocol(HttpToolsProtocol):
     """uvicorn's connection with a bounded pipeline.
 
     uvicorn parses everything that arrives and reads on after each reply, so a client that never reads could fill the memory with
-    requests. Here parsing stops while a parsed request waits, and reading stops while unparsed bytes wait.
+    requests. Here, parsing stops while a parsed request waits, and reading stops while unparsed bytes wait.
     """
 
     _unparsed = memoryview(b"")
     _has_turn = False
-    """Whether the loop will call ``_parse_on`` by itself."""
+    """Whether the event loop will call ``_take_turn``."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.flow = _Reading(transport, self.has_waiting)
+        self.flow = _BoundedFlow(transport, self.has_waiting)
 
     def has_waiting(self) -> bool:
         """Whether a parsed request or unparsed bytes wait for their turn."""
@@ -42,6 +42,7 @@ class PipeliningProtocol(HttpToolsProtocol):
         super().data_received(piece)  # type: ignore[arg-type]
 
     def forget_unparsed(self) -> None:
+        """Drop the bytes that were not parsed yet."""
         self._unparsed = memoryview(b"")
 
     def parse_again(self, request: bytes) -> None:
@@ -50,12 +51,12 @@ class PipeliningProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        self.headers = []  # the request keeps its own list, so trailer fields after the body do not reach it
+        self.headers = []  # the request keeps the old list, so trailer fields do not reach it
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         if not self.parser.should_upgrade() and not self.parser.should_keep_alive():
-            self.cycle.keep_alive = False  # a trailer may say so too; the parser then ignores what follows
+            self.cycle.keep_alive = False  # a trailer may say close too, and the parser then ignores further requests
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -64,7 +65,7 @@ class PipeliningProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def _parse_on(self) -> None:
-        """Parse a few pieces, and leave the rest to the next turn of the loop."""
+        """Parse a few pieces, and leave the rest to the next turn of the event loop."""
         for _ in range(_TURN_PIECES):
             if not self._may_parse():
                 break
@@ -86,8 +87,8 @@ class PipeliningProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
 
-class _Reading(FlowControl):
-    """uvicorn's flow control, which here resumes reading only while nothing waits."""
+class _BoundedFlow(FlowControl):
+    """uvicorn's flow control, except that reading stays paused while requests wait."""
 
     def __init__(self, transport: asyncio.Transport, has_waiting: Callable[[], bool]) -> None:
         super().__init__(transport)

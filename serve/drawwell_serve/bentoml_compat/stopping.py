@@ -1,4 +1,4 @@
-"""The end of listening: whoever is in the kernel's queue by then is served, where uvicorn would let the kernel hang up on him."""
+"""The end of listening: connections in the kernel's queue are served. With uvicorn's own shutdown the kernel would reset them."""
 
 import asyncio
 import contextlib
@@ -12,38 +12,38 @@ logger = logging.getLogger("drawwell.serve")
 
 
 def install() -> None:
-    """Make the server of this process stop in our way."""
+    """Make uvicorn's server in this process serve the queued connections before it stops."""
     uvicorn.Server.shutdown = _shutdown  # type: ignore[method-assign, assignment]
 
 
-_uvicorns = uvicorn.Server.shutdown
+_original_shutdown = uvicorn.Server.shutdown
 
 
 async def _shutdown(server: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
     queued = [connection for listening in sockets or [] for connection in _queued(listening)]
     for listener in server.servers:
-        listener.close()  # at once: whoever comes between is hung up on
+        listener.close()  # at once: connections that come in between are reset
     for listening in sockets or []:
         listening.close()
     loop = asyncio.get_running_loop()
     for connection in queued:
-        with contextlib.suppress(OSError):  # who has left meanwhile
+        with contextlib.suppress(OSError):  # the client has left meanwhile
             await loop.connect_accepted_socket(lambda: _protocol(server), connection, ssl=server.config.ssl)
-    await _uvicorns(server, sockets)
+    await _original_shutdown(server, sockets)
 
 
 def _queued(listening: socket.socket) -> Iterator[socket.socket]:
     try:
         while True:
             yield listening.accept()[0]
-    except BlockingIOError:  # nobody is left
+    except BlockingIOError:  # the queue is empty
         pass
-    except OSError as error:  # connections have taken all descriptors: those that are open are answered
-        logger.warning("connections that wait are closed unanswered: %s", error.strerror)
+    except OSError as error:  # connections have taken all descriptors, and those that are open are answered
+        logger.warning("queued connections are closed without a reply: %s", error.strerror)
 
 
 def _protocol(server: uvicorn.Server) -> asyncio.Protocol:
-    """As uvicorn makes it in its ``startup``."""
+    """Make a protocol as uvicorn's ``startup`` does."""
     return server.config.http_protocol_class(  # type: ignore[call-arg]
         config=server.config, server_state=server.server_state, app_state=server.lifespan.state
     )

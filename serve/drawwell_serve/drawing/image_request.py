@@ -1,4 +1,4 @@
-"""What one request wants drawn: images by address, or of latents that have none."""
+"""The images of one request: by address, or of latents that have no address."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from drawwell.formats.names import facts_of
 from drawwell.http import protocol as wire
 
 
-class Drawing(Protocol):
-    """A request with nothing left open."""
+class ImageRequest(Protocol):
+    """A checked request: the seed is chosen, and every field is valid for the generator."""
 
     def __len__(self) -> int:
         """The number of images."""
@@ -31,14 +31,17 @@ class Drawing(Protocol):
         """The labels int64 of the same images; None for a generator without classes."""
         ...
 
-    def about(self) -> dict[str, str]:
-        """The headers that say which images these are."""
+    def headers(self) -> dict[str, str]:
+        """The headers of the reply that name the images."""
         ...
 
 
 @dataclass(frozen=True)
-class Addressed:
-    """The images of ``indices`` of ``seed``, their latents times ``truncation``; ``labels`` in place of those of the addresses."""
+class AddressRequest:
+    """The images at ``indices`` of ``seed``.
+
+    ``truncation`` multiplies the latents. ``labels``, one for all images or one for each, replace the labels of the addresses.
+    """
 
     seed: int
     indices: CheckedIndices
@@ -55,20 +58,20 @@ class Addressed:
     def labels_of(self, card: ModelCard, first: int, last: int) -> npt.NDArray[np.int64] | None:
         return labels_of(card, self.seed, self.indices[first:last], labels_at(self.labels, first, last))
 
-    def about(self) -> dict[str, str]:
-        return wire.about(self.seed, self.indices, self.labels) | _about_truncation(self.truncation)
+    def headers(self) -> dict[str, str]:
+        return wire.about(self.seed, self.indices, self.labels) | _truncation_header(self.truncation)
 
     def facts(self, engine: Engine) -> dict[str, object]:
-        """What the record of an archive says of these images."""
+        """The facts that an archive's record holds about these images."""
         return facts_of(engine.digest, self.seed, self.indices, self.labels)
 
 
 @dataclass(frozen=True)
-class Given:
-    """The images of latents, float32 ``[N, D]``, that were sent in or lie between two addresses; times ``truncation``.
+class LatentRequest:
+    """The images of the latents ``z``, float32 ``[N, D]``, which the client sent or interpolated between two addresses.
 
-    A generator with classes needs ``labels``: there is no address to take them from. Of a mixture ``member`` draws them all;
-    it is None for a file of one generator.
+    ``truncation`` multiplies the latents. A generator with classes needs ``labels``, since there is no address that has one.
+    In a mixture the generator number ``member`` draws all images; for a single generator it is None.
     """
 
     z: npt.NDArray[np.float32]
@@ -84,16 +87,16 @@ class Given:
         member = None if self.member is None else np.full(last - first, self.member, np.int64)
         return feeds_of(z, self.labels_of(engine.card, first, last), member)
 
-    def labels_of(self, card: ModelCard, first: int, last: int) -> npt.NDArray[np.int64] | None:  # noqa: ARG002 - they were checked
+    def labels_of(self, card: ModelCard, first: int, last: int) -> npt.NDArray[np.int64] | None:  # noqa: ARG002 - the labels were checked
         labels = labels_at(self.labels, first, last)
         return None if labels is None else np.full(last - first, labels, np.int64)
 
-    def about(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
         latents = hashlib.sha256(self.z.astype("<f4").tobytes()).hexdigest()
-        about = {wire.COUNT: str(len(self.z)), wire.LATENTS: latents} | wire.about_labels(self.labels)
-        about |= {} if self.member is None else {wire.MEMBER: str(self.member)}
-        return about | _about_truncation(self.truncation)
+        headers = {wire.COUNT: str(len(self.z)), wire.LATENTS: latents} | wire.about_labels(self.labels)
+        headers |= {} if self.member is None else {wire.MEMBER: str(self.member)}
+        return headers | _truncation_header(self.truncation)
 
 
-def _about_truncation(truncation: float) -> dict[str, str]:
+def _truncation_header(truncation: float) -> dict[str, str]:
     return {} if truncation == 1 else {wire.TRUNCATION: repr(truncation)}

@@ -1,23 +1,25 @@
-"""The engine behind the event loop: who is let in, and their images piece by piece."""
+"""The engine behind the event loop: admits requests, and draws their images piece by piece."""
 
 import asyncio
 import contextlib
 import logging
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import TypeVar
 
-import deflate  # noqa: F401 - now: when a request comes, connections may have taken every descriptor that loading it needs
+# loaded at the start: later, connections may have taken every descriptor that loading it needs
+import deflate  # noqa: F401
 
 from drawwell.engine.engine import Engine
 from drawwell.errors import ProviderError
 from drawwell.generator import Images
 from drawwell.http import protocol as wire
 from drawwell.text import printable
+from drawwell_serve.drawing.active_request import ActiveRequest
 from drawwell_serve.drawing.body_memory import Bodies
-from drawwell_serve.drawing.image_request import Drawing
-from drawwell_serve.drawing.scheduler import Flow, Scheduler
+from drawwell_serve.drawing.image_request import ImageRequest
+from drawwell_serve.drawing.scheduler import Scheduler
 from drawwell_serve.errors import RETRY_SECONDS, ApiError
 from drawwell_serve.metrics import Metrics, refused
 from drawwell_serve.settings import Settings
@@ -27,194 +29,233 @@ Result = TypeVar("Result")
 MOST_RETRY_SECONDS = 60
 
 MOST_LENGTHS = 2
-"""Of long replies that a worker draws at once only to learn their length."""
+"""Long replies that a worker draws at once only to learn their length."""
 
 logger = logging.getLogger("drawwell.serve")
 
 
-class ClientGoneError(Exception):
-    """Whoever asked has left; nobody reads a reply."""
+class ClientDisconnectedError(Exception):
+    """The client has left, so the reply is not drawn to its end."""
 
 
-class Well:
-    """Draws for many requests at once, up to the limits of its settings."""
+class ImageService:
+    """Draws for many requests at once, up to the limits of its settings.
+
+    Args:
+        settings: The generator, the provider, the threads and the limits.
+
+    Raises:
+        DrawwellError: The key, the generator file or the provider cannot be used.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.has_key = settings, settings.key() is not None
         self.engine = Engine(settings.file, settings.provider, settings.threads_of_worker)
         self.metrics = Metrics(self.engine)
         self.scheduler = Scheduler(self.engine, self.metrics)
-        self.most_images = settings.queue_images or _room_for_images(settings, self.engine, self.scheduler)
+        self.max_queued_images = settings.queue_images or _default_max_queued_images(
+            settings, self.engine, self.scheduler
+        )
         self.fingerprint = self.engine.fingerprint
-        self._rendered_by = {
+        self.headers = {
             wire.DIGEST: self.engine.digest,
             wire.PROVIDER: self.engine.provider,
             wire.FINGERPRINT: self.fingerprint,
         }
+        """The headers of every reply with images that name the generator and the software that drew them."""
         self.bodies = Bodies()
-        self._flows, self._held_images, self._left_images = set[Flow](), 0, 0
+        self._active, self._held_images, self._left_images = set[ActiveRequest](), 0, 0
         self._checking: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
-    def admitted(
+    def admit(
         self,
-        gone: Callable[[], bool],
         images: int = 0,
         is_whole: bool = False,
-        cut: Callable[[], None] = lambda: None,
-    ) -> Iterator[Flow]:
-        """A place among the requests that are answered, and room for the images of a reply that is made whole in memory.
+        is_disconnected: Callable[[], bool] = lambda: False,
+        abort: Callable[[], None] = lambda: None,
+    ) -> Iterator[ActiveRequest]:
+        """Give a request a place until the end of the ``with`` block.
 
-        ``gone`` tells whether the client has left, ``cut`` ends its connection. Raises ``ApiError`` 429 or 503 where there is none
-        in time.
+        Args:
+            images: Images that will be drawn.
+            is_whole: Whether the reply is built in memory as a whole, so that all its images count as held.
+            is_disconnected: Whether the client has left.
+            abort: Closes the client's connection at once.
+
+        Raises:
+            ApiError: 429 if there is no place or no room for images, 503 if the reply would begin too late.
         """
         self.check_room()
         if self._is_full() and (last := self._least_urgent()) is not None:
-            self._end(last)
-        flow = Flow(gone, images, images if is_whole else 0, cut)
-        self._flows.add(flow)
-        self._count(flow.held, images)
+            self._break_off(last)
+        active = ActiveRequest(is_disconnected, abort, images, images if is_whole else 0)
+        self._active.add(active)
+        self._count(active.images_held, images)
         try:
-            yield flow
+            yield active
         finally:
-            self._flows.discard(flow)
-            self._count(-flow.held, -flow.left)
+            self._active.discard(active)
+            self._count(-active.images_held, -active.images_left)
 
     @contextlib.contextmanager
-    def finding_length(self, flow: Flow) -> Iterator[None]:
-        """Count ``flow`` as one that is drawn only to learn its length. Raises ``ApiError`` 429 where that is done for others."""
-        if sum(other.finds_length for other in self._flows) >= MOST_LENGTHS:
-            message = "the length of other long replies is being found: come back, or ask for the whole without a Range"
+    def finding_length(self, active: ActiveRequest) -> Iterator[None]:
+        """Mark ``active`` as a request that is drawn only to learn its length. Raises ``ApiError`` 429 if too many are."""
+        if sum(other.finds_length for other in self._active) >= MOST_LENGTHS:
+            message = (
+                f"the server is finding the length of {MOST_LENGTHS} other long replies: "
+                "send the request again later, or without a Range"
+            )
             raise ApiError(429, "too_many_requests", message, headers=self.retry_after())
-        flow.finds_length = True
+        active.finds_length = True
         try:
             yield
         finally:
-            flow.finds_length = False
+            active.finds_length = False
 
-    def let_go(self, flow: Flow) -> None:
-        """The images of a reply that is made whole are its body now, however slowly that is read."""
-        self._count(-flow.held, 0)
-        flow.held = 0
+    @contextlib.asynccontextmanager
+    async def deadline(self) -> AsyncIterator[None]:
+        """Bound the time until a reply begins. Raises ``ApiError`` 503 after ``deadline_seconds``."""
+        seconds = self.settings.deadline_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError:
+            late = (
+                f"the reply did not begin within {seconds:g} seconds, since too many requests wait: send it again later"
+            )
+            raise ApiError(503, "deadline", late, headers=self.retry_after()) from None
+
+    def release_images(self, active: ActiveRequest) -> None:
+        """Stop counting the images of a whole reply as held: they are encoded, and only its body waits for the client."""
+        self._count(-active.images_held, 0)
+        active.images_held = 0
 
     async def stream(
-        self, drawing: Drawing, flow: Flow, then: Callable[[Images, int], Result]
+        self, request: ImageRequest, active: ActiveRequest, on_images: Callable[[Images, int], Result]
     ) -> AsyncGenerator[Result, None]:
-        """Yield what ``then`` makes of each piece, uint8 ``[n, H, W, C]`` and the position of its first image, in order.
+        """Draw a request piece by piece.
 
-        One piece for each of the engine's threads is drawn ahead, and no more until one was taken: memory stays bounded.
-        Raises ``ClientGoneError`` once the client has left.
+        One piece for each of the engine's threads is drawn ahead, and no more until one was yielded, so memory stays bounded.
+
+        Args:
+            request: The images.
+            active: The admitted request.
+            on_images: Called on a drawing thread with the images of each piece, uint8 ``[n, H, W, C]``, and the position of
+                the first one.
+
+        Yields:
+            The values that ``on_images`` returns, in order.
+
+        Raises:
+            ClientDisconnectedError: The client has left.
         """
         ahead: deque[asyncio.Future[Result]] = deque()
         try:
-            for first in range(0, len(drawing), self.scheduler.piece_images):
-                ahead.append(self._submit(drawing, flow, first, then))
+            for first in range(0, len(request), self.scheduler.piece_images):
+                ahead.append(self.scheduler.submit(active, request, first, on_images))
                 if len(ahead) > self.engine.threads:
-                    yield await self._taken(ahead.popleft(), flow)
+                    yield await self._result(ahead.popleft(), active)
             while ahead:
-                yield await self._taken(ahead.popleft(), flow)
+                yield await self._result(ahead.popleft(), active)
         finally:
             for future in ahead:
                 future.cancel()
 
-    async def draw(self, drawing: Drawing, flow: Flow, then: Callable[[Images], Result]) -> Result:
-        """What ``then`` makes of the images of a drawing that is one piece. Raises ``ClientGoneError`` once the client has left."""
-        return await self._taken(self._submit(drawing, flow, 0, lambda images, _: then(images)), flow)
+    async def draw(
+        self, request: ImageRequest, active: ActiveRequest, on_images: Callable[[Images, int], Result]
+    ) -> Result:
+        """Draw a request that is one piece, and return the value of ``on_images``. Raises as ``stream`` does."""
+        return await self._result(self.scheduler.submit(active, request, 0, on_images), active)
 
     async def check(self) -> None:
-        """Raise ``ApiError`` 503 unless images are drawn right: once drawing has failed, the known answers are drawn again."""
+        """Raise ``ApiError`` 503 if drawing has failed and the known answers of the generator do not come out right now."""
         if self._checking is None or self._checking.done():
             if not self.scheduler.failed:
                 return
             self._checking = asyncio.create_task(self._check_again())
         try:
-            await asyncio.shield(self._checking)  # one at a time, however many ask
+            # one check at a time, however many requests wait for it
+            await asyncio.shield(self._checking)
         except ProviderError:
-            message = "drawing fails here; the log says why"
+            message = "the server cannot draw images now; its log says why"
             raise ApiError(503, "not_ready", message, headers={"Retry-After": str(RETRY_SECONDS)}) from None
 
-    def headers(self, drawing: Drawing) -> dict[str, str]:
-        """What every reply with images says of them."""
-        return drawing.about() | self._rendered_by
-
     def in_words(self) -> str:
-        """What is served, for the log of a start."""
+        """The generator and where it is drawn, for the log."""
         engine = self.engine
-        return (
-            f"{printable(engine.card.name)} ({engine.digest[:12]}) on {engine.provider} with {engine.threads} threads"
-        )
+        threads = "1 thread" if engine.threads == 1 else f"{engine.threads} threads"
+        return f"{printable(engine.card.name)} ({engine.digest[:12]}) on {engine.provider}, {threads}"
 
     def close(self) -> None:
+        """Draw the pieces in the queue, then free the engine."""
         self.scheduler.close()
         self.engine.close()
 
-    def _submit(
-        self, drawing: Drawing, flow: Flow, first: int, then: Callable[[Images, int], Result]
-    ) -> "asyncio.Future[Result]":
-        last = min(first + self.scheduler.piece_images, len(drawing))
-        return self.scheduler.submit(
-            flow, last - first, lambda: drawing.feeds(self.engine, first, last), lambda images: then(images, first)
-        )
-
     def retry_after(self) -> dict[str, str]:
-        """When there will be room: once all that was let in is drawn, be it piece by piece; of long streams the next minute counts."""
+        """The header that says when there will be room: after the admitted images are drawn, but at most in a minute."""
         seconds = max(self._left_images, self.scheduler.waiting_images) / self.scheduler.images_a_second
         return {"Retry-After": str(math.ceil(min(max(1, seconds), MOST_RETRY_SECONDS)))}
 
     def check_room(self) -> None:
-        """Raise ``ApiError`` 429 where there is no room for a request, and 503 where its reply would begin too late."""
+        """Raise ``ApiError`` 429 if there is no room for a request, and 503 if its reply would begin too late."""
         settings, seconds, retry = self.settings, self._seconds_of_queue(), self.retry_after()
         if self._is_full() and self._least_urgent() is None:
-            answered = f"{len(self._flows)} requests are being answered: come back"
+            answered = f"the server is answering {len(self._active)} requests, which is its limit: send the request again later"
             raise ApiError(429, "too_many_requests", answered, headers=retry)
-        images, most = max(self.scheduler.waiting_images, self._held_images), self.most_images
-        if images >= most:
-            waiting = f"{images:,} images wait to be drawn: come back"
+        images = max(self.scheduler.waiting_images, self._held_images)
+        if images >= self.max_queued_images:
+            waiting = f"{images:,} images wait to be drawn, which is the server's limit: send the request again later"
             raise ApiError(429, "too_many_images", waiting, headers=retry)
         if seconds > settings.deadline_seconds:
-            late = f"a reply would begin in {seconds:.0f} seconds, which is after the deadline of {settings.deadline_seconds:g}"
+            late = (
+                f"the reply would begin in {seconds:.0f} seconds, after the deadline of {settings.deadline_seconds:g}: "
+                "send the request again later"
+            )
             raise ApiError(503, "deadline", late, headers=retry)
 
     def _seconds_of_queue(self) -> float:
         return self.scheduler.waiting_images / self.scheduler.images_a_second
 
     def _is_full(self) -> bool:
-        return len(self._flows) >= self.settings.queue_requests
+        return len(self._active) >= self.settings.queue_requests
 
-    def _least_urgent(self) -> Flow | None:
-        """A reply whose length is being found, else the one with the slowest reader among those that wait for their readers."""
-        if lengths := [flow for flow in self._flows if flow.finds_length]:
+    def _least_urgent(self) -> ActiveRequest | None:
+        """A request whose length is being found, otherwise the slowest reader of the replies that wait for their clients."""
+        if lengths := [active for active in self._active if active.finds_length]:
             return lengths[0]
-        slow = [flow for flow in self._flows if flow.waits_for_client()]
-        return min(slow, key=Flow.bytes_a_second, default=None)
+        slow = [active for active in self._active if active.waits_for_client()]
+        return min(slow, key=ActiveRequest.bytes_a_second, default=None)
 
-    def _end(self, flow: Flow) -> None:
-        """Break a reply off and free its place. The client can ask for the rest later."""
-        self._flows.discard(flow)
-        refused("unknown_length" if flow.finds_length else "slow_reader")
-        flow.cut()
+    def _break_off(self, active: ActiveRequest) -> None:
+        """End a reply early and free its place. The client can ask for the rest later."""
+        self._active.discard(active)
+        refused("unknown_length" if active.finds_length else "slow_reader")
+        active.abort()
 
     def _count(self, held_images: int, left_images: int) -> None:
         self._held_images += held_images
         self._left_images += left_images
-        self.metrics.answering(len(self._flows))
+        self.metrics.answering(len(self._active))
 
-    async def _taken(self, future: "asyncio.Future[Result]", flow: Flow) -> Result:
-        if flow.gone():
-            raise ClientGoneError
+    async def _result(self, future: "asyncio.Future[Result]", active: ActiveRequest) -> Result:
+        """Wait for a piece, and count its images as drawn."""
+        if active.is_disconnected():
+            raise ClientDisconnectedError
         try:
             result = await future
         except asyncio.CancelledError:
-            if flow.gone():
-                raise ClientGoneError from None
+            if active.is_disconnected():
+                raise ClientDisconnectedError from None
             raise
-        drawn = min(self.scheduler.piece_images, flow.left)
-        flow.left -= drawn
+        drawn = min(self.scheduler.piece_images, active.images_left)
+        active.images_left -= drawn
         self._left_images -= drawn
         return result
 
     async def _check_again(self) -> None:
-        self.scheduler.failed = False  # before, so that a failure meanwhile is not forgotten
+        # reset before the check, so that a failure during it is not forgotten
+        self.scheduler.failed = False
         try:
             await asyncio.to_thread(self.engine.check)
         except ProviderError as error:
@@ -223,6 +264,6 @@ class Well:
             raise
 
 
-def _room_for_images(settings: Settings, engine: Engine, scheduler: Scheduler) -> int:
-    """What the requests hold ahead when all are long ones: streams that nobody reads do not shut out the short ones."""
+def _default_max_queued_images(settings: Settings, engine: Engine, scheduler: Scheduler) -> int:
+    """The images that all requests hold ahead if all are streams, so that streams that nobody reads cannot shut out short requests."""
     return max(8192, settings.queue_requests * (engine.threads + 1) * scheduler.piece_images)

@@ -1,19 +1,18 @@
-"""Whose images are drawn next, and which are drawn together.
+"""The fair queue in front of the engine: which request is drawn next, and which are drawn together.
 
 Start-time fair queueing (Goyal, Vin and Cheng, "Start-time Fair Queueing", SIGCOMM 1996, equations 4 and 5): a piece of n
-images of request r is tagged with the start ``S = max(v, F_r)``, which moves r's finish to ``F_r = S + n``; the piece of the
-least tag is drawn next, and the virtual time ``v`` is the tag of what was drawn last. So whoever has had less comes
-first: a lone image passes a long request after the pieces under way, and no request waits for ever.
+images of request r gets the start tag ``S = max(v, F_r)``, and r's finish tag becomes ``F_r = S + n``. The piece with the
+least start tag is drawn next, and the virtual time ``v`` is the start tag of the piece that was drawn last. A single image
+therefore overtakes a long request after the pieces under way, and no request waits for ever.
 """
 
 import asyncio
 import contextlib
 import heapq
 import itertools
-import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,71 +22,44 @@ from drawwell.engine.backends import Feeds
 from drawwell.engine.engine import Engine
 from drawwell.errors import DeviceMemoryError, ProviderError
 from drawwell.generator import Images
+from drawwell_serve.drawing.active_request import ActiveRequest
+from drawwell_serve.drawing.image_request import ImageRequest
 from drawwell_serve.metrics import Metrics
 
-PATIENCE_SECONDS = 2.0
-"""When all places are taken, a reply that has waited longer than this for its client, in total, may lose its place."""
-
 PIECE_SECONDS = 0.01
-"""The most that one run should take: what a newcomer waits for."""
+"""The most that one run should take. A new request waits for one run at least."""
 
 
-class Flow:
-    """One request's claim on the engine: ``gone`` tells whether its client has left, ``cut`` ends the connection, ``left`` images are
-    to be drawn, ``held`` are in memory.
-    """
-
-    def __init__(
-        self,
-        gone: Callable[[], bool] = lambda: False,
-        left: int = 0,
-        held: int = 0,
-        cut: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.gone, self.cut, self.left, self.held, self.finish = gone, cut, left, held, 0.0
-        self.finds_length = False
-        """Whether images are drawn only to learn how long the reply is: work that its client need not read."""
-        self._began = time.monotonic()
-        self._sent_bytes, self._read_seconds, self._reading_since = 0, 0.0, math.inf
-
-    @contextlib.contextmanager
-    def reading(self, count: int) -> Iterator[None]:
-        """Count the time within as waiting for the client, which then has ``count`` more bytes to read."""
-        self._reading_since = time.monotonic()
-        try:
-            yield
-        finally:
-            self._read_seconds = self._seconds_read(time.monotonic())
-            self._reading_since = math.inf
-            self._sent_bytes += count
-
-    def waits_for_client(self) -> bool:
-        """Whether the reply has waited for its client longer than for the engine, and for more than ``PATIENCE_SECONDS``."""
-        now = time.monotonic()
-        return self._seconds_read(now) > max(PATIENCE_SECONDS, (now - self._began) / 2)
-
-    def bytes_a_second(self) -> float:
-        """The rate at which the client reads while the reply waits for it."""
-        return self._sent_bytes / max(self._seconds_read(time.monotonic()), 1e-9)
-
-    def _seconds_read(self, now: float) -> float:
-        return self._read_seconds + max(0.0, now - self._reading_since)
+OnImages = Callable[[Images, int], Any]
+"""Takes the images of a piece, uint8 ``[n, H, W, C]``, and the position of the first one in its request."""
 
 
 @dataclass(order=True)
 class _Piece:
+    """The images at positions ``first`` to ``last - 1`` of a request."""
+
     start: float
     order: int
-    flow: Flow = field(compare=False)
-    count: int = field(compare=False)
-    feeds: Callable[[], Feeds] = field(compare=False)
-    then: Callable[[Images], Any] = field(compare=False)
+    active: ActiveRequest = field(compare=False)
+    request: ImageRequest = field(compare=False)
+    first: int = field(compare=False)
+    last: int = field(compare=False)
+    on_images: OnImages = field(compare=False)
     future: "asyncio.Future[Any]" = field(compare=False)
     submitted: float = field(compare=False, default_factory=time.perf_counter)
 
+    @property
+    def count(self) -> int:
+        return self.last - self.first
+
 
 class Scheduler:
-    """Draws pieces of many requests on as many threads as the engine has. Rows of several requests go into one run."""
+    """Draws pieces of many requests on as many threads as the engine has. One run may hold pieces of several requests.
+
+    Args:
+        engine: Draws the images. Its speed is measured here, and decides how many images a piece has.
+        metrics: Counts the images, the runs and the queue.
+    """
 
     def __init__(self, engine: Engine, metrics: Metrics) -> None:
         self._engine, self._metrics = engine, metrics
@@ -97,31 +69,41 @@ class Scheduler:
         self._heap: list[_Piece] = []
         self._virtual, self._order = 0.0, itertools.count()
         self._changed, self._closed = threading.Condition(), False
-        # daemons, so that a process whose main thread fails ends, and another takes its place
+        # daemon threads: a process whose main thread fails must end, so that another one is started
         names = [f"draw-{number}" for number in range(engine.threads)]
         self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
         for thread in self._threads:
             thread.start()
 
     def submit(
-        self, flow: Flow, count: int, feeds: Callable[[], Feeds], then: Callable[[Images], Any]
+        self, active: ActiveRequest, request: ImageRequest, first: int, on_images: OnImages
     ) -> "asyncio.Future[Any]":
-        """Draw ``count`` images, at most ``piece_images``, of what ``feeds`` returns, and pass them to ``then`` on the same thread.
+        """Queue the images of ``request`` from position ``first`` on, at most ``piece_images`` of them.
 
-        The future gets what ``then`` returns. Cancelled, or of a client that has gone, the piece is not drawn.
+        Args:
+            active: The admitted request. If its client disconnects, the piece is not drawn.
+            request: The images.
+            first: The position of the piece's first image in the request.
+            on_images: Called with the images on the thread that has drawn them.
+
+        Returns:
+            A future of the value that ``on_images`` returns. If it is cancelled in time, the piece is not drawn.
         """
         future = asyncio.get_running_loop().create_future()
+        last = min(first + self.piece_images, len(request))
         with self._changed:
-            start = max(self._virtual, flow.finish)
-            flow.finish = start + count
-            heapq.heappush(self._heap, _Piece(start, next(self._order), flow, count, feeds, then, future))
-            self.waiting_images += count
-            self._metrics.waiting(self.waiting_images)  # under the lock, else an older number could come last and stay
+            start = max(self._virtual, active.finish)
+            active.finish = start + last - first
+            piece = _Piece(start, next(self._order), active, request, first, last, on_images, future)
+            heapq.heappush(self._heap, piece)
+            self.waiting_images += piece.count
+            # under the lock: otherwise an older number could be set last, and stay
+            self._metrics.waiting(self.waiting_images)
             self._changed.notify()
         return future
 
     def close(self) -> None:
-        """Draw what is queued, and end the threads."""
+        """Draw the pieces in the queue, then end the threads."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -145,7 +127,7 @@ class Scheduler:
                 piece = heapq.heappop(self._heap)
                 self.waiting_images -= piece.count
                 self._virtual = piece.start
-                if piece.future.cancelled() or piece.flow.gone():
+                if piece.future.cancelled() or piece.active.is_disconnected():
                     _deliver([piece], [asyncio.CancelledError()])
                 else:
                     run.append(piece)
@@ -156,11 +138,16 @@ class Scheduler:
     def _draw(self, run: list[_Piece]) -> None:
         began = time.perf_counter()
         try:
-            images = self._engine.draw(_joined([piece.feeds() for piece in run]))
+            images = self._engine.draw(
+                _joined([piece.request.feeds(self._engine, piece.first, piece.last) for piece in run])
+            )
             drawn = time.perf_counter()
             ends = list(itertools.accumulate(piece.count for piece in run))
-            results = [piece.then(images[end - piece.count : end]) for piece, end in zip(run, ends, strict=True)]
-        except Exception as error:  # whoever waits for it decides what it means
+            results = [
+                piece.on_images(images[end - piece.count : end], piece.first)
+                for piece, end in zip(run, ends, strict=True)
+            ]
+        except Exception as error:  # it is raised again where the future is awaited
             self.failed |= isinstance(error, ProviderError) and not isinstance(error, DeviceMemoryError)
             _deliver(run, [error] * len(run))
             return
@@ -173,8 +160,9 @@ class Scheduler:
 
 
 def _deliver(run: list[_Piece], results: list[Any]) -> None:
-    """One wake-up of the event loop for a whole run."""
-    with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile, and nobody waits any more
+    """Settle the futures of a whole run in one turn of the event loop."""
+    # the loop may have been closed meanwhile; then nothing awaits the futures any more
+    with contextlib.suppress(RuntimeError):
         run[0].future.get_loop().call_soon_threadsafe(_settle, run, results)
 
 
@@ -197,9 +185,9 @@ def _joined(feeds: list[Feeds]) -> Feeds:
 
 
 def _piece_of(engine: Engine) -> tuple[int, float]:
-    """The images of a piece and the seconds that it takes on one thread: halved until within ``PIECE_SECONDS``.
+    """The number of images in a piece, halved until one run takes at most ``PIECE_SECONDS``, and the seconds of that run.
 
-    A device draws one padded shape, so that fewer images would not be drawn sooner.
+    A device pads every run to one shape, so fewer images would take as long there.
     """
     images = engine.piece_images
     while True:

@@ -1,4 +1,4 @@
-"""Choosing the form of a reply by ``Accept`` (RFC 9110, section 12.5.1)."""
+"""The choice of a format by ``Accept`` (RFC 9110, section 12.5.1)."""
 
 import functools
 import math
@@ -9,9 +9,14 @@ from drawwell_serve.errors import ApiError
 
 @functools.lru_cache(128)
 def choose(accept: str | None, offered: tuple[str, ...]) -> str:
-    """The offered media type that the client likes best, the first of equals. Raises ``ApiError`` 406 where it likes none.
+    """Return the offered media type that the client prefers, the first of equals.
 
-    A parameter counts if an offered type has it, and is ignored otherwise.
+    Args:
+        accept: The value of the header. A parameter counts if an offered type has it, and is ignored otherwise.
+        offered: Media types.
+
+    Raises:
+        ApiError: 406 if the client accepts none of them, 400 if a quality value is malformed.
     """
     parts = [part for part in (accept or "*/*").split(",") if part.strip()]
     ranges = dict(reversed([_parse(part, offered) for part in parts])) or {"*/*": 1.0}
@@ -19,7 +24,9 @@ def choose(accept: str | None, offered: tuple[str, ...]) -> str:
     best = max(offered, key=lambda offer: quality[offer])
     if not quality[best]:
         raise ApiError(
-            406, "not_acceptable", f"images come as {', '.join(offered)}, and the request accepts none of these"
+            406,
+            "not_acceptable",
+            f"the request accepts none of the formats: send Accept with one of {', '.join(offered)}",
         )
     return best
 
@@ -38,7 +45,9 @@ def _number(value: str) -> float:
             return min(max(quality, 0.0), 1.0)
     except ValueError:
         pass
-    raise ApiError(400, "malformed_header", f"Accept: {value[:20]!r} is no quality value")
+    raise ApiError(
+        400, "malformed_header", f"Accept: {value[:20]!r} is not a quality value: write a number from 0 to 1"
+    )
 
 
 def _quality(offer: str, ranges: Mapping[str, float]) -> float:

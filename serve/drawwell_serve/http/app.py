@@ -12,48 +12,57 @@ from starlette.routing import Route
 
 from drawwell.errors import DeviceMemoryError
 from drawwell.files.card import card_to_json
-from drawwell_serve import metrics
-from drawwell_serve.drawing.image_service import Well
+from drawwell_serve.drawing.body_memory import SHORT_BODY_BYTES
+from drawwell_serve.drawing.image_service import ImageService
 from drawwell_serve.errors import ApiError, on_api_error, on_failure, on_full_memory, on_http_exception
 from drawwell_serve.http import addresses
 from drawwell_serve.http.accept import choose
+from drawwell_serve.http.body import read_json
+from drawwell_serve.http.formats import FORMATS
 from drawwell_serve.http.openapi import document
 from drawwell_serve.http.page import render
-from drawwell_serve.http.replies import FORMS, ImagesReply
-from drawwell_serve.http.requests import read_drawing
+from drawwell_serve.http.parse_request import parse_request
+from drawwell_serve.http.replies import ImagesReply
+from drawwell_serve.processes import shared_metrics
 
 MAX_ACCEPT = 4096
-"""Characters; a browser sends some 150."""
+"""Characters of the ``Accept`` header. A browser sends some 150."""
 
 PROBES = ("/livez", "/readyz", "/healthz")
-"""What anybody may ask, with or without the key."""
+"""The routes that need no key."""
 
 
 async def generate(request: Request) -> Response:
     """``POST /generate``: draw images by address."""
-    well: Well = request.app.state.well
+    service: ImageService = request.app.state.service
     accept = ", ".join(request.headers.getlist("accept"))
     if len(accept) > MAX_ACCEPT:
         raise ApiError(400, "malformed_header", f"Accept is longer than {MAX_ACCEPT:,} characters")
-    form = FORMS[choose(accept, tuple(FORMS))]
-    well.check_room()  # before its body is read
-    return ImagesReply(well, await read_drawing(request, well), form)
+    reply_format = FORMATS[choose(accept, tuple(FORMATS))]
+    service.check_room()  # before the body is read
+    body, card, max_count = await read_json(request, service), service.engine.card, service.settings.max_count
+    # a short body is parsed in about a millisecond; msgspec and numpy take longer for others
+    if len(body) <= SHORT_BODY_BYTES:
+        images = parse_request(body, card, max_count)
+    else:
+        images = await asyncio.to_thread(parse_request, body, card, max_count)
+    return ImagesReply(service, images, reply_format)
 
 
 async def model(request: Request) -> Response:
-    """``GET /model``: the digest, the card, the same in words, and how many images one reply holds."""
-    return Response(_model_json(request.app.state.well), media_type="application/json")
+    """``GET /model``: the digest, the card, the card in words, and the most images of one reply."""
+    return Response(_model_json(request.app.state.service), media_type="application/json")
 
 
 async def page(request: Request) -> Response:
-    """``GET /``: what is served here, for people."""
+    """``GET /``: a page for people with the generator, some of its images, and commands to draw more."""
     prefix = request.headers.get("x-forwarded-prefix", "")
-    html = await render(request.app.state.well, str(request.base_url), prefix)
-    return HTMLResponse(html, headers={"Cache-Control": "no-store"})  # it names the host as this client does
+    html = await render(request.app.state.service, str(request.base_url), prefix)
+    return HTMLResponse(html, headers={"Cache-Control": "no-store"})  # the page holds the host name of this client
 
 
 async def docs_json(_: Request) -> Response:
-    """``GET /docs.json``: OpenAPI."""
+    """``GET /docs.json``: the OpenAPI document."""
     return Response(_openapi(), media_type="application/json")
 
 
@@ -63,25 +72,25 @@ async def alive(_: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """``GET /readyz``: whether images are drawn here, and drawn right."""
-    well: Well = request.app.state.well
-    await well.check()
+    """``GET /readyz``: the worker draws images, and its pixels are right."""
+    service: ImageService = request.app.state.service
+    await service.check()
     return PlainTextResponse("ready\n")
 
 
 async def all_metrics(_: Request) -> Response:
-    """``GET /metrics``: those of all workers, for Prometheus."""
-    return Response(await asyncio.to_thread(metrics.exposition), media_type=metrics.CONTENT_TYPE)
+    """``GET /metrics``: the series of all workers, for Prometheus."""
+    return Response(await asyncio.to_thread(shared_metrics.exposition), media_type=shared_metrics.CONTENT_TYPE)
 
 
 async def other(request: Request) -> Response:
-    """Whatever no route takes, so that its 404 or 405 is JSON too."""
+    """Answer every other path or method with 404 or 405 in JSON."""
     path: str = request.scope["path"]
     for route in request.app.routes[:-1]:
         if route.path_regex.fullmatch(path):
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(route.methods))})
     if path.startswith(("/images/", "/shards/")):
-        raise addresses.no_such(addresses.HOW)
+        raise addresses.no_such(addresses.PATHS)
     raise HTTPException(404)
 
 
@@ -91,15 +100,15 @@ def _openapi() -> bytes:
 
 
 @functools.cache
-def _model_json(well: Well) -> bytes:
-    digest, card = well.engine.digest, well.engine.card
+def _model_json(service: ImageService) -> bytes:
+    digest, card = service.engine.digest, service.engine.card
     written = msgspec.Raw(card_to_json(card))
-    about = {"digest": digest, "card": written, "in_words": card.in_words(), "max_count": well.settings.max_count}
+    about = {"digest": digest, "card": written, "in_words": card.in_words(), "max_count": service.settings.max_count}
     return msgspec.json.encode(about)
 
 
 def create_app() -> Starlette:
-    """The application; whoever starts it puts a ``Well`` into ``app.state.well``."""
+    """The application. Set ``app.state.service`` to an ``ImageService`` before the first request."""
     return Starlette(
         routes=[
             Route("/generate", generate, methods=["POST"]),

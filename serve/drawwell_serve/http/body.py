@@ -5,56 +5,60 @@ import asyncio
 from starlette.requests import ClientDisconnect, Request
 
 from drawwell_serve.drawing.body_memory import Body
-from drawwell_serve.drawing.image_service import Well
+from drawwell_serve.drawing.image_service import ImageService
 from drawwell_serve.errors import ApiError
 
 MAX_BODY_BYTES = 2 * 2**20
-"""65,536 indices of 19 digits fit; nothing longer makes sense."""
+"""65,536 indices of 19 digits fit. No valid request is longer."""
 
 _CLOSE = {"Connection": "close"}
 
 
-async def read_json(request: Request, well: Well) -> bytes:
-    """The body, counted while it comes, since a ``Content-Length`` may lie or be absent. Raises ``ApiError`` 400, 408, 413, 415 or 503."""
+async def read_json(request: Request, service: ImageService) -> bytes:
+    """Read the body. Its bytes are counted while they come, since a ``Content-Length`` may be wrong or missing.
+
+    Raises:
+        ApiError: 400 (cut off), 408 (too slow), 413 (too large), 415 (not JSON) or 503 (too many large bodies at once).
+    """
     _check_content_type(request)
-    body = Body()
+    body, content = Body(), bytearray()
     try:
-        async with asyncio.timeout(well.settings.read_seconds) as body.timeout:
-            await _read(request, body, well)
+        async with asyncio.timeout(service.settings.read_seconds) as body.timeout:
+            async for chunk in request.stream():
+                if not body.gave_way:
+                    service.bodies.add(body, len(chunk))
+                if body.gave_way:
+                    raise TimeoutError
+                content += chunk
+                if len(content) > MAX_BODY_BYTES:
+                    raise ApiError(413, "body_too_large", f"the body is larger than {MAX_BODY_BYTES:,} bytes")
     except TimeoutError:
-        raise _too_slow(body, well) from None
+        raise _too_slow(body, service) from None
     except ClientDisconnect:
         raise ApiError(400, "body_cut_off", "the connection ended before the body did") from None
     finally:
-        well.bodies.discard(body)
-    return bytes(body.content)
+        service.bodies.discard(body)
+    return bytes(content)
 
 
-async def _read(request: Request, body: Body, well: Well) -> None:
-    async for chunk in request.stream():
-        if not body.gave_way:
-            well.bodies.add(body, chunk)
-        if body.gave_way:
-            raise TimeoutError
-        if len(body.content) > MAX_BODY_BYTES:
-            raise ApiError(413, "body_too_large", f"the body is larger than {MAX_BODY_BYTES:,} bytes")
-
-
-def _too_slow(body: Body, well: Well) -> ApiError:
+def _too_slow(body: Body, service: ImageService) -> ApiError:
     if body.gave_way:
-        message = "too many large bodies are being read, and this one came most slowly: come back"
-        return ApiError(503, "too_many_bodies", message, headers=well.retry_after() | _CLOSE)
-    late = f"the body did not come within {well.settings.read_seconds:g} seconds"
+        message = (
+            "the server is reading too many large bodies, and this one is the slowest: send the request again later"
+        )
+        return ApiError(503, "too_many_bodies", message, headers=service.retry_after() | _CLOSE)
+    late = f"the body did not arrive within {service.settings.read_seconds:g} seconds: send it faster"
     return ApiError(408, "body_too_slow", late, headers=_CLOSE)
 
 
 def _check_content_type(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
+        instead = f"not {kind}" if kind else "this request has no Content-Type"
+        raise ApiError(415, "unsupported_media_type", f"send JSON with Content-Type: application/json; {instead}")
+    if encoding := request.headers.get("content-encoding"):
         raise ApiError(
             415,
             "unsupported_media_type",
-            f"send JSON with Content-Type: application/json, not {kind or 'without a Content-Type'}",
+            f"send the body uncompressed: the server reads no Content-Encoding ({encoding})",
         )
-    if encoding := request.headers.get("content-encoding"):
-        raise ApiError(415, "unsupported_media_type", f"send the body as it is, without Content-Encoding: {encoding}")

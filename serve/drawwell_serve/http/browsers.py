@@ -1,4 +1,4 @@
-"""What browsers say about the page that sends a request (Fetch Metadata, https://www.w3.org/TR/fetch-metadata/)."""
+"""Fetch Metadata: the headers in which browsers name the site of the page that sends a request (https://www.w3.org/TR/fetch-metadata/)."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,12 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 def site_of(headers: Headers) -> bytes:
-    """Where the page is that sends this request: ``same-origin``, ``same-site`` or ``cross-site``.
+    """The site of the page that sends this request: ``same-origin``, ``same-site`` or ``cross-site``.
 
-    ``none`` for programs, and for links that a person follows, which are that person's wish; not for frames in a page.
+    ``none`` for programs, and for a link that a person follows. A frame in a page is no such link.
     """
-    told = dict(headers)
-    is_followed = told.get(b"sec-fetch-mode") == b"navigate" and told.get(b"sec-fetch-dest", b"document") == b"document"
-    return b"none" if is_followed else told.get(b"sec-fetch-site", b"none")
+    fields = dict(headers)
+    is_followed = (
+        fields.get(b"sec-fetch-mode") == b"navigate" and fields.get(b"sec-fetch-dest", b"document") == b"document"
+    )
+    return b"none" if is_followed else fields.get(b"sec-fetch-site", b"none")

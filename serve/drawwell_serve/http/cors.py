@@ -15,19 +15,19 @@ _DEFAULT_PORT = re.compile(r"(http://[^/]*):80$|(https://[^/]*):443$")
 
 
 def origins_of(setting: str | None) -> frozenset[str]:
-    """The origins of the setting, spelled as browsers do: lower case, without the port that is the scheme's own."""
+    """The origins of the setting, spelled as browsers do: in lower case, without the default port of the scheme."""
     several = [origin.strip().lower() for origin in (setting or "").split(",")]
     return frozenset(_DEFAULT_PORT.sub(r"\1\2", origin) for origin in several if origin)
 
 
 def allowing(origins: frozenset[str], app: ASGIApp) -> ASGIApp:
-    """``app``, open to pages of ``origins``. Preflight requests carry no key and need none."""
+    """``app``, open to web pages of ``origins``. Preflight requests carry no key and need none."""
     return CORSMiddleware(
         app,
         allow_origins=sorted(origins),
         allow_methods=METHODS,
         allow_headers=_SENT,
-        allow_private_network=True,  # a page on the internet asks a server on the loopback or in a local network
+        allow_private_network=True,  # a page on the internet may use a server on the loopback or in a local network
         expose_headers=(*_READ, wire.FINGERPRINT, *wire.ABOUT),
         max_age=_DAY_SECONDS,
     )

@@ -1,4 +1,4 @@
-"""The OpenAPI document: its schemas come from the types that read requests and write the card, its routes and forms from theirs."""
+"""The OpenAPI document. Its schemas are made from the types that read requests and write the card."""
 
 import functools
 from typing import Any
@@ -9,50 +9,55 @@ import drawwell
 from drawwell.files.card import ModelCard
 from drawwell.formats.archives import Tar
 from drawwell.http import protocol as wire
-from drawwell_serve.http.replies import FORMS
-from drawwell_serve.http.requests import GenerateRequest
-from drawwell_serve.metrics import CONTENT_TYPE
+from drawwell_serve.http.formats import FORMATS
+from drawwell_serve.http.generate_request import GenerateRequest
+from drawwell_serve.processes.shared_metrics import CONTENT_TYPE
 
 _MEANINGS = {
-    400: "The body is empty or no JSON, or asks for what the form cannot hold.",
+    400: "The body is empty or not valid JSON, or the format cannot hold the images.",
     401: "The key is missing or wrong.",
-    404: "No such image: another generator's digest, or an address that is none.",
-    406: "The request accepts none of the forms.",
-    408: "The body did not come in time.",
+    404: "The URL names no image: the digest is of another generator, or the address is not valid.",
+    406: "The request accepts none of the formats.",
+    408: "The body did not arrive in time.",
     413: "The body is too large.",
     414: "Path and query are too long.",
     415: "The body is not application/json, or is encoded.",
-    416: "No byte of the range is there; Content-Range says how many bytes there are.",
-    421: "The server is not known by the name in Host.",
+    416: "The reply has no byte of the range. Content-Range says how many bytes it has.",
+    421: "The server does not answer to the name in Host.",
     422: "A field is unknown, of a wrong type, or out of range.",
-    429: "Too many requests or images wait; Retry-After says when there will be room.",
-    503: "No reply can begin in time, drawing fails, or the device is out of memory; Retry-After says when to come back.",
+    429: "Too many requests or images wait. Retry-After says when to send the request again.",
+    503: "No reply can begin in time, drawing fails, or the device has no memory. Retry-After says when to send the request again.",
 }
 _DRAWING_ERRORS, _BODY_ERRORS = (429, 503), (400, 406, 408, 413, 415, 422)
 _HEADERS = {
     wire.DIGEST: "SHA-256 of the generator file.",
-    wire.SEED: "The seed drawn from; absent where the images have no address.",
-    wire.START: "The first index; absent where the request named indices or latents.",
-    wire.INDICES: "Where the request named indices: the SHA-256 of these as little-endian int64.",
-    wire.LATENTS: "Where the images have no address: the SHA-256 of their latents as little-endian float32, before truncation.",
-    wire.MEMBER: "Where the images have no address: which generator of a mixture drew them.",
-    wire.TRUNCATION: "What the latents were multiplied with, where it is not 1.",
-    wire.LABELS: "Where the request named labels: the one of all, or the SHA-256 of these as little-endian int64.",
-    wire.COUNT: "How many images.",
+    wire.SEED: "The seed. Absent if the images have no address.",
+    wire.START: "The first index. Absent if the request named indices or latents.",
+    wire.INDICES: "The SHA-256 of the indices as little-endian int64, if the request named indices.",
+    wire.LATENTS: "The SHA-256 of the latents as little-endian float32, before truncation, if the images have no address.",
+    wire.MEMBER: "The number of the generator of a mixture that drew the images, if they have no address.",
+    wire.TRUNCATION: "The factor of the latents, if it is not 1.",
+    wire.LABELS: "The label of all images, or the SHA-256 of the labels as little-endian int64, if the request named labels.",
+    wire.COUNT: "The number of images.",
     wire.PROVIDER: "The execution provider: cuda or cpu.",
-    wire.FINGERPRINT: "What the bytes may depend on besides digest and address.",
+    wire.FINGERPRINT: "The software and hardware that the bytes may depend on, besides digest and address.",
 }
 _IMMUTABLE = {
-    "ETag": "Strong: of everything that the bytes depend on.",
-    "Cache-Control": "What a URL names never changes.",
+    "ETag": "A strong ETag: a hash of everything that the bytes depend on.",
+    "Cache-Control": "The content of a URL never changes.",
     "Accept-Ranges": "bytes",
 }
-_CONTENT_DIGEST = {"Content-Digest": "RFC 9530, of a reply that is not streamed."}
-_RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
+_CONTENT_DIGEST = {"Content-Digest": "The SHA-256 of the body (RFC 9530), if the reply is not streamed."}
+_RETRY = {
+    "Retry-After": {
+        "description": "Seconds until the request can succeed.",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
 _PROBES = {
     "/livez": "The process answers.",
     "/healthz": "The same as /livez.",
-    "/readyz": "Images are drawn here, and drawn right.",
+    "/readyz": "The worker draws images, and its pixels are right.",
 }
 
 
@@ -64,20 +69,25 @@ def document() -> dict[str, Any]:
     )
     words = {
         "type": "object",
-        "description": "The card for people: what each line is about, and the fact.",
+        "description": "The card in words: names of facts and the facts.",
         "additionalProperties": {"type": "string"},
     }
     about = {"digest": {"type": "string"}, "card": card, "in_words": words, "max_count": {"type": "integer"}}
     model = {"type": "object", "required": list(about), "properties": about}
     keyed = {
         "/generate": {"post": _generate(request)},
-        "/images/{digest}/{seed}/{index}.png": _address("One image, for ever the same.", "image/png", "index"),
-        "/shards/{digest}/{seed}/{first}-{last}.tar": _address(
-            "A WebDataset shard of the images first to last, for ever the same.", Tar.media_type, "first", "last"
+        "/images/{digest}/{seed}/{index}.png": _address(
+            "One image. The content of this URL never changes.", "image/png", "index"
         ),
-        "/model": _get("The digest, the card, and how many images one reply holds.", "application/json", model),
-        "/": _get("What is served here, for people.", "text/html", {"type": "string"}),
-        "/docs.json": _get("This document.", "application/json", {"type": "object"}),
+        "/shards/{digest}/{seed}/{first}-{last}.tar": _address(
+            "A WebDataset shard of the images first to last. The content of this URL never changes.",
+            Tar.media_type,
+            "first",
+            "last",
+        ),
+        "/model": _get("The digest, the card, and the most images of one reply.", "application/json", model),
+        "/": _get("A page for people about the generator.", "text/html", {"type": "string"}),
+        "/docs.json": _get("This OpenAPI document.", "application/json", {"type": "object"}),
         "/metrics": _get("Metrics for Prometheus.", CONTENT_TYPE, {"type": "string"}),
     }
     for methods in keyed.values():
@@ -89,7 +99,7 @@ def document() -> dict[str, Any]:
     info = {
         "title": "drawwell",
         "version": drawwell.__version__,
-        "description": "Draw images by address: the same bytes every time.",
+        "description": "Draws images by address. The same address always gives the same bytes.",
     }
     return {
         "openapi": "3.1.0",
@@ -105,9 +115,9 @@ def document() -> dict[str, Any]:
 
 def _generate(request: dict[str, Any]) -> dict[str, Any]:
     images = {
-        "description": "The images, in the form that Accept asks for.",
+        "description": "The images, in the format that Accept asks for.",
         "headers": _headers(_HEADERS | _CONTENT_DIGEST),
-        "content": {media_type: {"schema": _image_schema(media_type)} for media_type in FORMS},
+        "content": {media_type: {"schema": _image_schema(media_type)} for media_type in FORMATS},
     }
     body = {"required": True, "content": {"application/json": {"schema": request, "example": {"seed": 7, "count": 16}}}}
     responses = {"200": images, **_errors(*_BODY_ERRORS, *_DRAWING_ERRORS)}
@@ -115,7 +125,7 @@ def _generate(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _address(meaning: str, media_type: str, *numbers: str) -> dict[str, Any]:
-    """GET and HEAD of what a URL names."""
+    """GET and HEAD of an address."""
     number = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
     schemas = {"digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "seed": number} | dict.fromkeys(
         numbers, number
@@ -126,10 +136,13 @@ def _address(meaning: str, media_type: str, *numbers: str) -> dict[str, Any]:
     )
     headers = _headers(_HEADERS | _IMMUTABLE | _CONTENT_DIGEST)
     found = {"description": meaning, "headers": headers}
-    responses = {"304": {"description": "The client has it."}, **_errors(404, *_DRAWING_ERRORS)}
+    responses = {
+        "304": {"description": "The client already has the image or shard: If-None-Match names its ETag."},
+        **_errors(404, *_DRAWING_ERRORS),
+    }
     bytes_of = {media_type: {"schema": {"type": "string", "format": "binary"}}}
     drawn = {**found, "content": bytes_of}
-    which = _headers({"Content-Range": "Which bytes, and how many there are."})
+    which = _headers({"Content-Range": "The bytes of this part, and the number of all bytes."})
     in_part = {"description": "The bytes of the range.", "headers": headers | which, "content": bytes_of}
     common = {"summary": meaning, "parameters": [*parameters, known]}
     get = {**common, "parameters": [*common["parameters"], part, still]}
@@ -169,7 +182,7 @@ def _image_schema(media_type: str) -> dict[str, Any]:
         "required": ["index", "png"],
         "properties": {
             "index": {"type": "integer"},
-            "label": {"type": "integer", "description": "Of a generator with classes."},
+            "label": {"type": "integer", "description": "The class, if the generator has classes."},
             "png": {"type": "string", "contentEncoding": "base64"},
         },
     }

@@ -19,20 +19,20 @@ class ByteRange:
     suffix: int | None
 
     def of(self, length: int) -> range:
-        """The positions of a body of ``length`` bytes. Raises ``ApiError`` 416 where there are none."""
+        """The positions in a body of ``length`` bytes. Raises ``ApiError`` 416 if the range holds none of them."""
         if self.first is None:
             assert self.suffix is not None
             positions = range(max(0, length - self.suffix), length)
         else:
             positions = range(self.first, length if self.last is None else min(self.last + 1, length))
         if not positions:
-            message = f"there are {length:,} bytes, and none of those that were asked for"
+            message = f"the reply has {length:,} bytes, and the range holds none of them"
             raise ApiError(416, "range_not_satisfiable", message, headers={"Content-Range": f"bytes */{length}"})
         return positions
 
 
-def asked(request: Request, etag: str) -> ByteRange | None:
-    """The range that a ``GET`` asks for. None means the whole, also for several ranges and for malformed ones."""
+def requested_range(request: Request, etag: str) -> ByteRange | None:
+    """The range that a ``GET`` asks for. None means the whole, and so do several ranges and malformed ones."""
     if request.method != "GET" or request.headers.get("if-range", etag) != etag:
         return None
     match = _ONE.fullmatch(request.headers.get("range", "").strip())
@@ -43,4 +43,5 @@ def asked(request: Request, etag: str) -> ByteRange | None:
 
 
 def headers(positions: range, length: int) -> dict[str, str]:
+    """The ``Content-Range`` of a part of ``length`` bytes."""
     return {"content-range": f"bytes {positions.start}-{positions.stop - 1}/{length}"}

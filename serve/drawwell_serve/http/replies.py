@@ -1,155 +1,147 @@
-"""The forms of a reply with images. Each is listed once, in ``FORMS``."""
+"""The reply with images: it is drawn while it is sent."""
 
 import asyncio
 import base64
-import functools
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
-from typing import TypeVar
 
-import msgspec
 import numpy as np
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from drawwell.formats.archives import Archive, Chunk, Tar, Zip
-from drawwell.formats.names import files_of
-from drawwell.formats.npy import NPY_TYPE, Npy
-from drawwell.formats.png import contact_sheet, to_png, to_pngs
 from drawwell.generator import Images
-from drawwell_serve.drawing.image_request import Addressed, Drawing
-from drawwell_serve.drawing.image_service import ClientGoneError, Well
-from drawwell_serve.drawing.scheduler import Flow
-from drawwell_serve.errors import ApiError
+from drawwell_serve.drawing.active_request import ActiveRequest
+from drawwell_serve.drawing.image_request import ImageRequest
+from drawwell_serve.drawing.image_service import ClientDisconnectedError, ImageService
 from drawwell_serve.http import ranges
-
-MAX_PICTURES = 256
-"""In one JSON reply or on one sheet, which are made whole in memory, for people."""
+from drawwell_serve.http.formats import ReplyFormat, StreamFormat
 
 _UNREAD_BYTES = 64 * 1024
 """A whole reply up to this length waits for its client without holding a place among the requests being answered."""
 
-NPY_PLAIN_TYPE = f"{NPY_TYPE};footer=no"
-"""For readers that take everything after the header for pixels, such as npyjs."""
-
-Result = TypeVar("Result")
 Chunks = AsyncGenerator[bytes, None]
 
 
-@dataclass(frozen=True)
-class Form:
-    """One media type.
-
-    ``whole`` makes the body of all images at once, on another thread than the event loop's; ``stream`` makes one that is
-    too long for that, and is None for a form of few images. ``length`` is a stream's, in bytes, where it is known.
-    ``check`` raises ``ApiError`` for a drawing that the form cannot hold.
-    """
-
-    media_type: str
-    whole: Callable[[Well, Drawing, Images], bytes]
-    stream: Callable[[Well, Drawing, Flow], Chunks] | None = None
-    check: Callable[[Drawing], None] = lambda _: None
-    length: Callable[[Well, Drawing], int | None] = lambda *_: None
-
-
 class ImagesReply(Response):
-    """Draws while it is sent: admitted when it is about to begin, its place given back when it ends or breaks off.
+    """Draws images and sends them. It is admitted when it begins, and gives its place back when it ends or breaks off.
 
-    ``part`` is the range of bytes that the client asked for. A stream is then drawn twice, the first time to learn its length.
+    Args:
+        service: Admits and draws.
+        request: The images.
+        reply_format: How the images are encoded.
+        headers: Further headers.
+        byte_range: The bytes that the client asked for. A stream is then drawn twice, the first time to learn its length.
+
+    Raises:
+        ApiError: 400 if the format cannot hold the images. When it is sent: 416, 429 or 503 if no reply can begin.
     """
 
     def __init__(
         self,
-        well: Well,
-        drawing: Drawing,
-        form: Form,
+        service: ImageService,
+        request: ImageRequest,
+        reply_format: type[ReplyFormat],
         headers: Mapping[str, str] | None = None,
-        part: ranges.ByteRange | None = None,
+        byte_range: ranges.ByteRange | None = None,
     ) -> None:
-        form.check(drawing)
-        self._well, self._drawing, self._form, self._part = well, drawing, form, part
-        self._named = {"content-type": form.media_type} | well.headers(drawing) | dict(headers or {})
+        reply_format.check(request)
+        self._service, self._request, self._format, self._range = service, request, reply_format, byte_range
+        self._fields = {
+            "content-type": reply_format.media_type,
+            **request.headers(),
+            **service.headers,
+            **(headers or {}),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the body was read
-        about = scope.get("extensions", {}).get("drawwell", {})
-        gone, cut = about.get("gone", lambda: False), about.get("cut", lambda: None)
-        whole = self._form.stream is None or len(self._drawing) <= self._well.scheduler.piece_images
-        images = len(self._drawing) if whole or self._part is None else 2 * len(self._drawing)
-        with self._well.admitted(gone, images, whole, cut) as flow, suppress(ClientGoneError):
-            if whole:
-                await self._send_whole(flow, send)
+        connection = scope.get("extensions", {}).get("drawwell", {})
+        is_disconnected = connection.get("is_disconnected", lambda: False)
+        abort = connection.get("abort", lambda: None)
+        count = len(self._request)
+        is_whole = not issubclass(self._format, StreamFormat) or count <= self._service.scheduler.piece_images
+        images = count if is_whole or self._range is None else 2 * count
+        with (
+            self._service.admit(images, is_whole, is_disconnected, abort) as active,
+            suppress(ClientDisconnectedError),
+        ):
+            if is_whole:
+                async with self._service.deadline():
+                    body, digest = await self._whole(active)
+                self._service.release_images(active)
+                await self._send_whole(body, digest, active, send)
             else:
-                await self._send_stream(flow, send)
+                await self._send_stream(active, send)
 
-    async def _send_whole(self, flow: Flow, send: Send) -> None:
-        body, digest = await self._in_time(self._whole(flow))
-        self._well.let_go(flow)
-        if self._part is not None:
-            positions = self._part.of(len(body))
-            self._named |= ranges.headers(positions, len(body))
+    async def _send_whole(self, body: bytes, digest: str, active: ActiveRequest, send: Send) -> None:
+        if self._range is not None:
+            positions = self._range.of(len(body))
+            self._fields |= ranges.headers(positions, len(body))
             body = body[positions.start : positions.stop]
             digest = _content_digest(body)
-        await self._start(send, len(body), {"content-digest": digest})
-        if len(body) > _UNREAD_BYTES:  # else the last message does not wait for the client
+        self._fields["content-digest"] = digest
+        await self._send_start(send, len(body))
+        if len(body) > _UNREAD_BYTES:
             await send({"type": "http.response.body", "body": body, "more_body": True})
-            with flow.reading(len(body)):
+            with active.reading(len(body)):
                 await send({"type": "http.response.body"})
         else:
             await send({"type": "http.response.body", "body": body})
 
-    async def _whole(self, flow: Flow) -> tuple[bytes, str]:
-        well, drawing = self._well, self._drawing
+    async def _whole(self, active: ActiveRequest) -> tuple[bytes, str]:
+        """Draw and encode the whole body. Return it with its ``Content-Digest``."""
+        request, body = self._request, self._format(self._request, self._service.engine)
 
-        def whole(images: Images) -> tuple[bytes, str]:
-            body = self._form.whole(well, drawing, images)
-            return body, _content_digest(body)
+        def encode(images: Images, _: int = 0) -> tuple[bytes, str]:
+            content = body.whole(images)
+            return content, _content_digest(content)
 
-        if len(drawing) <= well.scheduler.piece_images:
-            return await well.draw(drawing, flow, whole)
-        async with aclosing(well.stream(drawing, flow, lambda images, _: images)) as pieces:
+        if len(request) <= self._service.scheduler.piece_images:
+            return await self._service.draw(request, active, encode)
+        async with aclosing(self._service.stream(request, active, lambda images, _: images)) as pieces:
             images = np.concatenate([piece async for piece in pieces])
-        return await asyncio.to_thread(whole, images)
+        return await asyncio.to_thread(encode, images)
 
-    async def _send_stream(self, flow: Flow, send: Send) -> None:
-        assert self._form.stream is not None
-        length = self._form.length(self._well, self._drawing)
-        chunks = self._form.stream(self._well, self._drawing, flow)
-        if self._part is not None:
-            with self._well.finding_length(flow):  # without a deadline: it takes as long as the whole reply
-                whole = await _length_of(chunks)
-            positions = self._part.of(whole)
-            self._named |= ranges.headers(positions, whole)
-            length = len(positions)
-            chunks = _part_of(self._form.stream(self._well, self._drawing, flow), positions)
-        async with aclosing(chunks):
-            chunk: bytes | None = await self._in_time(anext(chunks))
-            await self._start(send, length)
+    async def _send_stream(self, active: ActiveRequest, send: Send) -> None:
+        body, length = self._stream(active)
+        if self._range is not None:
+            with self._service.finding_length(active):  # without a deadline: it takes as long as the whole reply
+                total = await _length_of(body)
+            positions = self._range.of(total)
+            self._fields |= ranges.headers(positions, total)
+            body, length = _part_of(self._stream(active)[0], positions), len(positions)
+        async with aclosing(body):
+            async with self._service.deadline():
+                chunk: bytes | None = await anext(body)
+            await self._send_start(send, length)
             while chunk is not None:
-                with flow.reading(len(chunk)):
+                with active.reading(len(chunk)):
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                chunk = await anext(chunks, None)
+                chunk = await anext(body, None)
             await send({"type": "http.response.body"})
 
-    async def _in_time(self, begun: Awaitable[Result]) -> Result:
-        """What the reply begins with, while a refusal can still have its status."""
-        deadline = self._well.settings.deadline_seconds
-        try:
-            async with asyncio.timeout(deadline):
-                return await begun
-        except TimeoutError:
-            late = f"too many others are waiting: no reply began within {deadline:g} seconds"
-            raise ApiError(503, "deadline", late, headers=self._well.retry_after()) from None
+    def _stream(self, active: ActiveRequest) -> tuple[Chunks, int | None]:
+        """The body as a stream, and its length in bytes if that is known."""
+        body = self._format(self._request, self._service.engine)
+        assert isinstance(body, StreamFormat), "other formats are sent as a whole"
+        return _chunks(self._service, self._request, active, body), body.length()
 
-    async def _start(self, send: Send, length: int | None, more: Mapping[str, str] | None = None) -> None:
-        headers = {**self._named, **(more or {})} | ({} if length is None else {"content-length": str(length)})
-        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": 200 if self._part is None else 206, "headers": raw})
+    async def _send_start(self, send: Send, length: int | None) -> None:
+        fields = self._fields if length is None else {**self._fields, "content-length": str(length)}
+        raw = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
+        await send({"type": "http.response.start", "status": 200 if self._range is None else 206, "headers": raw})
+
+
+async def _chunks(service: ImageService, request: ImageRequest, active: ActiveRequest, body: StreamFormat) -> Chunks:
+    async with aclosing(service.stream(request, active, body.encode)) as pieces:
+        async for encoded in pieces:
+            yield body.append(encoded)
+    for rest in body.end():
+        yield rest
 
 
 def _content_digest(body: bytes) -> str:
-    """RFC 9530, section 2."""
+    """The value of ``Content-Digest`` (RFC 9530, section 2)."""
     return f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"
 
 
@@ -168,103 +160,3 @@ async def _part_of(chunks: Chunks, positions: range) -> Chunks:
             begin += len(chunk)
             if begin >= positions.stop:
                 return
-
-
-def _json(well: Well, drawing: Drawing, images: Images) -> bytes:
-    """The images as base64 PNGs with their addresses and labels."""
-    seed, indices = (
-        ({"seed": drawing.seed}, drawing.indices) if isinstance(drawing, Addressed) else ({}, range(len(images)))
-    )
-    labels = drawing.labels_of(well.engine.card, 0, len(images))
-    named = [{}] * len(images) if labels is None else [{"label": label} for label in labels.tolist()]
-    listed = [
-        {"index": int(index), **label, "png": base64.b64encode(png).decode()}
-        for index, label, png in zip(indices, named, to_pngs(images), strict=True)
-    ]
-    return msgspec.json.encode({"digest": well.engine.digest, **seed, "count": len(listed), "images": listed})
-
-
-def _png(_: Well, __: Drawing, images: Images) -> bytes:
-    """The one image, or a contact sheet of all."""
-    return to_png(images[0] if len(images) == 1 else contact_sheet(images))
-
-
-def _npy(media_type: str, has_footer: bool) -> Form:
-    """uint8 ``[N, H, W, C]`` and the checksum, or without it."""
-
-    def whole(_: Well, __: Drawing, images: Images) -> bytes:
-        return Npy.encode(images, has_footer)
-
-    async def stream(well: Well, drawing: Drawing, flow: Flow) -> Chunks:
-        npy = made(well, drawing)
-        header = npy.header
-        async with aclosing(well.stream(drawing, flow, lambda images, _: images.tobytes())) as pieces:
-            async for pixels in pieces:
-                yield header + npy.append(pixels)  # in order, so not where pieces are drawn side by side
-                header = b""
-        if has_footer:
-            yield npy.end()
-
-    def made(well: Well, drawing: Drawing) -> Npy:
-        return Npy((len(drawing), *well.engine.card.image_shape), has_footer)
-
-    return Form(media_type, whole, stream, length=lambda well, drawing: made(well, drawing).length)
-
-
-def _archive(kind: type[Archive]) -> Form:
-    """PNGs named by address, and the record at their end."""
-
-    def encoded(well: Well, drawing: Drawing, images: Images, first: int) -> Chunk:
-        assert isinstance(drawing, Addressed), "it was checked"
-        last = first + len(images)
-        labels = drawing.labels_of(well.engine.card, first, last)
-        return kind.chunk(
-            files_of(drawing.seed, drawing.indices[first:last], images, labels, drawing.labels is not None)
-        )
-
-    def whole(well: Well, drawing: Drawing, images: Images) -> bytes:
-        assert isinstance(drawing, Addressed), "it was checked"
-        archive = kind()
-        return b"".join([archive.append(encoded(well, drawing, images, 0)), *archive.end(drawing.facts(well.engine))])
-
-    async def stream(well: Well, drawing: Drawing, flow: Flow) -> Chunks:
-        assert isinstance(drawing, Addressed), "it was checked"
-        archive = kind()
-        then = functools.partial(encoded, well, drawing)
-        async with aclosing(well.stream(drawing, flow, then)) as pieces:
-            async for chunk in pieces:
-                yield archive.append(chunk)
-        for rest in archive.end(drawing.facts(well.engine)):
-            yield rest
-
-    return Form(kind.media_type, whole, stream, _check_addressed)
-
-
-def _check_few(drawing: Drawing) -> None:
-    if len(drawing) > MAX_PICTURES:
-        others = ", ".join(media_type for media_type, form in FORMS.items() if form.stream is not None)
-        field = "indices" if isinstance(drawing, Addressed) and not isinstance(drawing.indices, range) else "count"
-        message = (
-            f"JSON and PNG hold at most {MAX_PICTURES} images, {len(drawing):,} were asked for: send Accept: {others}"
-        )
-        raise ApiError(400, "too_many_for_this_form", message, field)
-
-
-def _check_addressed(drawing: Drawing) -> None:
-    if not isinstance(drawing, Addressed) or drawing.truncation != 1:
-        message = f"an archive names its images by address, and these are others: send Accept: {NPY_TYPE}"
-        raise ApiError(400, "no_address", message)
-
-
-FORMS: dict[str, Form] = {
-    form.media_type: form
-    for form in (
-        Form("application/json", _json, check=_check_few),
-        Form("image/png", _png, check=_check_few),
-        _npy(NPY_TYPE, has_footer=True),
-        _npy(NPY_PLAIN_TYPE, has_footer=False),
-        _archive(Zip),
-        _archive(Tar),
-    )
-}
-"""By media type; the first is the default."""

@@ -1,4 +1,4 @@
-"""What a worker process takes from its supervisor, and owes to the machine and to the other processes of its server."""
+"""A worker process: what its supervisor passes to it, and how it ends with its supervisor."""
 
 import ctypes
 import os
@@ -6,38 +6,44 @@ import signal
 import sys
 from pathlib import Path
 
-from drawwell_serve.processes import shared_metrics
-from drawwell_serve.processes.shared_metrics import SharedMetrics
+from drawwell_serve.bentoml_compat import prometheus_memory
 
 _WORKER = "_DRAWWELL_WORKER"
-"""Of a worker: the supervisor's process number; descriptor, slots and slot of the metrics; the descriptor to say ready at."""
+"""The variable of a worker: process number of the supervisor; descriptor, slots and slot of the metrics; descriptor for its readiness."""
 _PR_SET_PDEATHSIG = 1
 
 
-def variables(metrics: SharedMetrics, slot: int, tell: int) -> dict[str, str]:
-    """The environment that makes a process the worker that counts in ``slot`` and says at ``tell`` that it is ready."""
-    numbers = (os.getpid(), metrics.descriptor, metrics.slots, slot, tell)
-    # prometheus_client joins the folder and the names of its files, which are places in the memory here
+def variables(descriptor: int, slots: int, slot: int, tell: int) -> dict[str, str]:
+    """The environment variables of a worker.
+
+    Args:
+        descriptor: The memory of the metrics.
+        slots: The slots of that memory.
+        slot: The slot that the worker counts in.
+        tell: The descriptor to which it writes when it is ready.
+    """
+    numbers = (os.getpid(), descriptor, slots, slot, tell)
+    # prometheus_client joins this folder with the names of its files, which are regions of the memory here
     return {_WORKER: ",".join(map(str, numbers)), "PROMETHEUS_MULTIPROC_DIR": "memory"}
 
 
 def is_worker() -> bool:
-    """Whether a supervisor started this process to serve; else it is one, or builds a bento."""
+    """Whether a supervisor started this process. If not, the process is a supervisor, or builds a bento."""
     return _WORKER in os.environ
 
 
 def begin() -> None:
-    """Tie this worker to its supervisor: it counts in the common memory, and dies with it (Linux).
+    """Count in the shared memory, and (on Linux) end with the supervisor.
 
-    The kernel would leave it at the port, alone; and a signal that asks would not reach a process that is stopped.
+    Without its supervisor the worker would go on listening. SIGKILL ends it even if it is stopped.
     """
     supervisor, descriptor, slots, slot, _ = _numbers()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is the supervisor's, whoever sends it to all
-    if os.getppid() != supervisor:  # it died before
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # for the supervisor, even if it is sent to all processes
+    if os.getppid() != supervisor:  # it ended before prctl
         sys.exit("drawwell: the supervisor has ended")
-    shared_metrics.count_in(descriptor, slots, slot)
+    prometheus_memory.count_in(descriptor, slots, slot)
 
 
 def metrics_slots() -> int:
@@ -58,7 +64,7 @@ def say_ready() -> None:
 
 
 def take_one_device(worker: int) -> None:
-    """Leave worker 1, 2, ... one of the visible CUDA devices each, in turn; where the variable is empty, none."""
+    """Give worker 1, 2, ... one of the visible CUDA devices each, in turn; none if CUDA_VISIBLE_DEVICES is empty."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     devices = [str(number) for number in range(_cuda_devices())] if visible is None else visible.split(",")
     if devices:

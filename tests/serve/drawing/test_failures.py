@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from drawwell.engine.backends import CpuBackend
 from drawwell.errors import DeviceMemoryError, ProviderError
-from drawwell_serve.drawing.image_service import Well
+from drawwell_serve.drawing.image_service import ImageService
 from drawwell_serve.http.app import create_app
 from drawwell_serve.settings import Settings
 
@@ -20,9 +20,9 @@ FORMS = ["application/json", "image/png", "application/x-npy"]
 @pytest.fixture
 def app(tiny_generator: Path) -> Iterator[Starlette]:
     app = create_app()
-    app.state.well = Well(Settings(str(tiny_generator)))
+    app.state.service = ImageService(Settings(str(tiny_generator)))
     yield app
-    app.state.well.close()
+    app.state.service.close()
 
 
 def ask(app: Starlette, form: str) -> httpx.Response:
@@ -47,7 +47,7 @@ def test_a_full_device_is_a_503_and_the_next_request_is_answered(
     assert reply.status_code == 503
     assert int(reply.headers["Retry-After"]) > 0
     assert reply.json() == {
-        "error": {"code": "out_of_memory", "message": "the device that draws is out of memory now: try again"}
+        "error": {"code": "out_of_memory", "message": "the device has no free memory now: send the request again later"}
     }
     assert ask(app, form).status_code == 200
 
@@ -63,7 +63,7 @@ def test_another_failure_is_a_500_that_says_nothing_of_us(
     reply = ask(app, form)
     assert reply.status_code == 500
     assert reply.json() == {
-        "error": {"code": "internal", "message": "the server failed at this request; its log says why"}
+        "error": {"code": "internal", "message": "the server failed to answer this request; its log says why"}
     }
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from drawwell.engine.backends import CpuBackend, Feeds
 from drawwell.engine.engine import Engine
 from drawwell.errors import DeviceMemoryError, ProviderError
 from drawwell.generator import Images
-from drawwell_serve.drawing.image_service import Well
-from drawwell_serve.drawing.scheduler import PATIENCE_SECONDS, Flow, Scheduler
+from drawwell_serve.drawing.active_request import PATIENCE_SECONDS, ActiveRequest
+from drawwell_serve.drawing.image_request import AddressRequest
+from drawwell_serve.drawing.image_service import ImageService
+from drawwell_serve.drawing.scheduler import Scheduler
 from drawwell_serve.errors import ApiError
 from drawwell_serve.metrics import Metrics
 from drawwell_serve.settings import Settings
@@ -64,22 +66,22 @@ def turnstile(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> Turnstil
     return Turnstile(monkeypatch)
 
 
-def ask(scheduler: Scheduler, engine: Engine, drawn: Drawn, name: str, flow: Flow, count: int) -> "asyncio.Future[Any]":
-    def then(images: Images) -> Images:
+def ask(scheduler: Scheduler, drawn: Drawn, name: str, active: ActiveRequest, count: int) -> "asyncio.Future[Any]":
+    def on_images(images: Images, _: int) -> Images:
         drawn.append(name)
         return images
 
-    return scheduler.submit(flow, count, lambda: engine.feeds(7, range(count)), then)
+    return scheduler.submit(active, AddressRequest(7, range(count)), 0, on_images)
 
 
-def test_a_lone_image_passes_a_long_request(scheduler: Scheduler, engine: Engine, turnstile: Turnstile) -> None:
+def test_a_lone_image_passes_a_long_request(scheduler: Scheduler, turnstile: Turnstile) -> None:
     drawn: Drawn = []
     piece = scheduler.piece_images
 
     async def main() -> None:
-        long = Flow()
-        waiting = [ask(scheduler, engine, drawn, f"long {n}", long, piece) for n in range(10)]
-        waiting.append(ask(scheduler, engine, drawn, "lone", Flow(), 1))
+        long = ActiveRequest()
+        waiting = [ask(scheduler, drawn, f"long {n}", long, piece) for n in range(10)]
+        waiting.append(ask(scheduler, drawn, "lone", ActiveRequest(), 1))
         turnstile.open()
         await asyncio.gather(*waiting)
 
@@ -88,16 +90,14 @@ def test_a_lone_image_passes_a_long_request(scheduler: Scheduler, engine: Engine
     assert [name for name in drawn if name != "lone"] == [f"long {n}" for n in range(10)]
 
 
-def test_long_requests_take_turns(scheduler: Scheduler, engine: Engine, turnstile: Turnstile) -> None:
+def test_long_requests_take_turns(scheduler: Scheduler, turnstile: Turnstile) -> None:
     drawn: Drawn = []
 
     async def main() -> None:
-        flows = {name: Flow() for name in "abc"}
-        waiting = [ask(scheduler, engine, drawn, name, flows[name], scheduler.piece_images) for name in "abc"]
+        flows = {name: ActiveRequest() for name in "abc"}
+        waiting = [ask(scheduler, drawn, name, flows[name], scheduler.piece_images) for name in "abc"]
         waiting += [
-            ask(scheduler, engine, drawn, name, flow, scheduler.piece_images)
-            for name, flow in flows.items()
-            for _ in range(5)
+            ask(scheduler, drawn, name, flow, scheduler.piece_images) for name, flow in flows.items() for _ in range(5)
         ]
         turnstile.open()
         await asyncio.gather(*waiting)
@@ -106,9 +106,9 @@ def test_long_requests_take_turns(scheduler: Scheduler, engine: Engine, turnstil
     assert all(set(drawn[turn : turn + 3]) == set("abc") for turn in range(0, 18, 3)), drawn
 
 
-def test_waiting_requests_share_runs(scheduler: Scheduler, engine: Engine, turnstile: Turnstile) -> None:
+def test_waiting_requests_share_runs(scheduler: Scheduler, turnstile: Turnstile) -> None:
     async def main() -> list[Images]:
-        waiting = [ask(scheduler, engine, [], "one", Flow(), 1) for _ in range(2 * scheduler.piece_images + 1)]
+        waiting = [ask(scheduler, [], "one", ActiveRequest(), 1) for _ in range(2 * scheduler.piece_images + 1)]
         turnstile.open()
         images: list[Images] = await asyncio.gather(*waiting)
         return images
@@ -125,12 +125,9 @@ def test_whoever_is_drawn_together_gets_his_own(engine: Engine, counts: list[int
     scheduler = Scheduler(engine, Metrics(engine))
 
     async def main() -> list[Images]:
-        def feeds(seed: int, count: int) -> Callable[[], Feeds]:
-            return lambda: engine.feeds(seed, range(count))
-
         drawn: list[Images] = await asyncio.gather(
             *(
-                scheduler.submit(Flow(), count, feeds(seed, count), lambda images: images)
+                scheduler.submit(ActiveRequest(), AddressRequest(seed, range(count)), 0, lambda images, _: images)
                 for seed, count in enumerate(counts)
             )
         )
@@ -143,16 +140,16 @@ def test_whoever_is_drawn_together_gets_his_own(engine: Engine, counts: list[int
         scheduler.close()
 
 
-def test_what_nobody_waits_for_is_not_drawn(scheduler: Scheduler, engine: Engine, turnstile: Turnstile) -> None:
+def test_what_nobody_waits_for_is_not_drawn(scheduler: Scheduler, turnstile: Turnstile) -> None:
     drawn: Drawn = []
     left = threading.Event()
 
     async def main() -> None:
         piece = scheduler.piece_images
-        first = ask(scheduler, engine, drawn, "first", Flow(), piece)
-        gone = [ask(scheduler, engine, drawn, "gone", Flow(left.is_set), piece) for _ in range(5)]
-        cancelled = ask(scheduler, engine, drawn, "cancelled", Flow(), piece)
-        last = ask(scheduler, engine, drawn, "last", Flow(), piece)
+        first = ask(scheduler, drawn, "first", ActiveRequest(), piece)
+        gone = [ask(scheduler, drawn, "gone", ActiveRequest(left.is_set), piece) for _ in range(5)]
+        cancelled = ask(scheduler, drawn, "cancelled", ActiveRequest(), piece)
+        last = ask(scheduler, drawn, "last", ActiveRequest(), piece)
         left.set()
         cancelled.cancel()
         turnstile.open()
@@ -168,54 +165,54 @@ def test_what_nobody_waits_for_is_not_drawn(scheduler: Scheduler, engine: Engine
 
 @pytest.mark.parametrize("error", [ProviderError("broken"), DeviceMemoryError("full")])
 def test_a_failure_reaches_those_who_wait_and_no_other(
-    scheduler: Scheduler, engine: Engine, monkeypatch: pytest.MonkeyPatch, error: ProviderError
+    scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, error: ProviderError
 ) -> None:
     async def main() -> None:
         with monkeypatch.context() as patch:
             patch.setattr(CpuBackend, "run", lambda *_: (_ for _ in ()).throw(error))
             with pytest.raises(type(error)):
-                await ask(scheduler, engine, [], "", Flow(), 3)
-        assert len(await ask(scheduler, engine, [], "", Flow(), 3)) == 3
+                await ask(scheduler, [], "", ActiveRequest(), 3)
+        assert len(await ask(scheduler, [], "", ActiveRequest(), 3)) == 3
 
     asyncio.run(main())
     assert scheduler.failed is not isinstance(error, DeviceMemoryError), "readiness follows what cannot pass by itself"
 
 
 @pytest.fixture
-def well(tiny_generator: Path) -> Iterator[Well]:
-    well = Well(Settings(str(tiny_generator), threads=1, queue_requests=3, deadline_seconds=2))
-    yield well
-    well.close()
+def service(tiny_generator: Path) -> Iterator[ImageService]:
+    service = ImageService(Settings(str(tiny_generator), threads=1, queue_requests=3, deadline_seconds=2))
+    yield service
+    service.close()
 
 
-def enter(well: Well) -> None:
-    with well.admitted(lambda: False):
+def enter(service: ImageService) -> None:
+    with service.admit():
         pass
 
 
-def fill(well: Well, pieces: int) -> "list[asyncio.Future[Any]]":
-    return [ask(well.scheduler, well.engine, [], "", Flow(), well.scheduler.piece_images) for _ in range(pieces)]
+def fill(service: ImageService, pieces: int) -> "list[asyncio.Future[Any]]":
+    return [ask(service.scheduler, [], "", ActiveRequest(), service.scheduler.piece_images) for _ in range(pieces)]
 
 
-def test_the_doors_close_when_too_many_are_being_answered(well: Well) -> None:
-    with well.admitted(lambda: False), well.admitted(lambda: False):
-        enter(well)
-        with well.admitted(lambda: False), pytest.raises(ApiError, match="3 requests are being answered") as refused:
-            enter(well)
-        enter(well)
+def test_the_doors_close_when_too_many_are_being_answered(service: ImageService) -> None:
+    with service.admit(), service.admit():
+        enter(service)
+        with service.admit(), pytest.raises(ApiError, match="is answering 3 requests") as refused:
+            enter(service)
+        enter(service)
     assert refused.value.status == 429
     assert int((refused.value.headers or {})["Retry-After"]) >= 1
 
 
 def test_where_all_places_are_taken_the_slowest_reader_gives_its_own(
-    well: Well, monkeypatch: pytest.MonkeyPatch
+    service: ImageService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not one that waits more for the engine than for its reader, nor one that has waited for a moment only."""
     now, cut = [100.0], list[str]()
-    monkeypatch.setattr("drawwell_serve.drawing.scheduler.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("drawwell_serve.drawing.active_request.time.monotonic", lambda: now[0])
     with ExitStack() as stack:
         flows = {
-            name: stack.enter_context(well.admitted(lambda: False, cut=functools.partial(cut.append, name)))
+            name: stack.enter_context(service.admit(abort=functools.partial(cut.append, name)))
             for name in ("waits to be drawn", "is read fast", "is read slowly")
         }
         with flows["waits to be drawn"].reading(10):
@@ -223,46 +220,46 @@ def test_where_all_places_are_taken_the_slowest_reader_gives_its_own(
         for name, count in (("is read fast", 1_000_000), ("is read slowly", 10_000)):
             with flows[name].reading(count):
                 now[0] += PATIENCE_SECONDS - 0.5
-        with pytest.raises(ApiError, match="3 requests are being answered"):
-            enter(well)
+        with pytest.raises(ApiError, match="is answering 3 requests"):
+            enter(service)
         for name in ("is read fast", "is read slowly"):
             stack.enter_context(flows[name].reading(1000))
         now[0] += 4
-        with well.admitted(lambda: False):
+        with service.admit():
             assert cut == ["is read slowly"]
-        enter(well)
+        enter(service)
         assert cut == ["is read slowly"], "its place is free now"
 
 
-def test_the_doors_close_when_too_many_images_wait(well: Well, monkeypatch: pytest.MonkeyPatch) -> None:
-    turnstile, piece = Turnstile(monkeypatch), well.scheduler.piece_images
-    well.most_images = 5 * piece
+def test_the_doors_close_when_too_many_images_wait(service: ImageService, monkeypatch: pytest.MonkeyPatch) -> None:
+    turnstile, piece = Turnstile(monkeypatch), service.scheduler.piece_images
+    service.max_queued_images = 5 * piece
 
     async def main() -> None:
-        waiting = fill(well, 5)  # one is under way
+        waiting = fill(service, 5)  # one is under way
         await asyncio.sleep(0.1)
-        enter(well)
-        waiting += fill(well, 1)
+        enter(service)
+        waiting += fill(service, 1)
         with pytest.raises(ApiError, match=f"{5 * piece} images wait to be drawn") as refused:
-            enter(well)
+            enter(service)
         assert refused.value.status == 429
         assert int((refused.value.headers or {})["Retry-After"]) >= 1
         turnstile.open()
         await asyncio.gather(*waiting)
-        enter(well)
+        enter(service)
 
     asyncio.run(main())
 
 
-def test_who_would_be_too_late_is_told_at_once(well: Well, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_would_be_too_late_is_told_at_once(service: ImageService, monkeypatch: pytest.MonkeyPatch) -> None:
     turnstile = Turnstile(monkeypatch)
 
     async def main() -> None:
-        well.scheduler.images_a_second = well.scheduler.piece_images
-        waiting = fill(well, 1 + 3)
+        service.scheduler.images_a_second = service.scheduler.piece_images
+        waiting = fill(service, 1 + 3)
         await asyncio.sleep(0.1)
-        with pytest.raises(ApiError, match="in 3 seconds, which is after the deadline of 2") as refused:
-            enter(well)
+        with pytest.raises(ApiError, match="in 3 seconds, after the deadline of 2") as refused:
+            enter(service)
         assert refused.value.status == 503
         assert (refused.value.headers or {})["Retry-After"] == "3"
         turnstile.open()

@@ -55,43 +55,43 @@ def way(start: str = '{"seed": 1, "index": 2}', end: str = '{"seed": 1, "index":
     return f'{{"from": {start}, "to": {end}, "steps": {steps}}}'
 
 
-TWICE = "a field is given twice"
-EITHER = "takes the place of seed, count, start and indices: give one or the other"
+TWICE = "the body gives a field twice"
+EITHER = "replaces seed, count, start and indices: give one or the other"
 WRONG = [
     (b'{"seed": 1, "seed": 2}', 400, None, TWICE),
     (rb'{"seed": 1, "\u0073eed": 2}', 400, None, TWICE),
     (b'{"interpolate": %b}' % way(end='{"seed": 1, "index": 3, "index": 4}').encode(), 400, None, TWICE),
     (b'{"interpolate": %b}' % way(steps='3, "steps": 4').encode(), 400, None, TWICE),
     (b'{"interpolate": %b, "interpolate": %b}' % ((way().encode(),) * 2), 400, None, TWICE),
-    (b'{"truncation": NaN}', 400, None, "the body is no JSON: invalid character (byte 15)"),
-    (b'{"truncation": Infinity}', 400, None, "the body is no JSON: invalid character (byte 15)"),
-    (b'{"seed": 01}', 400, None, "the body is no JSON: invalid number (byte 10)"),
-    (b'{"seed": 1,}', 400, None, "the body is no JSON: trailing comma in object (byte 11)"),
-    (b"{'seed': 1}", 400, None, "the body is no JSON: object keys must be strings (byte 1)"),
-    (b'{"seed": 1} {}', 400, None, "the body is no JSON: trailing characters"),
-    (b'{"seed": 1}\0', 400, None, "the body is no JSON: trailing characters"),
-    (b'{"s\xff": 1}', 400, None, "the body is no JSON: 'utf-8' codec can't decode byte 0xff in position 1"),
-    ('{"seed": 1}'.encode("utf-16"), 400, None, "the body is no JSON: invalid character (byte 0)"),
+    (b'{"truncation": NaN}', 400, None, "the body is not valid JSON: invalid character (byte 15)"),
+    (b'{"truncation": Infinity}', 400, None, "the body is not valid JSON: invalid character (byte 15)"),
+    (b'{"seed": 01}', 400, None, "the body is not valid JSON: invalid number (byte 10)"),
+    (b'{"seed": 1,}', 400, None, "the body is not valid JSON: trailing comma in object (byte 11)"),
+    (b"{'seed': 1}", 400, None, "the body is not valid JSON: object keys must be strings (byte 1)"),
+    (b'{"seed": 1} {}', 400, None, "the body is not valid JSON: trailing characters"),
+    (b'{"seed": 1}\0', 400, None, "the body is not valid JSON: trailing characters"),
+    (b'{"s\xff": 1}', 400, None, "the body is not valid JSON: 'utf-8' codec can't decode byte 0xff in position 1"),
+    ('{"seed": 1}'.encode("utf-16"), 400, None, "the body is not valid JSON: invalid character (byte 0)"),
     (b'{"seed": "\xff"}', 422, "seed", "seed: Expected `int`, got `str`"),
     (b'{"seed": ' + b"9" * 5000 + b"}", 422, "seed", "seed: Integer value out of range"),
     (b'{"seed": -' + b"9" * 5000 + b"}", 422, "seed", "seed: Integer value out of range"),
     (b'{"indices": [5, -1]}', 422, "indices", "indices[1]: Expected `int` >= 0"),
     (b'{"' + b"long" * 100_000 + b'": 1}', 422, None, "Object contains unknown field `longlong"),
     (b'{"seed": ' + b"[" * 100_000, 422, "seed", "seed: Expected `int`, got `array`"),
-    (b'{"latents": ' + b"[" * 100_000, 400, None, "the body is no JSON: maximum recursion depth exceeded"),
+    (b'{"latents": ' + b"[" * 100_000, 400, None, "the body is not valid JSON: maximum recursion depth exceeded"),
     (row("1", "[" * 300 + "1" + "]" * 300), 422, "latents", "latents[0][1]: Expected `float`, got `array`"),
     (row("1", '{"a": 1}'), 422, "latents", "latents[0][1]: Expected `float`, got `object`"),
     (row("1", "true"), 422, "latents", "latents[0][1]: Expected `float`, got `bool`"),
     (row("1", '"a, b"', of=99), 422, "latents", "latents[0][1]: Expected `float`, got `str`"),
-    (row("1", "01"), 400, None, "the body is no JSON: invalid number"),
-    (row("1", "NaN"), 400, None, "the body is no JSON: invalid character"),
+    (row("1", "01"), 400, None, "the body is not valid JSON: invalid number"),
+    (row("1", "NaN"), 400, None, "the body is not valid JSON: invalid character"),
     (row("1", "9" * 5000), 422, "latents", "latents[0][1]: Number out of range"),
     (b'{"latents": [1]}', 422, "latents", "latents[0]: Expected `array`, got `int`"),
     (b'{"latents": ["1"]}', 422, "latents", "latents[0]: Expected `array`, got `str`"),
     (b'{"interpolate": ' + b'{"from": ' * 9, 422, "interpolate", "interpolate.from: Object contains unknown field `from`"),
-    (b'{"interpolate": ' + b'{"from": ' * 100_000, 400, None, "the body has 100,001 fields: more than 16 means"),
-    (b'{' + b'"truncation":1e-320,' * 100_000 + b'"seed":1}', 400, None, "the body has 100,001 fields: more than 16 means"),
-    (b'{"latents": [{' + b'"a":1e-320,' * 100_000 + b'"b":1}]}', 400, None, "the body has 100,002 fields: more than 16 means"),
+    (b'{"interpolate": ' + b'{"from": ' * 100_000, 400, None, "the body has 100,001 fields, and 16 are known"),
+    (b'{' + b'"truncation":1e-320,' * 100_000 + b'"seed":1}', 400, None, "the body has 100,001 fields, and 16 are known"),
+    (b'{"latents": [{' + b'"a":1e-320,' * 100_000 + b'"b":1}]}', 400, None, "the body has 100,002 fields, and 16 are known"),
     (b'{"truncation": 0}', 422, "truncation", "truncation: Expected `float` > 0.0"),
     (b'{"truncation": -0.5}', 422, "truncation", "truncation: Expected `float` > 0.0"),
     (b'{"truncation": 1.5}', 422, "truncation", "truncation: Expected `float` <= 1.0"),
@@ -99,9 +99,9 @@ WRONG = [
     (row("1", "1e400"), 422, "latents", "latents[0][1]: Number out of range"),
     (row("1", "-1e39"), 422, "latents", "every number must be finite, also as float32"),
     (row("1", '"1"'), 422, "latents", "latents[0][1]: Expected `float`, got `str`"),
-    (row(of=99), 422, "latents", "row 0 has 99 numbers, this generator takes 100"),
-    (row(of=101), 422, "latents", "row 0 has 101 numbers, this generator takes 100"),
-    (b'{"latents": [[]]}', 422, "latents", "row 0 has 0 numbers, this generator takes 100"),
+    (row(of=99), 422, "latents", "row 0 has 99 numbers, and this generator takes 100"),
+    (row(of=101), 422, "latents", "row 0 has 101 numbers, and this generator takes 100"),
+    (b'{"latents": [[]]}', 422, "latents", "row 0 has 0 numbers, and this generator takes 100"),
     (b'{"latents": []}', 422, "latents", "latents: Expected `array` of length >= 1"),
     (json.dumps({"latents": [[0]] * 513}).encode(), 422, "latents", "latents: Expected `array` of length <= 512"),
     (row()[:-1] + b', "seed": 7}', 422, "latents", f"latents {EITHER}"),
@@ -182,14 +182,14 @@ def test_stalled_bodies_shut_nobody_out(tiny_generator: Path) -> None:
     assert Counter(others) == {503: 9, 400: 31}
 
 
-NO_REQUEST, CUT = "this is no HTTP request", "the body is no JSON: Input data was truncated"
+NO_REQUEST, CUT = "this is not a valid HTTP request", "the body is not valid JSON: Input data was truncated"
 FRAMING = "the chunk sizes and trailer fields of the body are larger than 65,536 bytes"
 FIELDS = "the request has more than 100 header and trailer fields"
 FRAMES = [
     (b'Content-Length: 5\r\n\r\n{"seed": 7}', 400, CUT),
-    (b'Content-Length: 20\r\n\r\n{"seed": 7}', 408, "the body did not come within 1 seconds"),
-    (b"Content-Length: 999999999999\r\n\r\n{}", 408, "the body did not come within 1 seconds"),
-    (b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", 408, "the body did not come within 1 seconds"),
+    (b'Content-Length: 20\r\n\r\n{"seed": 7}', 408, "the body did not arrive within 1 seconds"),
+    (b"Content-Length: 999999999999\r\n\r\n{}", 408, "the body did not arrive within 1 seconds"),
+    (b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", 408, "the body did not arrive within 1 seconds"),
     (b"Content-Length: 99999999999999999999999\r\n\r\n{}", 400, NO_REQUEST),
     (b"Content-Length: -2\r\n\r\n{}", 400, NO_REQUEST),
     (b"Content-Length: +2\r\n\r\n{}", 400, NO_REQUEST),
@@ -202,11 +202,11 @@ FRAMES = [
     (b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 99, 431, FIELDS),
     (b"a: b\r\n" * 100, 431, FIELDS),
     (b"X: " + b"x" * 300_000, 431, "the head of the request is larger than 65,536 bytes"),
-    (b"X: ", 408, "the head of the request did not come in 1 seconds"),
+    (b"X: ", 408, "the head of the request did not arrive within 1 seconds"),
     (
         b"Content-Encoding: gzip\r\nContent-Length: 1000000\r\n\r\n\x1f\x8b",
         415,
-        "send the body as it is, without Content-",
+        "send the body uncompressed: the server reads no Content-Encoding (gzip)",
     ),
 ]
 

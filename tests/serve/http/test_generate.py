@@ -20,7 +20,7 @@ from PIL import Image
 from drawwell.engine.engine import Engine
 from drawwell.formats.npy import FOOTER_BYTES, FOOTER_MAGIC
 from drawwell.formats.png import contact_sheet
-from drawwell_serve.http.replies import FORMS
+from drawwell_serve.http.formats import FORMATS, StreamFormat
 from tests.conftest import Server
 
 NPY = {"Accept": "application/x-npy"}
@@ -81,12 +81,12 @@ def test_npy_without_a_footer_ends_with_the_last_pixel(http: httpx.Client, count
     assert plain.content == http.post("/generate", json=body, headers=NPY).content[:-FOOTER_BYTES]
 
 
-@pytest.mark.parametrize("accept", FORMS)
+@pytest.mark.parametrize("accept", FORMATS)
 def test_a_reply_that_is_not_streamed_has_a_digest(http: httpx.Client, accept: str) -> None:
     answer = http.post("/generate", json={"seed": 7, "count": 3}, headers={"Accept": accept})
     digest = base64.b64encode(hashlib.sha256(answer.content).digest()).decode()
     assert answer.headers["content-digest"] == f"sha-256=:{digest}:"
-    if FORMS[accept].stream is not None:
+    if issubclass(FORMATS[accept], StreamFormat):
         long = http.post("/generate", json={"seed": 7, "count": 5000}, headers={"Accept": accept})
         assert long.is_success and "content-digest" not in long.headers
 

@@ -146,7 +146,10 @@ def test_a_generator_without_classes_takes_no_label(server: Server, body: dict[s
 
 def test_labels_given_twice_are_refused(http: httpx.Client) -> None:
     answer = http.post("/generate", content=b'{"labels": 1, "labels": 2}', headers={"Content-Type": "application/json"})
-    assert (answer.status_code, answer.json()["error"]["message"]) == (400, "a field is given twice")
+    assert (answer.status_code, answer.json()["error"]["message"]) == (
+        400,
+        "the body gives a field twice: give each field once",
+    )
 
 
 @pytest.mark.parametrize("labels", [None, 1, [2, 0, 1] * 30])

@@ -115,7 +115,10 @@ def test_requests_of_latents_and_of_addresses_share_a_run(http: httpx.Client) ->
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ({"seed": 7, "member": 1}, "member goes with latents: an address says itself which generator draws it"),
+        (
+            {"seed": 7, "member": 1},
+            "member goes with latents: in a mixture, an address chooses its generator by itself",
+        ),
         (
             {"interpolate": {"from": {"seed": 1, "index": 2}, "to": {"seed": 1, "index": 3}, "steps": 2}, "member": 1},
             "member goes with latents",
@@ -136,7 +139,7 @@ def test_a_file_of_one_generator_takes_no_member(server: Server) -> None:
     answer = httpx.post(f"{server.url}/generate", json={"latents": [[0.0] * 100], "member": 0})
     error = answer.json()["error"]
     assert (answer.status_code, error["field"]) == (422, "member")
-    assert error["message"] == "this file holds one generator, which draws everything: leave member out"
+    assert error["message"] == "this server draws from a single generator, not from a mixture: leave member out"
     assert "members" not in httpx.get(f"{server.url}/model").json()["card"]
 
 

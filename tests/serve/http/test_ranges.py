@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from drawwell_serve.drawing import image_service as well
+from drawwell_serve.drawing import image_service
 from drawwell_serve.drawing.scheduler import Scheduler
 from tests.conftest import Server
 from tests.serve import behind
@@ -95,7 +95,10 @@ def test_finding_lengths_shuts_nobody_out(tiny_generator: Path, monkeypatch: pyt
 
     async def ask(http: httpx.AsyncClient) -> list[int]:
         url = f"/shards/{(await http.get('/model')).json()['digest']}/7/0-999.tar"
-        first = [asyncio.create_task(http.get(url, headers={"Range": "bytes=0-0"})) for _ in range(well.MOST_LENGTHS)]
+        first = [
+            asyncio.create_task(http.get(url, headers={"Range": "bytes=0-0"}))
+            for _ in range(image_service.MOST_LENGTHS)
+        ]
         await asyncio.sleep(0.1)
         answer = await http.get(url, headers={"Range": "bytes=0-0"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "too_many_requests")

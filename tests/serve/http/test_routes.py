@@ -11,10 +11,10 @@ import schemathesis
 
 from drawwell.files.card import card_from_json
 from drawwell.files.generator_file import read_generator
-from drawwell_serve.drawing.image_service import Well
+from drawwell_serve.drawing.image_service import ImageService
 from drawwell_serve.http.app import create_app
+from drawwell_serve.http.formats import FORMATS
 from drawwell_serve.http.openapi import document
-from drawwell_serve.http.replies import FORMS
 from drawwell_serve.settings import Settings
 from tests import graphs
 from tests.conftest import Server
@@ -24,7 +24,7 @@ from tests.serve.behind import asked
 def answers_of(file: Path, *paths: str) -> list[httpx.Response]:
     """What a server of this file answers, without its process."""
     app = create_app()
-    app.state.well = Well(Settings(str(file), threads=1))
+    app.state.service = ImageService(Settings(str(file), threads=1))
 
     async def get() -> list[httpx.Response]:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
@@ -33,7 +33,7 @@ def answers_of(file: Path, *paths: str) -> list[httpx.Response]:
     try:
         return asyncio.run(get())
     finally:
-        app.state.well.close()
+        app.state.service.close()
 
 
 def check_model(answer: httpx.Response) -> None:
@@ -103,7 +103,7 @@ def test_the_page_names_the_server_as_its_reader_does(tiny_generator: Path) -> N
 def test_a_wrong_method_is_told_the_right_one(server: Server) -> None:
     answer = httpx.get(f"{server.url}/generate")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
-    assert answer.json()["error"]["message"].startswith("GET /generate: method not allowed, ask with POST;")
+    assert answer.json()["error"]["message"].startswith("GET /generate: method not allowed, use POST;")
     wrong = httpx.post(f"{server.url}/model").json()["error"]["message"]
     assert wrong.startswith("POST /model: method not allowed, ask with GET, HEAD;")
 
@@ -126,7 +126,7 @@ def test_the_openapi_document_describes_what_is_answered(server: Server) -> None
     ]
     assert request["additionalProperties"] is False
     answer = document["paths"]["/generate"]["post"]["responses"]
-    assert set(answer["200"]["content"]) == set(FORMS)
+    assert set(answer["200"]["content"]) == set(FORMATS)
     assert {"400", "406", "413", "415", "422"} <= set(answer)
     for path in document["paths"]:
         if "get" in document["paths"][path] and "{" not in path:

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Message
 
-from drawwell_serve.drawing.image_service import Well
+from drawwell_serve.drawing.image_service import ImageService
 from drawwell_serve.http.app import create_app
 from drawwell_serve.settings import Settings
 from tests.conftest import Server, StartServer
@@ -82,7 +82,7 @@ def test_what_is_under_way_and_what_was_refused(narrow: Server) -> None:
 
 def test_a_deadline_that_passes_is_counted(tiny_generator: Path) -> None:
     app = create_app()
-    app.state.well = Well(Settings(str(tiny_generator), deadline_seconds=1e-6))
+    app.state.service = ImageService(Settings(str(tiny_generator), deadline_seconds=1e-6))
 
     async def ask() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
@@ -93,7 +93,7 @@ def test_a_deadline_that_passes_is_counted(tiny_generator: Path) -> None:
 
     before = late()
     answer = asyncio.run(ask())
-    app.state.well.close()
+    app.state.service.close()
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "deadline")
     assert late() == before + 1
 
@@ -101,7 +101,7 @@ def test_a_deadline_that_passes_is_counted(tiny_generator: Path) -> None:
 def test_a_whole_reply_has_its_place_until_it_is_read(tiny_generator: Path) -> None:
     """Else a client that reads slowly would take the memory of as many as it asks for."""
     app = create_app()
-    app.state.well = well = Well(Settings(str(tiny_generator), queue_requests=1))
+    app.state.service = service = ImageService(Settings(str(tiny_generator), queue_requests=1))
     may_end, answered = asyncio.Event(), list[int]()
 
     async def unread() -> None:
@@ -121,7 +121,7 @@ def test_a_whole_reply_has_its_place_until_it_is_read(tiny_generator: Path) -> N
     async def all_of_it() -> None:
         slow = asyncio.create_task(unread())
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
-            while not well._flows or well._held_images:
+            while not service._active or service._held_images:
                 await asyncio.sleep(0.01)
             answered.append((await http.post("/generate", json={})).status_code)
             may_end.set()
@@ -129,7 +129,7 @@ def test_a_whole_reply_has_its_place_until_it_is_read(tiny_generator: Path) -> N
             answered.append((await http.post("/generate", json={})).status_code)
 
     asyncio.run(all_of_it())
-    well.close()
+    service.close()
     assert answered == [429, 200]
 
 

@@ -23,10 +23,10 @@ from drawwell.errors import DrawwellError
 from drawwell.opening import find_file
 from drawwell_serve.main import ServeConfig
 from drawwell_serve.main import main as serve
-from drawwell_serve.processes import listening
-from drawwell_serve.processes.handover import Handover
+from drawwell_serve.processes import listener
 from drawwell_serve.processes.shared_memory import SharedMemory
 from drawwell_serve.processes.shared_metrics import SharedMetrics
+from drawwell_serve.processes.snapshot import Snapshot
 from drawwell_serve.settings import Settings, unknown_variables
 from tests.conftest import (
     ROOT,
@@ -38,13 +38,14 @@ from tests.conftest import (
     server_environment,
     wait_until_ready,
 )
+from tests.serve.processes.refusal import refused
 from tests.torture.metrics import total
 
 with warnings.catch_warnings(action="ignore"):  # BentoML's own, of pydantic and pathspec
-    from drawwell_serve.bentoml_compat import supervisor
-    from drawwell_serve.bentoml_compat.supervisor import Supervisor
-    from drawwell_serve.processes import crew
-    from drawwell_serve.processes.crew import Command, Site
+    from drawwell_serve.bentoml_compat.worker_command import WorkerCommand
+    from drawwell_serve.processes import supervisor, worker_pool
+    from drawwell_serve.processes.supervisor import Supervisor
+    from drawwell_serve.processes.worker_pool import ServerContext
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def test_host_and_port_by_name_and_by_variable(command: list[str], variables: di
         assert server.process.wait(START_SECONDS) == 0
     lines = server.log.read_text().splitlines()
     (warning,) = [line for line in lines if "DRAWWELL_WORKER " in line]
-    assert "DRAWWELL_WORKER is no setting, and nothing is changed by it; the nearest is DRAWWELL_WORKERS" in warning
+    assert "DRAWWELL_WORKER is not a setting and has no effect; did you mean DRAWWELL_WORKERS?" in warning
     if variables.get("DRAWWELL_LOG_FORMAT") == "text":
         (line,) = [line for line in lines if "/generate" in line]
         assert " method=POST path=/generate status=200 " in line and " seed=7 " in line and " labels=3 " in line
@@ -111,40 +112,26 @@ def test_a_variable_that_is_no_setting_is_named_with_the_nearest() -> None:
     sentences = unknown_variables([*names, "DRAWWELL_KEY", "DRAWWELL_PORT", "PATH"])
     assert len(sentences) == 2
     for sentence, (name, nearest) in zip(sentences, sorted(names.items()), strict=True):
-        assert sentence.startswith(f"{name} is no setting") and sentence.endswith(f" {nearest}")
+        assert sentence.startswith(f"{name} is not a setting") and sentence.endswith(f" {nearest}?")
 
 
 def test_a_taken_port_is_a_sentence_of_bentoml_serve_too(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         said = refused(tmp_path, "--port", str(port))
-    assert f"drawwell: cannot listen to 127.0.0.1:{port}: Address already in use" in said
+    assert f"drawwell: cannot listen on 127.0.0.1:{port}: Address already in use" in said
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
 def test_the_host_of_all_addresses_takes_both_kinds() -> None:
     port = free_port()
-    with listening.listen("::", port):
+    with listener.listen("::", port):
         for address in ("127.0.0.1", "::1"):
             socket.create_connection((address, port), 10).close()
 
 
 def test_reloading_by_file_is_refused(tmp_path: Path) -> None:
     assert "drawwell: --reload is not supported: send SIGHUP" in refused(tmp_path, "--reload")
-
-
-def refused(folder: Path, *options: str, **variables: str) -> str:
-    """What `bentoml serve` says on standard error when it does not start."""
-    done = subprocess.run(
-        [*BENTOML_SERVE, *options],
-        cwd=ROOT,
-        env=server_environment(folder) | variables,
-        capture_output=True,
-        text=True,
-        timeout=START_SECONDS,
-    )
-    assert done.returncode == 1 and "Traceback" not in done.stderr + done.stdout
-    return done.stderr
 
 
 @pytest.mark.parametrize(
@@ -194,7 +181,7 @@ def test_a_home_that_cannot_be_made_is_a_sentence(tmp_path: Path, monkeypatch: p
     said = drawwell("serve", "--port", str(free_port()), code=1).stderr
     assert said == (
         f"drawwell serve: BentoML's folder {tmp_path}/file/home cannot be made (Not a directory): "
-        "set BENTOML_HOME to one that can be written to\n"
+        "set BENTOML_HOME to a folder that can be written to\n"
     )
 
 
@@ -248,7 +235,7 @@ def test_workers_that_cannot_start_are_not_started_without_a_pause(tmp_path: Pat
     assert time.monotonic() - begin > 3
     said = server.log.read_text()
     assert "ended with exit code 3; another takes its place" in said
-    assert "worker 1 cannot get ready: it failed 3 times" in said
+    assert "worker 1 cannot start: it failed 3 times" in said
 
 
 def test_new_workers_that_do_not_get_ready_leave_the_old_ones_in_place(
@@ -337,33 +324,34 @@ signal.pause()
 """
 
 
-class WorkersOf(Command):
+class WorkersOf(WorkerCommand):
     """Workers that run a script in place of the service."""
 
-    def line(self, place: int, listener: int) -> list[str]:  # noqa: ARG002 - a method of another
+    def line(self, number: int, listener: int) -> list[str]:  # noqa: ARG002 - a method of another
         return [sys.executable, "-S", "-c", self.bento]
 
 
 @contextmanager
-def site_of(script: str) -> Iterator[tuple[Site, Handover]]:
+def context_of(script: str) -> Iterator[tuple[ServerContext, Snapshot]]:
     content = SharedMemory("generator", 1)
-    with listening.listen("127.0.0.1", free_port()) as listener:
-        site = Site(Settings(drain_seconds=5), WorkersOf(script, "/", ()), listener, SharedMetrics(2))
-        yield site, Handover("name", "digest", "cpu", content, None)
+    with listener.listen("127.0.0.1", free_port()) as listening:
+        context = ServerContext(Settings(drain_seconds=5), WorkersOf(script, "/", ()), listening, SharedMetrics(2))
+        yield context, Snapshot("name", "digest", "cpu", content, None)
 
 
 STOPPED = """
 import logging, os, sys, threading
-from drawwell_serve.bentoml_compat import supervisor
+from drawwell_serve.bentoml_compat.worker_command import WorkerCommand
+from drawwell_serve.processes import supervisor
 
-def take(settings):
+def take_snapshot(settings):
     threading.Thread(target=threading.Event().wait).start()  # as the threads of ONNX Runtime, which Python does not know
     logging.getLogger("drawwell").info("it begins")
     os.kill(os.getpid(), int(sys.argv[1]))
     threading.Event().wait()
 
-supervisor.take = take
-supervisor.serve_http("service")
+supervisor.take_snapshot = take_snapshot
+supervisor.serve({}, WorkerCommand("service", ".", ()), None)
 """
 
 
@@ -388,31 +376,31 @@ def test_a_worker_that_hangs_before_it_is_ready_is_killed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Else a SIGHUP would wait for it for ever, and every later one with it."""
-    monkeypatch.setattr(crew, "_READY_SECONDS", 0.5)
+    monkeypatch.setattr(worker_pool, "_READY_SECONDS", 0.5)
 
-    async def start(site: Site, handover: Handover) -> None:
-        workers = crew.Crew(site, handover)
+    async def start(context: ServerContext, snapshot: Snapshot) -> None:
+        workers = worker_pool.WorkerPool(context, snapshot)
         await asyncio.wait_for(workers.hopeless.wait(), START_SECONDS)
         await workers.stop()
 
     others = set(psutil.Process().children())
-    with site_of(HANGING) as (site, handover):
-        asyncio.run(start(site, handover))
-    assert len(re.findall(r"worker 1 \(process \d+\) is not ready after 0.5 s: it is killed", caplog.text)) >= 3
-    assert "worker 1 cannot get ready: it failed 3 times" in caplog.text
+    with context_of(HANGING) as (context, snapshot):
+        asyncio.run(start(context, snapshot))
+    assert len(re.findall(r"worker 1 \(process \d+\) was not ready after 0.5 s and is killed", caplog.text)) >= 3
+    assert "worker 1 cannot start: it failed 3 times" in caplog.text
     assert set(psutil.Process().children()) <= others
 
 
 def test_a_file_that_cannot_be_read_to_its_end_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, going_on = threading.Event(), threading.Event()
 
-    def never_take(_: Settings) -> Handover:
+    def never_take(_: Settings) -> Snapshot:
         reading.set()
         going_on.wait()
         raise DrawwellError("it has ended")
 
-    async def serve_on(serving_on: Supervisor, handover: Handover) -> int:
-        serving = asyncio.create_task(serving_on.run(handover))
+    async def serve_on(serving_on: Supervisor, snapshot: Snapshot) -> int:
+        serving = asyncio.create_task(serving_on.run(snapshot))
         await asyncio.sleep(0)
         os.kill(os.getpid(), signal.SIGHUP)
         while not reading.is_set():
@@ -420,11 +408,11 @@ def test_a_file_that_cannot_be_read_to_its_end_holds_up_no_end(monkeypatch: pyte
         os.kill(os.getpid(), signal.SIGTERM)
         return await serving
 
-    monkeypatch.setattr(supervisor, "take", never_take)
+    monkeypatch.setattr(supervisor, "take_snapshot", never_take)
     ended = threading.Timer(START_SECONDS, going_on.set)
     ended.start()
-    with site_of(WORKER) as (site, handover):
-        assert asyncio.run(serve_on(Supervisor(site), handover)) == 0
+    with context_of(WORKER) as (context, snapshot):
+        assert asyncio.run(serve_on(Supervisor(context), snapshot)) == 0
     assert not going_on.is_set()
     ended.cancel()
     going_on.set()
@@ -466,13 +454,13 @@ LAZY = """
 import asyncio, sys
 import httpx
 from drawwell_serve.http.app import create_app
-from drawwell_serve.http.replies import FORMS
+from drawwell_serve.http.formats import FORMATS
 from drawwell_serve.settings import Settings
-from drawwell_serve.drawing.image_service import Well
+from drawwell_serve.drawing.image_service import ImageService
 
 app = create_app()
-app.state.well = Well(Settings(threads=1))
-digest = app.state.well.engine.digest
+app.state.service = ImageService(Settings(threads=1))
+digest = app.state.service.engine.digest
 
 
 async def ask():
@@ -489,7 +477,7 @@ async def ask():
 
 
 asyncio.run(ask())
-app.state.well.close()
+app.state.service.close()
 """
 
 

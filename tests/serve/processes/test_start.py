@@ -15,8 +15,6 @@ import drawwell as library
 from drawwell_serve.main import ServeConfig
 from drawwell_serve.main import main as serve
 from tests.conftest import (
-    ROOT,
-    START_SECONDS,
     Server,
     StartServer,
     drawwell,
@@ -24,16 +22,7 @@ from tests.conftest import (
     server_environment,
     wait_until_ready,
 )
-
-
-def refused(tmp_path: Path, **variables: str) -> str:
-    """Start a server that cannot start, and return what it said."""
-    command = [sys.executable, "-m", "bentoml", "serve", "--port", str(free_port())]
-    environment = server_environment(tmp_path / "home") | variables
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=START_SECONDS)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    return done.stderr
+from tests.serve.processes.refusal import refused
 
 
 def test_a_missing_generator_ends_the_start_with_one_line(tmp_path: Path) -> None:
@@ -53,9 +42,13 @@ def test_a_broken_generator_ends_the_start_with_one_line(tmp_path: Path, tiny_ge
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("DRAWWELL_PROVIDER", "gpu", "DRAWWELL_PROVIDER must be one of auto, cuda, cpu, not 'gpu'"),
-        ("DRAWWELL_THREADS", "0", "threads (DRAWWELL_THREADS) must be above 0, not 0"),
-        ("DRAWWELL_STALL_SECONDS", "inf", "stall seconds (DRAWWELL_STALL_SECONDS) must be above 0, not inf"),
+        ("DRAWWELL_PROVIDER", "gpu", "--provider (DRAWWELL_PROVIDER) must be one of auto, cuda, cpu, not 'gpu'"),
+        ("DRAWWELL_THREADS", "0", "--threads (DRAWWELL_THREADS) must be above 0 and finite, not 0"),
+        (
+            "DRAWWELL_STALL_SECONDS",
+            "inf",
+            "--stall-seconds (DRAWWELL_STALL_SECONDS) must be above 0 and finite, not inf",
+        ),
         ("DRAWWELL_LOG_REQUESTS", "yes", "DRAWWELL_LOG_REQUESTS must be 0 or 1, not 'yes'"),
         ("DRAWWELL_MAX_COUNT", "many", "DRAWWELL_MAX_COUNT must be an integer, not 'many'"),
     ],
@@ -111,7 +104,7 @@ def test_the_most_images_of_one_reply_can_be_set(start_server: StartServer, tiny
     server = start_server(tiny_generator, DRAWWELL_MAX_COUNT="10")
     answer = httpx.post(f"{server.url}/generate", json={"count": 11})
     assert answer.status_code == 422
-    assert "at most 10 come in one reply" in answer.json()["error"]["message"]
+    assert "ask for at most 10, and for the rest" in answer.json()["error"]["message"]
     assert httpx.post(f"{server.url}/generate", json={"count": 10}).is_success
     assert httpx.post(f"{server.url}/generate", json={"indices": [0] * 11}).status_code == 422
     client = library.open(server.url)
@@ -123,7 +116,7 @@ def test_a_port_that_cannot_be_had_is_a_sentence(tiny_generator: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert (
-            f"cannot listen to 127.0.0.1:{port}: "
+            f"cannot listen on 127.0.0.1:{port}: "
             in drawwell("serve", str(tiny_generator), "--port", str(port), code=1).stderr
         )
     assert "must be from 1 to 65535" in drawwell("serve", "--port", "99999", code=1).stderr

@@ -18,7 +18,7 @@ import pytest
 import drawwell as library
 from drawwell.errors import DrawwellError, RequestError
 from drawwell_serve.errors import ApiError
-from drawwell_serve.http import gate, keys
+from drawwell_serve.http import keys, middleware
 from drawwell_serve.http.app import PROBES, create_app
 from drawwell_serve.http.keys import GUESSES_A_SECOND
 from drawwell_serve.processes.worker import take_one_device
@@ -31,7 +31,9 @@ BEARER = {"Authorization": f"Bearer {KEY}"}
 NUMBERS = {"digest": "0" * 64, "seed": "7", "index": "5", "first": "0", "last": "9", "path:path": "nowhere"}
 ROUTES = [re.sub("{(.*?)}", lambda name: NUMBERS[name[1]], route.path) for route in create_app().routes]  # type: ignore[attr-defined]
 LOCKED = [path for path in ROUTES if path not in PROBES]
-SENTENCE = "0.0.0.0 lets other machines in, and there is no key: give one in DRAWWELL_KEY or a file (--key-file), or allow it with"
+SENTENCE = (
+    "other machines can reach 0.0.0.0, and there is no key: set a key in DRAWWELL_KEY or a file (--key-file), or allow"
+)
 
 
 @pytest.fixture(scope="module")
@@ -136,11 +138,11 @@ def test_guesses_take_their_time_and_keep_nobody_waiting(locked: Server) -> None
 def test_a_bounded_number_of_wrong_keys_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A further one is refused at once, on a connection that ends; the right key passes."""
     monkeypatch.setattr(keys, "_MOST_SECONDS", 1)
-    lock = keys.Lock(KEY.encode())
+    check = keys.KeyCheck(KEY.encode())
 
     async def guess(number: int) -> ApiError:
         with pytest.raises(ApiError) as refused:
-            await lock.refuse([(b"authorization", b"Bearer guess-%d" % number)], is_page=False)
+            await check.refuse([(b"authorization", b"Bearer guess-%d" % number)], is_page=False)
         return refused.value
 
     async def guesses() -> list[ApiError]:
@@ -151,7 +153,7 @@ def test_a_bounded_number_of_wrong_keys_waits(monkeypatch: pytest.MonkeyPatch) -
     assert [one.status for one in refused[: keys.GUESSES_A_SECOND]] == [401] * keys.GUESSES_A_SECOND
     assert {(one.status, one.code) for one in refused[most:]} == {(429, "too_many_wrong_keys")}
     assert refused[-1].headers == {"Retry-After": "1", "Connection": "close"}
-    assert lock.opens([(b"authorization", f"Bearer {KEY}".encode())])
+    assert check.accepts([(b"authorization", f"Bearer {KEY}".encode())])
 
 
 def test_the_log_names_a_client_by_an_address_only(start_server: StartServer, tiny_generator: Path) -> None:
@@ -195,7 +197,7 @@ def test_the_keys_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch)
 
     hmac_compare = hmac.compare_digest
     monkeypatch.setattr(hmac, "compare_digest", compare)
-    door = gate.Gate(create_app(), create_app(), KEY.encode(), None)
+    door = middleware.Middleware(create_app(), create_app(), KEY.encode(), None)
     for sent, passes in ((b"Bearer " + KEY.encode(), True), (b"Bearer wrong", False)):
         assert door._may_pass({"headers": [(b"authorization", sent)]}) is passes
     assert [sent for sent, _ in compared] == [b"Bearer " + KEY.encode(), b"Bearer wrong"]

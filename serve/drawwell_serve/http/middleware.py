@@ -1,4 +1,4 @@
-"""What every request passes, whoever answers it: its length, the key, the host, security headers, metrics, and one line in the log."""
+"""The ASGI middleware in front of every route: length, key, host, security headers, metrics, and a log line for each request."""
 
 import functools
 import ipaddress
@@ -15,15 +15,15 @@ from drawwell_serve.errors import SECURITY_HEADERS, ApiError, error_reply
 from drawwell_serve.http.app import PROBES
 from drawwell_serve.http.cors import allowing, origins_of
 from drawwell_serve.http.hosts import Hosts
-from drawwell_serve.http.keys import Lock
+from drawwell_serve.http.keys import KeyCheck
 from drawwell_serve.log import Facts, now
 from drawwell_serve.metrics import Traffic
 
 GONE = 499
-"""In the log: the client left before the reply began (nginx's number for it)."""
+"""The status in the log if the client left before the reply began. It is nginx's number."""
 
 MAX_TARGET_BYTES = 8000
-"""Of path and query, as RFC 9112, section 3, recommends. The longest path here has 140."""
+"""The limit on path and query that RFC 9112, section 3, recommends. The longest valid path here has 140 bytes."""
 
 _LOGGED_CHARACTERS = 500
 _LOGGED_NUMBERS = {b"x-drawwell-seed": "seed", b"x-drawwell-start": "start", b"x-drawwell-count": "count"}
@@ -32,37 +32,46 @@ _LOGGED_WORDS = {b"x-drawwell-labels": "labels", b"x-drawwell-digest": "digest"}
 logger = logging.getLogger("drawwell.serve")
 
 
-class Gate:
-    """ASGI in front of ours, and of BentoML's application, which keeps the lifespan: it makes and ends the service."""
+class Middleware:
+    """Checks every request, hands it to the application, and counts and logs the reply.
+
+    Args:
+        app: The application that answers the requests.
+        bentoml_app: BentoML's application. It gets the lifespan events, in which it makes and ends the service.
+        key: The key that clients must send; None for no key.
+        log: Writes the log line of a request; None for no lines.
+        hosts: The host names that the server answers to; None for any.
+        cors_origins: The setting ``cors_origins``.
+    """
 
     def __init__(
         self,
-        ours: Starlette,
+        app: Starlette,
         bentoml_app: ASGIApp,
         key: bytes | None,
         log: Callable[[Facts], None] | None,
         hosts: frozenset[str] | None = None,
         cors_origins: str | None = None,
     ) -> None:
-        self._ours, self._bentoml = ours, bentoml_app
-        routes = [route for route in ours.routes if isinstance(route, Route)]
+        self._app, self._bentoml = app, bentoml_app
+        routes = [route for route in app.routes if isinstance(route, Route)]
         self._route = functools.lru_cache(128)(functools.partial(_route, routes))
         origins = origins_of(cors_origins)
-        self._lock, self._hosts = None if key is None else Lock(key), Hosts(hosts, origins)
+        self._key, self._hosts = None if key is None else KeyCheck(key), Hosts(hosts, origins)
         self._answer = allowing(origins, self._checked) if origins else self._checked
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            assert scope["type"] == "lifespan", "a connection asks for nothing else"
+            assert scope["type"] == "lifespan", "there are no WebSockets"
             await self._bentoml(scope, receive, send)
             return
-        # the path as it was sent: none of ours needs an escape, and %35.png would be a second name of 5.png
+        # the path as it was sent: no route needs an escape, and %35.png would be a second name of 5.png
         scope["path"] = scope["raw_path"].decode("ascii")
         exchange = _Exchange(scope, send, _traffic(self._route(scope["path"][:MAX_TARGET_BYTES])))
         try:
             await self._answer(scope, receive, exchange.send)
-        except Exception:  # Starlette raises again what it has answered with a 500, and that is in the log
+        except Exception:  # Starlette has answered with a 500, logged the error, and raises it again
             if not exchange.is_whole:
                 logger.exception("%s %s broke off", scope["method"], scope["path"])
         finally:
@@ -76,25 +85,25 @@ class Gate:
         except ApiError as error:
             await error_reply(error)(scope, receive, send)
         else:
-            await self._ours(scope, receive, send)
+            await self._app(scope, receive, send)
 
     async def _check(self, scope: Scope) -> None:
-        """Raise ``ApiError`` for a request that no route should see. Only the length is checked before the key."""
+        """Raise ``ApiError`` for a request that no route may answer. Only the length is checked before the key."""
         if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:
             raise ApiError(414, "target_too_long", f"path and query are longer than {MAX_TARGET_BYTES:,} bytes")
         if scope["path"] in PROBES:
             return
         if not self._may_pass(scope):
-            assert self._lock is not None
-            await self._lock.refuse(scope["headers"], _is_page(scope))
+            assert self._key is not None
+            await self._key.refuse(scope["headers"], _is_page(scope))
         self._hosts.check(scope)
 
     def _may_pass(self, scope: Scope) -> bool:
-        return self._lock is None or self._lock.opens(scope["headers"])
+        return self._key is None or self._key.accepts(scope["headers"])
 
 
 class _Exchange:
-    """One request and its reply, seen from outside."""
+    """One request and its reply, counted while the reply is sent."""
 
     def __init__(self, scope: Scope, send: Send, traffic: Traffic) -> None:
         self._scope, self._send, self._traffic, self._began = scope, send, traffic, time.perf_counter()
@@ -120,7 +129,7 @@ class _Exchange:
         self._traffic.end(self._status, self._seconds)
 
     def facts(self) -> dict[str, object]:
-        """The request as the log has it."""
+        """The facts of the request for the log."""
         scope = self._scope
         facts = {
             "time": now(),
@@ -136,7 +145,7 @@ class _Exchange:
 
 
 def _client(scope: Scope) -> str | None:
-    """The IP address of the client; of its proxy, where ``X-Forwarded-For`` is none."""
+    """The IP address of the client. If ``X-Forwarded-For`` holds none, the address of the proxy."""
     address = _address(str(scope["client"][0])) if scope["client"] else None
     peer: str | None = scope.get("extensions", {}).get("drawwell", {}).get("peer")
     return peer if address is None else address
@@ -144,7 +153,7 @@ def _client(scope: Scope) -> str | None:
 
 @functools.lru_cache(1024)
 def _address(named: str) -> str | None:
-    """The IP address, None for what is none."""
+    """The IP address in its usual spelling; None if the text is no IP address."""
     try:
         return None if "%" in named else str(ipaddress.ip_address(named))  # a zone may have any length
     except ValueError:
@@ -152,12 +161,12 @@ def _address(named: str) -> str | None:
 
 
 def _is_page(scope: Scope) -> bool:
-    """Whether a browser asks for a page; programs do not accept HTML."""
+    """Whether a browser asks for a page: programs do not accept HTML."""
     return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
 
 def _route(routes: list[Route], path: str) -> str:
-    """By this and not by path are requests counted, since there is no end of paths."""
+    """The route of a path. Requests are counted per route, not per path, so the number of time series stays small."""
     fitting = (route.path for route in routes[:-1] if route.path_regex.fullmatch(path))
     return next(fitting, routes[-1].path)
 

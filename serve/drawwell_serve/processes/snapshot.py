@@ -1,4 +1,4 @@
-"""What a server serves: read once by the supervisor and handed on to every worker, whatever becomes of the files meanwhile."""
+"""The generator and the key of a server: the supervisor reads them once, and every worker gets them, even if the files change."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from drawwell_serve.settings import Settings
 
 
 @dataclass(frozen=True)
-class Handover:
-    """A generator that was tried, its bytes in shared memory, and the key of that time."""
+class Snapshot:
+    """A generator whose known answers came out right, its bytes in shared memory, and the key at that time."""
 
     name: str
     digest: str
@@ -21,20 +21,21 @@ class Handover:
     key: bytes | None
 
     def variables(self) -> dict[str, str]:
-        """The settings of a worker that name what is handed on."""
+        """The environment variables of a worker that name the generator and the key."""
         key = {} if self.key is None else {"DRAWWELL_KEY": self.key.decode()}
         return {"DRAWWELL_GENERATOR": str(self.content.path)} | key
 
     def in_words(self) -> str:
-        """What is served, for the log."""
-        access = "no key required" if self.key is None else "with a key"
+        """The generator, the provider and the access, for the log."""
+        access = "no key required" if self.key is None else "key required"
         return f"{printable(self.name)} ({self.digest[:12]}) on {self.provider}, {access}"
 
 
-def take(settings: Settings) -> Handover:
-    """Read the generator and the key, and draw the known answers.
+def take_snapshot(settings: Settings) -> Snapshot:
+    """Read the generator and the key, and draw the generator's known answers.
 
-    Raises ``DrawwellError`` where they cannot be served.
+    Raises:
+        DrawwellError: They cannot be read, or the known answers come out wrong.
     """
     key, file = settings.key(), settings.file
     engine = Engine(file, settings.provider, settings.threads_of_worker)
@@ -44,7 +45,7 @@ def take(settings: Settings) -> Handover:
     except OSError as error:
         raise DrawwellError(f"{file}: cannot be read ({error.strerror})") from error
     if hashlib.sha256(content).hexdigest() != engine.digest:
-        raise DrawwellError(f"{file}: was replaced while it was read; try again")
+        raise DrawwellError(f"{file}: was replaced while the server read it: start again")
     memory = SharedMemory(file.name, len(content))
     memory.write(content)
-    return Handover(engine.card.name, engine.digest, engine.provider, memory, key)
+    return Snapshot(engine.card.name, engine.digest, engine.provider, memory, key)

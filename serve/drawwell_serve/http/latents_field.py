@@ -1,7 +1,7 @@
-"""Latents in the body of a request, decoded row by row.
+"""The field ``latents`` of a request, decoded row by row.
 
-msgspec takes 15 microseconds for some numbers, such as 1e-320, so a body of 2 MB could take 10 s. So msgspec leaves each row as bytes,
-the numbers are counted first, and Python's ``float`` decodes them in at most a microsecond each.
+msgspec takes 15 microseconds for some numbers (1e-320 is one), so a body of 2 MB could take 10 s. Therefore msgspec leaves each
+row as bytes, the numbers are counted first, and Python's ``float`` decodes them in at most a microsecond each.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,20 @@ import numpy.typing as npt
 from drawwell_serve.errors import ApiError
 
 
-def given_latents(rows: Sequence[msgspec.Raw], dim: int) -> npt.NDArray[np.float32]:
-    """float32 ``[len(rows), dim]``. Raises ``ApiError`` 422 unless each row, which is JSON, is an array of ``dim`` finite numbers."""
+def decode_latents(rows: Sequence[msgspec.Raw], dim: int) -> npt.NDArray[np.float32]:
+    """Return float32 ``[len(rows), dim]``.
+
+    Args:
+        rows: JSON text, one array for each image.
+        dim: The number of latents that the generator takes.
+
+    Raises:
+        ApiError: 422 unless each row is an array of ``dim`` finite numbers.
+    """
     sent = [bytes(row) for row in rows]
     for place, row in enumerate(sent):
         if row.startswith(b"[") and (count := _count(row)) != dim:
-            raise _wrong(f"row {place} has {count} numbers, this generator takes {dim}")
+            raise _wrong(f"row {place} has {count} numbers, and this generator takes {dim}")
     z = np.array([_numbers(place, row) for place, row in enumerate(sent)], np.float64)
     if len(infinite := np.argwhere(~np.isfinite(z))):
         place, number = infinite[0]
@@ -31,7 +39,7 @@ def given_latents(rows: Sequence[msgspec.Raw], dim: int) -> npt.NDArray[np.float
 
 
 def _count(row: bytes) -> int:
-    """The numbers of an array: a comma follows each but the last."""
+    """The numbers of an array. A comma follows each except the last."""
     return row.count(b",") + bool(row[1:-1].strip())
 
 

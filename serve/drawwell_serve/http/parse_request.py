@@ -1,0 +1,111 @@
+"""From the body of ``POST /generate`` to the images that it asks for, checked against the generator."""
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import UNSET
+
+from drawwell.addresses.arguments import check_indices
+from drawwell.addresses.latents import interpolate, latents, random_seed
+from drawwell.errors import RequestError
+from drawwell.files.card import ModelCard
+from drawwell.files.labels import CheckedLabels, check_labels, members_of
+from drawwell_serve.drawing.image_request import AddressRequest, ImageRequest, LatentRequest
+from drawwell_serve.errors import ApiError
+from drawwell_serve.http.generate_request import GenerateRequest, decode
+from drawwell_serve.http.latents_field import decode_latents
+
+
+def parse_request(body: bytes, card: ModelCard, max_count: int) -> ImageRequest:
+    """Parse the JSON body of ``POST /generate``.
+
+    Args:
+        body: The whole body.
+        card: The card of the generator, which decides whether labels, latents and members are valid.
+        max_count: The most images of one reply.
+
+    Returns:
+        The images to draw. If the body names no seed, a random one was chosen.
+
+    Raises:
+        ApiError: 400 if the body is not JSON, 422 if a field is invalid.
+    """
+    fields = decode(body)
+    if fields.member is not UNSET and fields.latents is UNSET:
+        raise _invalid("member goes with latents: in a mixture, an address chooses its generator by itself", "member")
+    truncation = 1.0 if fields.truncation is UNSET else fields.truncation
+    if fields.latents is not UNSET or fields.interpolate is not UNSET:
+        z = _latents(fields, card)
+        return LatentRequest(z, truncation, _labels(fields, card, len(z)), _member(fields, card))
+    indices, count = _indices(fields, max_count)
+    labels = _labels(fields, card, count)
+    try:
+        checked = check_indices(indices)
+    except ValueError as error:  # each field is valid, but the range runs past the last index
+        raise _invalid(str(error), "start") from None
+    seed = random_seed() if fields.seed is UNSET else fields.seed
+    return AddressRequest(seed, checked, truncation, labels)
+
+
+def _indices(fields: GenerateRequest, max_count: int) -> tuple[range | npt.NDArray[np.int64], int]:
+    """The indices, and their number, which is at most ``max_count``."""
+    if fields.indices is not UNSET and (fields.count is not UNSET or fields.start is not UNSET):
+        raise _invalid("give start and count, or indices, not both", "indices")
+    start = 0 if fields.start is UNSET else fields.start
+    count = 1 if fields.count is UNSET else fields.count
+    if fields.indices is not UNSET:
+        count = len(fields.indices)
+    if count > max_count:
+        field = "count" if fields.indices is UNSET else "indices"
+        message = f"{count:,} images are too many for one reply: ask for at most {max_count:,}, and for the rest in other requests"
+        raise _invalid(message, field)
+    return range(start, start + count) if fields.indices is UNSET else np.array(fields.indices, np.int64), count
+
+
+def _latents(fields: GenerateRequest, card: ModelCard) -> npt.NDArray[np.float32]:
+    """The latents, float32 ``[N, D]``, of a request that names no address."""
+    name = "interpolate" if fields.latents is UNSET else "latents"
+    if any(value is not UNSET for value in (fields.seed, fields.count, fields.start, fields.indices)):
+        raise _invalid(f"{name} replaces seed, count, start and indices: give one or the other", name)
+    if card.class_names and fields.labels is UNSET:
+        raise _invalid(
+            "this generator has classes, and without an address there is no label: give labels too", "labels"
+        )
+    if fields.interpolate is UNSET:
+        assert fields.latents is not UNSET
+        return decode_latents(fields.latents, card.latent_dim)
+    if fields.latents is not UNSET:
+        raise _invalid("give latents or interpolate, not both", "interpolate")
+    between = fields.interpolate
+    ends = [latents(end.seed, [end.index], card.latent_dim, card.prior)[0] for end in (between.start, between.end)]
+    return interpolate(ends[0], ends[1], between.steps, card.prior)
+
+
+def _member(fields: GenerateRequest, card: ModelCard) -> int | None:
+    """The generator of a mixture that draws all images; None for a single generator.
+
+    An interpolation is drawn by the generator of its first address.
+    """
+    if fields.interpolate is not UNSET:
+        first = fields.interpolate.start
+        member = members_of(card, first.seed, [first.index])
+        return None if member is None else int(member[0])
+    if fields.member is UNSET:
+        return 0 if card.members else None
+    if not card.members:
+        raise _invalid("this server draws from a single generator, not from a mixture: leave member out", "member")
+    if fields.member >= card.generators:
+        raise _invalid(f"member must be in [0, {card.generators}), not {fields.member}", "member")
+    return fields.member
+
+
+def _labels(fields: GenerateRequest, card: ModelCard, count: int) -> CheckedLabels | None:
+    if fields.labels is UNSET:
+        return None
+    try:
+        return check_labels(card, fields.labels if isinstance(fields.labels, int) else np.array(fields.labels), count)
+    except RequestError as error:
+        raise _invalid(str(error), "labels") from None
+
+
+def _invalid(message: str, field: str) -> ApiError:
+    return ApiError(422, "invalid_field", message, field)
