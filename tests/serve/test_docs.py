@@ -1,11 +1,8 @@
-"""docs/reference/http.md and docs/guides/operate.md leave nothing out that a server has, and say nothing of what it has not."""
+"""The pages of HTTP and operating leave nothing out that a server has, and say nothing of what it has not."""
 
-import dataclasses
 import re
 import subprocess
 import sys
-
-import pytest
 
 from drawwell.formats.npy import FOOTER_MAGIC
 from drawwell.http import protocol as wire
@@ -16,7 +13,6 @@ from drawwell_serve.http.body import MAX_BODY_BYTES
 from drawwell_serve.http.formats import FORMATS, MAX_PICTURES
 from drawwell_serve.http.generate_request import MAX_INDICES, MAX_LATENTS, GenerateRequest
 from drawwell_serve.processes import shared_metrics
-from drawwell_serve.settings import Settings
 from tests.conftest import ROOT, Server
 
 HTTP, OPERATING, DRAW = (
@@ -35,20 +31,6 @@ def rows(text: str, heading: str) -> list[list[str]]:
 
 def named(cells: list[list[str]], column: int = 0) -> list[str]:
     return [name for row in cells for name in re.findall("`(.*?)`", row[column])]
-
-
-def test_settings_and_their_defaults() -> None:
-    table = {name: row[1].strip("`") for row in rows(OPERATING, "| variable |") for name in named([row])}
-    defaults = {
-        field.metadata["variable"]: getattr(Settings(), field.name)
-        for field in dataclasses.fields(Settings)
-        if "variable" in field.metadata
-    }
-    assert set(table) == {*defaults, "DRAWWELL_KEY"}
-    for variable, default in defaults.items():
-        if default is not None:
-            number = isinstance(default, int | float)  # 0 and 1 for a bool
-            assert table[variable] == (f"{default:.10g}" if number else default)
 
 
 def test_metrics() -> None:
@@ -81,12 +63,6 @@ def test_limits() -> None:
     for limit in (MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_INDICES, MAX_LATENTS, MAX_PICTURES):
         assert f"{limit:,}" in HTTP
     assert repr(FOOTER_MAGIC)[2:-1] in HTTP
-
-
-@pytest.mark.parametrize("text", [HTTP, OPERATING], ids=["http.md", "operating.md"])
-def test_links_lead_somewhere(text: str) -> None:
-    for link in re.findall(r"\]\(([^)#]+)\)", text):
-        assert (ROOT / "docs" / link).exists(), link
 
 
 def test_the_python_in_it_works(server: Server) -> None:
