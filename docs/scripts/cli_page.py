@@ -15,7 +15,7 @@ _INTRODUCTION = """\
 
 `python -m docs.scripts.cli_page` writes this page from the commands' own help. `python -m drawwell` is the same as `drawwell`.
 
-The exit code is 0 when a command did what it was asked to, 1 when it could not, 2 for wrong usage, 130 when it was interrupted, and 141 when
+The exit code is 0 when a command did what it was asked to, 1 when it could not, 2 for wrong usage, 130 when it was interrupted, and 141 if
 nobody read its output. The output of a command goes to standard output, and everything else that it says to standard error.
 """
 _HEADER = "| {} | meaning |\n|---|---|"
