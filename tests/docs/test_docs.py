@@ -102,6 +102,7 @@ def test_commands_and_their_options(page: Path) -> None:
             assert words[0] in set().union(*map(options, COMMANDS)) | FOREIGN_OPTIONS, text
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # a page may say what an old name has become
 @every_page
 def test_names_of_the_library(page: Path) -> None:
     python = "\n".join([*inline(page), *blocks(page, "python")])
