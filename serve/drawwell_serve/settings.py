@@ -292,7 +292,8 @@ class Settings:
             raise DrawwellError(f"the port (--port, DRAWWELL_PORT or PORT) must be from 1 to 65535, not {self.port}")
         for option, variable, value in self._numbers():
             if not 0 < value < math.inf:
-                raise DrawwellError(f"{option} ({variable}) must be above 0 and finite, not {value}")
+                bounds = "above 0" if isinstance(value, int) else "above 0 and finite"
+                raise DrawwellError(f"{option} ({variable}) must be {bounds}, not {value}")
         for host in (self.hosts or "*").split(","):
             if "*" in host and host.strip() != "*":
                 raise DrawwellError(

@@ -64,6 +64,12 @@ OVERRIDES = (
         f"FlowControl is subclassed: {_PIPELINE}",
     ),
     Override(
+        "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.data_received",
+        "010a7ae59a5d3b1a",
+        "targets",
+        "calls handle_websocket_upgrade where httptools found an upgrade",
+    ),
+    Override(
         "uvicorn.server:Server.shutdown",
         "9b33c50562992b1e",
         "stopping",

@@ -2,18 +2,15 @@
 
 import asyncio
 import functools
-import re
 import socket
-import sys
 from typing import Any
 
-import httptools
 import msgspec
 import uvicorn.protocols.http.auto
 import uvicorn.protocols.websockets.auto
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from drawwell_serve.bentoml_compat.pipelining import PipeliningProtocol
+from drawwell_serve.bentoml_compat.targets import TargetProtocol
 from drawwell_serve.errors import SECURITY_HEADERS
 from drawwell_serve.metrics import refused
 from drawwell_serve.reader_watch import ReaderWatch
@@ -27,8 +24,6 @@ MAX_FIELDS = 100
 
 _REST_BYTES = 64 * 1024
 """Bytes that are read of a body whose request was refused before, to get to the next request. A longer body ends the connection."""
-
-_ABSOLUTE = re.compile(rb"(?i)https?://([^/?#]*)")
 
 _UNSENT_BYTES = 128 * 1024
 """Bytes of a reply that the kernel takes before the client has room for them. By default it would take megabytes, drawn for a client
@@ -52,7 +47,7 @@ def install(settings: Settings) -> None:
     uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol = None  # no route speaks it, and it has no limits
 
 
-class Connection(PipeliningProtocol):
+class Connection(TargetProtocol):
     """uvicorn's HTTP/1.1 connection with limits.
 
     - The head of a request must arrive within ``read_seconds``, in at most ``MAX_HEAD_BYTES`` and ``MAX_FIELDS``.
@@ -68,7 +63,7 @@ class Connection(PipeliningProtocol):
         super().__init__(**from_uvicorn)
         self.timeout_keep_alive = settings.keep_alive_seconds  # type: ignore[assignment]  # uvicorn declares an int
         self._settings, self._stopping, self._ignoring_input, self._ended = settings, False, False, False
-        self._head_bytes, self._fields, self._rest_bytes, self._piece = 0, 0, 0, memoryview(b"")
+        self._head_bytes, self._fields, self._rest_bytes = 0, 0, 0
         self._reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -99,7 +94,6 @@ class Connection(PipeliningProtocol):
 
     def parse(self, piece: memoryview) -> None:
         self._head_bytes += len(piece)
-        self._piece = piece
         super().parse(piece)
         if self.transport.is_closing() or self._ignoring_input:
             return
@@ -136,8 +130,6 @@ class Connection(PipeliningProtocol):
             self._reading = None
         if self._is_idle() and not self.flow.write_paused:
             self._reader.stop()  # another reply will be written
-        if absolute := _ABSOLUTE.match(self.url):  # its host replaces the header's (RFC 9112, section 3.2.2)
-            self.headers[:] = [(name, absolute[1] if name == b"host" else value) for name, value in self.headers]
         super().on_headers_complete()
         if self._stopping and self.cycle is not None:
             self.cycle.keep_alive = False
@@ -190,26 +182,6 @@ class Connection(PipeliningProtocol):
             self._close_soon()
         elif not self.cycle.response_started:
             self.cycle.keep_alive = False  # the head of its reply will say so
-
-    def _should_upgrade(self) -> bool:
-        return self.parser.get_method() != b"CONNECT"  # CONNECT has no body, and the application refuses it
-
-    def handle_websocket_upgrade(self) -> None:
-        """Answer as if the client had not asked for an upgrade (RFC 9110, section 7.8). Some clients ask with every request.
-
-        httptools has left the body to the other protocol, so the request is parsed again without its ``Upgrade`` field.
-        """
-        error = sys.exception()
-        assert isinstance(error, httptools.HttpParserUpgrade), "uvicorn calls this where it caught it"
-        start = b" ".join((self.parser.get_method(), self.url, b"HTTP/" + self.parser.get_http_version().encode()))
-        lines = [start, *(b": ".join(header) for header in self.scope["headers"] if header[0] != b"upgrade")]
-        # after "Connection: close" the old parser reads nothing more
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self.parse_again(b"\r\n".join((*lines, b"", self._piece[error.args[0] :])))
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Log nothing: the application refuses CONNECT."""
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

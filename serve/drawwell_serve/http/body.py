@@ -54,8 +54,8 @@ def _too_slow(body: Body, service: ImageService) -> ApiError:
 def _check_content_type(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        instead = f"not {kind}" if kind else "this request has no Content-Type"
-        raise ApiError(415, "unsupported_media_type", f"send JSON with Content-Type: application/json; {instead}")
+        instead = f", not {kind}" if kind else "; this request has no Content-Type"
+        raise ApiError(415, "unsupported_media_type", f"send JSON with Content-Type: application/json{instead}")
     if encoding := request.headers.get("content-encoding"):
         raise ApiError(
             415,

@@ -53,5 +53,5 @@ def test_a_malformed_quality_is_a_400() -> None:
 
 def test_a_long_list_costs_little_and_no_number_is_no_quality() -> None:
     assert choose(",".join(f"a/{n};q=0.1" for n in range(300)) + ",image/*", OFFERED) == "image/png"
-    with pytest.raises(ApiError, match="'nan' is no quality value"):
+    with pytest.raises(ApiError, match="'nan' is not a quality value"):
         choose("image/png;q=nan", OFFERED)

@@ -63,5 +63,7 @@ def test_no_other_page_may(tiny_generator: Path, origins: str | None) -> None:
     "origins", ["page.example.org", f"{PAGE}/", f"{PAGE},", "null", "https://*/x", "https://a@b", "https://*.a.org"]
 )
 def test_what_is_no_origin_is_a_sentence(origins: str) -> None:
-    with pytest.raises(DrawwellError, match=r"is no origin; one is written https://example.org, without a path"):
+    with pytest.raises(
+        DrawwellError, match=r"is not an origin: write it without a path, for example https://example.org"
+    ):
         Settings(cors_origins=origins)

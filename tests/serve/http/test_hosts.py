@@ -39,7 +39,7 @@ def test_the_refusal_names_the_setting_and_the_probes_need_no_name(server: Serve
     answer = httpx.get(f"{server.url}/model", headers={"Host": "example.org"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (421, "unknown_host")
     assert (
-        "this server does not answer to the name example.org: if it is right, add it to DRAWWELL_HOSTS (--hosts)"
+        "this server does not answer to the name example.org: if the name is right, add it to DRAWWELL_HOSTS (--hosts)"
         in answer.text
     )
     assert httpx.get(f"{server.url}/livez", headers={"Host": "example.org"}).is_success
@@ -70,7 +70,7 @@ def test_an_empty_name_is_told_as_such(tiny_generator: Path) -> None:
 
 @pytest.mark.parametrize("hosts", ["*.example.org", "a.example.org, *.b.example.org"])
 def test_a_pattern_of_names_is_refused(hosts: str) -> None:
-    with pytest.raises(DrawwellError, match=r"stands for several names: list each, or \* for any"):
+    with pytest.raises(DrawwellError, match=r"is not a host name: list each name, or give \* for any"):
         Settings(hosts=hosts)
 
 

@@ -140,7 +140,11 @@ def test_wrong_labels_are_explained(http: httpx.Client, body: dict[str, Any], se
 def test_a_generator_without_classes_takes_no_label(server: Server, body: dict[str, Any]) -> None:
     answer = httpx.post(f"{server.url}/generate", json=body)
     error = answer.json()["error"]
-    assert (answer.status_code, error["message"], error["field"]) == (422, "this generator takes no label", "labels")
+    assert (answer.status_code, error["message"], error["field"]) == (
+        422,
+        "this generator takes no label: it was trained without classes",
+        "labels",
+    )
     assert all("label" not in image for image in httpx.post(f"{server.url}/generate", json={}).json()["images"])
 
 

@@ -50,7 +50,7 @@ def test_without_the_key_nothing_is_told(locked: Server, path: str) -> None:
     assert httpx.get(f"{locked.url}{path}").json() == {
         "error": {
             "code": "unauthorized",
-            "message": "send the key of this server as Authorization: Bearer KEY (drawwell takes it from DRAWWELL_KEY)",
+            "message": "send the key of this server as Authorization: Bearer KEY (the drawwell client reads it from DRAWWELL_KEY)",
         }
     }
 
@@ -92,14 +92,14 @@ def test_a_wrong_key_is_told_from_a_missing_one(locked: Server) -> None:
     wrong = httpx.get(f"{locked.url}/model", headers={"Authorization": "Bearer wrong"})
     assert wrong.status_code == 401
     assert wrong.json()["error"]["code"] == "wrong_key"
-    assert wrong.json()["error"]["message"].startswith("this key is wrong: send the key of this server as")
+    assert wrong.json()["error"]["message"].startswith("the key is wrong: send the key of this server as")
 
 
 def test_a_person_with_a_browser_is_asked_for_the_key(locked: Server) -> None:
     page = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
     asked = httpx.get(locked.url, headers=page)
     assert (asked.status_code, asked.headers["WWW-Authenticate"]) == (401, 'Basic realm="drawwell", charset="UTF-8"')
-    assert "give any name and the key as the password" in asked.text
+    assert "enter any user name, and the key as the password" in asked.text
     assert httpx.get(locked.url, headers=page, auth=("anybody", KEY)).is_success
     assert httpx.get(locked.url, headers=page, auth=(KEY, "")).status_code == 401
     link = page | {"Sec-Fetch-Site": "cross-site"}
@@ -234,7 +234,9 @@ def test_a_key_that_can_be_guessed_is_refused(key: str, tmp_path: Path, monkeypa
     file = tmp_path / "key"
     file.write_text(f"{key}\n")
     monkeypatch.setenv("DRAWWELL_KEY", key)
-    with pytest.raises(DrawwellError, match=f"the key has {len(key)} characters and can be guessed: give 8 or more"):
+    with pytest.raises(
+        DrawwellError, match=f"the key has {len(key)} characters and can be guessed: choose a key of 8 or more"
+    ):
         Settings().key()
     monkeypatch.delenv("DRAWWELL_KEY")
     with pytest.raises(DrawwellError, match="can be guessed"):
@@ -258,7 +260,7 @@ def test_a_key_that_is_none_is_refused(key: str, tmp_path: Path, monkeypatch: py
         ({"DRAWWELL_KEY": ""}, "the key must be printable ASCII without spaces, and not empty"),
         (
             {"DRAWWELL_KEY": KEY, "DRAWWELL_KEY_FILE": "Makefile"},
-            "DRAWWELL_KEY and a key file are both given: take one",
+            "DRAWWELL_KEY and a key file (--key-file or DRAWWELL_KEY_FILE) are both given",
         ),
     ],
 )
@@ -281,7 +283,7 @@ def test_other_machines_are_let_in_with_a_key_or_when_told(monkeypatch: pytest.M
     for host in ("127.0.0.1", "127.0.0.2", "::1"):
         Settings().check_exposure(host)
     for host in ("0.0.0.0", "::", "192.0.2.7"):
-        with pytest.raises(DrawwellError, match="lets other machines in"):
+        with pytest.raises(DrawwellError, match="other machines can reach"):
             Settings().check_exposure(host)
         Settings(insecure_bind=True).check_exposure(host)
     monkeypatch.setenv("DRAWWELL_KEY", KEY)

@@ -105,7 +105,7 @@ def test_a_wrong_method_is_told_the_right_one(server: Server) -> None:
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
     assert answer.json()["error"]["message"].startswith("GET /generate: method not allowed, use POST;")
     wrong = httpx.post(f"{server.url}/model").json()["error"]["message"]
-    assert wrong.startswith("POST /model: method not allowed, ask with GET, HEAD;")
+    assert wrong.startswith("POST /model: method not allowed, use GET, HEAD;")
 
 
 def test_the_probes_and_metrics_are_where_bentomls_are(server: Server) -> None:
