@@ -1,4 +1,4 @@
-"""What a forked process must not use: the threads of its parent are not there, and a socket would be read by both."""
+"""Objects that a forked process must not use: it does not have the threads of its parent, and both would read one socket."""
 
 import os
 import weakref
@@ -12,12 +12,12 @@ _inherited: list[object] = []
 
 
 def at_fork(one: One, forked: Callable[[One], None]) -> None:
-    """Call ``forked(one)`` in each process that is forked from this one, before anything else, as long as ``one`` lives."""
+    """Call ``forked(one)`` first of all in each process that is forked from this one, as long as ``one`` lives."""
     _callbacks[one] = forked
 
 
 def keep(*things: object) -> None:
-    """Never free what belongs to the parent: a session, for one, waits for its threads, which are not here."""
+    """Never free these objects of the parent: a session waits for its threads, which do not exist here."""
     _inherited.extend(things)
 
 

@@ -1,4 +1,4 @@
-"""What the commands print with. Text may come from anywhere, and all of it goes through ``printable``."""
+"""How commands print. Text may come from anywhere, and all of it goes through ``printable``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from rich.console import Console
 from drawwell.text import printable
 
 _MOST_CHARACTERS = 20_000
-"""Of a line that was asked for, such as the names of all classes."""
+"""Of a line that the user asked for, for example the names of all classes."""
 
 
 class _Console(Console):
@@ -17,16 +17,16 @@ class _Console(Console):
 
 
 def console() -> Console:
-    """Standard error, so that output can be piped; text as it is, since a path may hold what looks like markup."""
+    """Return a console on standard error, so that output can be piped. It prints text as it is, since a path may look like markup."""
     return _Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
 
 def table(rows: Mapping[str, str]) -> list[str]:
-    """A line for each row, the names in a column of their own."""
+    """Return a line for each row, with the names in a column of their own."""
     width = max(map(len, rows))
     return [printable(f"{name:{width}}  {fact}", _MOST_CHARACTERS) for name, fact in rows.items()]
 
 
 def printable_lines(text: str) -> str:
-    """The same of a text of ours that has several lines."""
+    """Return our own text of several lines, each made printable."""
     return "\n".join(printable(line, _MOST_CHARACTERS) for line in text.split("\n"))

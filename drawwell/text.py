@@ -1,9 +1,9 @@
-"""Text that comes from elsewhere (a server, a file, a card, a variable), made fit to be shown."""
+"""Text from a server, a file, a card or a variable, made safe to show."""
 
 import re
 
 MOST_CHARACTERS = 1000
-"""Longer text says nothing more to a person, and fills a terminal or a log."""
+"""Longer text helps nobody, and fills a terminal or a log."""
 
 _USER = re.compile(
     r"(?:(?<=//)|(?<=:[/\\]))(?:[^/?#]*@|[^/?#@]*:(?!\d*(?:[/?#]|$))[^@]*@)"
@@ -13,7 +13,7 @@ _USER = re.compile(
 
 
 def printable(text: object, most: int = MOST_CHARACTERS) -> str:
-    """``text`` as one line of at most ``most`` characters, each control character replaced.
+    """Return ``text`` as one line of at most ``most`` characters, each control character replaced.
 
     A terminal obeys control characters, and a line break makes a line of a log that nobody wrote. Passwords in URLs are hidden.
     """
@@ -23,11 +23,11 @@ def printable(text: object, most: int = MOST_CHARACTERS) -> str:
 
 
 def without_password(url: str) -> str:
-    """``url`` with ``***`` in the place of its user and password."""
+    """Return ``url`` with ``***`` in place of user and password."""
     before, at, after = url.rpartition("@")  # no search for an @ where there is none: it takes a square of the length
     return _USER.sub("***@", before + at) + after
 
 
 def reason(error: Exception) -> str:
-    """What went wrong, without the name of the file, which the sentence around it has."""
+    """Return what went wrong, without the file name, which the sentence around it has."""
     return printable((error.strerror if isinstance(error, OSError) else None) or error or type(error).__name__)

@@ -20,6 +20,23 @@ from drawwell.terminal import console, table
 from drawwell.text import printable, reason
 
 
+def _integer(arguments: list[str]) -> int:
+    try:
+        return int(arguments[0])
+    except ValueError:
+        raise ValueError(f"{printable(arguments[0])!r} is no integer") from None
+
+
+_Integer = tyro.constructors.PrimitiveConstructorSpec[int](
+    nargs=1,
+    metavar="INT",
+    instance_from_str=_integer,
+    is_instance=lambda value: isinstance(value, int),
+    str_from_instance=lambda value: [str(value)],
+)
+"""An integer whose default is None: tyro's own error would tell the user of types."""
+
+
 @dataclass(frozen=True)
 class GenerateConfig:
     """Draw images from a generator into a folder of PNGs, an archive, one .npy array, or one contact sheet."""
@@ -27,10 +44,10 @@ class GenerateConfig:
     generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GENERATOR")] = "fashion"
     """A bundled generator (fashion, fashion-int8, emoji), a file (generator.onnx, ./generator), or the URL of a server."""
     seed: Annotated[
-        int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: a random one, which is printed)")
+        int | None, _Integer, tyro.conf.arg(help_behavior_hint="(default: a random one, which is printed)")
     ] = None
     """The stream of images, from 0 to 2**63 - 1. The same generator, seed and index give the same image."""
-    count: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: 64)")] = None
+    count: Annotated[int | None, _Integer, tyro.conf.arg(help_behavior_hint="(default: 64)")] = None
     """How many images to draw."""
     start: int = 0
     """The index of the first image."""
@@ -42,9 +59,9 @@ class GenerateConfig:
     ] = None
     """Draw only this class, given by its name or its index."""
     out: Path = Path("drawn")
-    """Where to write. The ending chooses the format: .npy (uint8 [N, H, W, C]), .tar (a WebDataset shard), .zip, or .png (a
-    contact sheet); any other name is a folder. Folders and archives hold SEED-INDEX.png, and SEED-INDEX.cls with the label if the
-    generator has classes; with --label the names are SEED-INDEX-LABEL. - writes a .tar to standard output."""
+    """Where to write. The ending chooses the format: .npy (uint8 [N, H, W, C]), .tar (a WebDataset shard), .zip, or .png
+    (a contact sheet); any other name is a folder. A dash writes a .tar to standard output. Folders and archives hold
+    SEED-INDEX.png, and SEED-INDEX.cls with the label if there are classes; with --label the names are SEED-INDEX-LABEL."""
     provider: Provider = "auto"
     """Where to draw: auto takes CUDA if a device can be used, else the CPU. Not for a URL."""
 

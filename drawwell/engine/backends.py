@@ -1,4 +1,4 @@
-"""Where images are drawn: the processor's cores, or a CUDA device. Both take rows of latents and give rows of pixels."""
+"""The CPU and the CUDA device: each takes rows of latents and returns rows of pixels."""
 
 import math
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from drawwell.errors import DeviceMemoryError, ProviderError, RequestError
 from drawwell.files.card import ModelCard
 from drawwell.files.generator_file import GeneratorFile
 from drawwell.generator import Images
+from drawwell.pieces import pieces
 from drawwell.text import printable
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ CUDA_BATCH_IMAGES = 256
 """Not measured yet: `make bench-gpu` compares batches of 1 to 4,096. A lone image costs as much as this many."""
 
 _MOST_SHARING = 8
-"""Members of a mixture that share a piece before it stops growing with them: longer ones would keep others waiting."""
+"""Members of a mixture after which a piece grows no more: longer pieces would keep other calls waiting."""
 
 _OUT_OF_MEMORY = ("out of memory", "failed to allocate memory", "alloc_failed")
 
@@ -36,7 +37,7 @@ _OUT_OF_MEMORY = ("out of memory", "failed to allocate memory", "alloc_failed")
 def feeds_of(
     z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None, member: npt.NDArray[np.int64] | None
 ) -> Feeds:
-    """The inputs of a generator, without those that it does not take."""
+    """Return the inputs of a generator, without the inputs that it does not take."""
     inputs: dict[str, npt.NDArray[Any] | None] = {"z": z, "label": label, "member": member}
     return {name: values for name, values in inputs.items() if values is not None}
 
@@ -49,29 +50,29 @@ class Backend(Protocol):
     piece_images: int
 
     def piece_of(self, images: int) -> int:
-        """How many images a call of so many should draw in one run."""
+        """Return how many images a call for ``images`` should draw in one run."""
         ...
 
     def run(self, feeds: Feeds, whole: bool) -> Images:
-        """Draw one piece, with the ``whole`` machine or as one of several runs. Raises ``ProviderError`` where that fails."""
+        """Draw one piece, with the ``whole`` machine or beside other runs. Raises ``ProviderError`` if drawing fails."""
         ...
 
 
 def open_backend(file: GeneratorFile, provider: Provider, threads: int | None, cuda_graph: bool) -> Backend:
-    """The device where there is one and the CPU was not asked for. Raises as ``session.open_cuda`` does."""
+    """Open the CUDA device if it can be used and ``provider`` allows it, else the CPU. Raises as ``open_cuda`` does."""
     if threads is not None and threads < 1:
         raise RequestError(f"threads must be at least 1, not {threads}")
     if cuda_graph and file.card.members:
-        raise RequestError("cuda_graph cannot record a mixture: which of its generators run follows from the addresses")
+        raise RequestError("cuda_graph cannot record a mixture: the addresses decide which of its generators run")
     session = open_cuda(file, provider, {"enable_cuda_graph": "1"} if cuda_graph else {})
     if session is None and cuda_graph:
-        raise RequestError("cuda_graph is for CUDA, and this draws on the CPU")
+        raise RequestError("cuda_graph works on CUDA only, and this generator draws on the CPU")
     return CpuBackend(file, threads or cores()) if session is None else CudaBackend(session, file.card)
 
 
 class CpuBackend:
-    """Pieces run side by side, each on one core, through one session: no core ever waits for another, and all share the
-    weights in the cache. A second session has every core, for a few images when nothing else is drawn.
+    """The CPU. Pieces run side by side, each on one core, through one session: no core waits for another, and all share the
+    weights in the cache. A second session uses every core, for a few images when nothing else is drawn.
     """
 
     provider = "cpu"
@@ -85,7 +86,7 @@ class CpuBackend:
         self._all_cores = open_cpu(file, threads) if threads > 1 else self._one_core
 
     def piece_of(self, images: int) -> int:
-        """Equal pieces for all threads, in as few rounds as the largest piece allows."""
+        """Return the size of equal pieces for all threads, in as few rounds as the largest piece allows."""
         rounds = math.ceil(math.ceil(images / self.piece_images) / self.threads)
         return math.ceil(images / (rounds * self.threads))
 
@@ -99,17 +100,17 @@ class CpuBackend:
 
 
 class CudaBackend:
-    """Every run has one shape, padded, in buffers that stay on the device: cuDNN picks its algorithms by shape, and another
-    algorithm adds in another order. The shape is settled here, halved until a run fits into the device's memory. One
-    thread makes all runs: ONNX Runtime keeps handles, and a recorded graph, for each thread that it meets.
+    """A CUDA device. Every run has the same shape, padded, in buffers that stay on the device: cuDNN chooses its algorithms by
+    shape, and another algorithm adds in another order. The shape is halved at the start until a run fits into the device's
+    memory. One thread makes all runs: ONNX Runtime keeps handles, and a recorded graph, for each thread that calls it.
 
-    Of a mixture each run is of one member, and of a piece's share of the rows: if members shared a run, each would see as many
-    rows as chance gave it, which is a shape too. A piece takes fewer than twice as many runs as there are members.
+    A run draws one member of a mixture. If members shared a run, each would get as many rows as chance gave it, and that
+    number is a shape too. A piece takes fewer than twice as many runs as there are members.
     """
 
     provider = "cuda"
     threads = 2
-    """One makes latents and hands pixels on while the other's are drawn."""
+    """One makes latents and copies pixels while the device draws for the other."""
 
     def __init__(
         self,
@@ -186,15 +187,14 @@ class CudaBackend:
 
 
 def _by_member(member: npt.NDArray[np.int64], most: int) -> Iterator[npt.NDArray[np.int64]]:
-    """The places of each member's rows, at most ``most`` at once."""
+    """Yield the places of the rows of each member, at most ``most`` at once."""
     for one in np.unique(member):
         places = np.flatnonzero(member == one)
-        for first in range(0, len(places), most):
-            yield places[first : first + most]
+        yield from pieces(places, most)
 
 
 def _failure(provider: str, error: Exception) -> ProviderError:
     reason = printable((str(error) or type(error).__name__).splitlines()[0])  # it may quote the file
     if any(words in str(error).lower() for words in _OUT_OF_MEMORY):
-        return DeviceMemoryError(f"the memory of {provider} is full: the same request may do later ({reason})")
+        return DeviceMemoryError(f"the memory of {provider} is full: try the same call again later ({reason})")
     return ProviderError(f"drawing failed on {provider} ({reason})")

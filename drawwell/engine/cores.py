@@ -1,4 +1,4 @@
-"""How many cores there are to use."""
+"""The number of cores that this process may use."""
 
 import math
 import os
@@ -9,7 +9,7 @@ _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
 
 def cores() -> int:
-    """Cores that this process may use: those of its affinity, and no more than its container's quota."""
+    """Return the number of cores in the affinity of this process, or the quota of its container if that is smaller."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not _CPU_MAX.is_file():
         return allowed

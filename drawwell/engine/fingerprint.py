@@ -1,4 +1,4 @@
-"""What the bytes of an image may depend on besides its address and the model digest."""
+"""The render fingerprint: what the bytes of an image may depend on besides its address and the model digest."""
 
 import ctypes
 import importlib.metadata
@@ -12,17 +12,17 @@ import drawwell
 from drawwell.errors import ProviderError
 
 _KERNEL_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8")
-"""The processor's features by which ONNX Runtime and numpy choose their kernels."""
+"""Features of the processor by which ONNX Runtime and numpy choose their kernels."""
 
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CUdevice_attribute, the same in every version of CUDA
 
 
 def fingerprint(provider: str, batch: int | None = None) -> str:
-    """The render fingerprint: versions, execution provider and kind of processor, in printable ASCII.
+    """Return versions, execution provider and kind of processor, in printable ASCII.
 
-    ``batch`` is the shape that every run on CUDA has; a processor's bytes do not depend on it.
-    Two engines with one fingerprint draw the same bytes from one file; docs/reports/precision.md has what was measured across
-    different ones.
+    ``batch`` is the shape of every run on CUDA; on the CPU the bytes do not depend on it.
+    Two engines with equal fingerprints draw the same bytes from one file; docs/reports/precision.md has
+    measurements across different fingerprints.
     """
     import onnxruntime
 
@@ -40,7 +40,7 @@ def fingerprint(provider: str, batch: int | None = None) -> str:
 
 
 def _cuda_device() -> str:
-    """Name, compute capability and driver of the first visible device, asked of the CUDA driver that the session uses."""
+    """Name, compute capability and driver of the first visible device, from the CUDA driver that the session uses."""
     driver = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
     name, values = ctypes.create_string_buffer(256), [ctypes.c_int() for _ in range(3)]
     major, minor, version = values

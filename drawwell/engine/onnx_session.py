@@ -1,4 +1,4 @@
-"""From a generator file to ONNX Runtime sessions on the provider that was asked for."""
+"""ONNX Runtime sessions of a generator file, on the CPU or on CUDA."""
 
 import os
 import warnings
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 Provider = Literal["auto", "cuda", "cpu"]
-"""Where to run: ``auto`` is CUDA where it can be had, else the CPU."""
+"""Where to draw: ``auto`` is CUDA if a device can be used, else the CPU."""
 
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _CUDA_OPTIONS = {
@@ -29,12 +29,12 @@ _SPIN_MICROSECONDS = 1000
 def open_cuda(
     file: GeneratorFile, provider: Provider, more_options: Mapping[str, str]
 ) -> "onnxruntime.InferenceSession | None":
-    """Make a CUDA session from the very bytes that were checked, or return None where the CPU is to draw.
+    """Open a CUDA session from the bytes that were checked, or return None if the CPU draws.
 
-    ``more_options`` are the CUDA provider's own, beside those that bytes depend on.
-    Raises ``ProviderError`` where ``cuda`` cannot be had; ``auto`` then warns, if a build with CUDA is installed.
-    Raises ``RequestError`` for an unknown provider, ``GeneratorFileError`` for a graph that cannot be loaded or is not
-    what the card describes.
+    ``more_options`` of the CUDA provider are added to the options that the pixels depend on.
+    Raises ``ProviderError`` if ``cuda`` cannot be used; ``auto`` then warns, if a build with CUDA is installed.
+    Raises ``RequestError`` for an unknown provider, ``GeneratorFileError`` for a graph that cannot be loaded or does not fit
+    the card.
     """
     if provider not in get_args(Provider):
         raise RequestError(f"provider must be one of {', '.join(get_args(Provider))}, not {provider!r}")
@@ -58,12 +58,12 @@ def open_cuda(
 
 
 def open_cpu(file: GeneratorFile, threads: int) -> "onnxruntime.InferenceSession":
-    """Make a session on the CPU that uses ``threads`` for one run. Raises ``GeneratorFileError`` as ``open_cuda`` does."""
+    """Open a session on the CPU that uses ``threads`` for one run. Raises ``GeneratorFileError`` as ``open_cuda`` does."""
     return _load(file, session_options(threads), [_CPU])
 
 
 def session_options(threads: int) -> "onnxruntime.SessionOptions":
-    """How every session of drawwell is opened."""
+    """Return the options of every session on the CPU or a device."""
     options = _onnxruntime().SessionOptions()
     options.log_severity_level = 4  # errors come as exceptions, and the provider is looked at
     options.intra_op_num_threads = threads
@@ -119,5 +119,5 @@ def _check_interface(session: "onnxruntime.InferenceSession", card: ModelCard) -
     if found != (inputs, outputs):
         raise GeneratorFileError(
             f"{printable(card.name)!r}: its inputs {printable(found[0])} and outputs {printable(found[1])} "
-            "are not those that its card describes"
+            "do not fit its card"
         )

@@ -1,11 +1,11 @@
 """Archives of images, tar (POSIX ustar) and zip (PKWARE APPNOTE 6.3), made piece by piece.
 
-The same files give the same bytes: no clock, no user and no file system goes into them. What a file becomes does not
-depend on those before it, so chunks can be made side by side; ``append`` and ``end`` are called in order, by one thread.
+The same files give the same bytes: no clock, no user and no file system goes into them. The bytes of a file do not depend on
+the files before it, so chunks can be made side by side; one thread calls ``append`` and ``end``, in order.
 
-The last file is a record named ``__drawwell__``, which the library webdataset skips. It is one line of JSON: the facts
-that the caller gives, then ``facts_sha256``, of those facts as JSON, then ``sha256``, of every byte of the archive
-before the record. An archive without it was cut off; ``drawwell.verify`` reads it.
+The last file is a record named ``__drawwell__``, which the library webdataset skips. It is one line of JSON: the facts that
+the caller gives, then ``facts_sha256`` of these facts as JSON, then ``sha256`` of every byte of the archive before the record.
+An archive without a record was cut off; `drawwell verify` reads it.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO, NamedTuple
 
 File = tuple[str, bytes]
-"""Its name in the archive, and its content."""
+"""The name in the archive, and the content."""
 
 RECORD = "__drawwell__"
 CHECKSUMS = ("facts_sha256", "sha256")
-"""The names in the record that are not the caller's."""
+"""The names in the record that the archive adds to the facts of its caller."""
 
 _MAX_FILE_BYTES = 2**28
-"""More than any image: what says that it is larger is damaged, and must not fill the memory of who reads it."""
+"""More than any image: a header that names a larger file is damaged, and must not fill the memory of its reader."""
 _MAX_16, _MAX_32 = 0xFFFF, 0xFFFFFFFF
 """In a zip they mean that the number is in a Zip64 structure."""
 _DATE = 1 << 5 | 1
@@ -38,14 +38,14 @@ _END, _END64, _LOCATOR64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q"
 
 
 class Chunk(NamedTuple):
-    """Files as they stand in an archive; of a zip also the name, CRC-32 and bytes of each, for its directory."""
+    """Files as they stand in an archive; for a zip also the name, CRC-32 and bytes of each, for its directory."""
 
     data: bytes
     entries: tuple[tuple[bytes, int, int], ...] = ()
 
 
 class Archive(ABC):
-    """One archive while it is made: ``append`` each chunk, then ``end``; what they return, in order, is the archive."""
+    """One archive while it is made: ``append`` each chunk, then ``end``; the bytes that they return, in order, are the archive."""
 
     media_type: str
 
@@ -57,21 +57,21 @@ class Archive(ABC):
     @staticmethod
     @abstractmethod
     def chunk(files: Iterable[File]) -> Chunk:
-        """The files, whatever comes before them; on any thread."""
+        """Return the files as they stand in an archive, on any thread."""
 
     @staticmethod
     @abstractmethod
     def read(stream: BinaryIO) -> File:
-        """The next file of an archive. Raises ``EOFError`` where the stream ends before it does, ``ValueError`` where there is none."""
+        """Read the next file of an archive. Raises ``EOFError`` if the stream ends before the file, ``ValueError`` if there is no file."""
 
     def append(self, chunk: Chunk) -> bytes:
-        """The bytes that come next."""
+        """Return the bytes that come next."""
         self._sha256.update(chunk.data)
         self.length += len(chunk.data)
         return chunk.data
 
     def end(self, facts: Mapping[str, object]) -> Iterator[bytes]:
-        """The record and the end of the archive, in pieces, since the directory of a large zip is large."""
+        """Yield the record and the end of the archive, in pieces, since the directory of a large zip is large."""
         checksums = hashlib.sha256(json.dumps({**facts}).encode()).hexdigest(), self._sha256.hexdigest()
         record = {**facts, **dict(zip(CHECKSUMS, checksums, strict=True))}
         yield self.append(self.chunk([(RECORD, json.dumps(record).encode() + b"\n")]))
@@ -161,7 +161,7 @@ def _directory_entry(name: bytes, crc: int, size: int, offset: int) -> bytes:
 
 
 def _zip_end(files: int, size: int, offset: int) -> bytes:
-    """What follows a directory of so many files and bytes that begins at ``offset``."""
+    """The bytes after a directory of so many files and bytes that begins at ``offset``."""
     end64 = b""
     if files >= _MAX_16 or max(size, offset) >= _MAX_32:
         end64 = _END64.pack(b"PK\6\6", _END64.size - 12, _ZIP64, _ZIP64, 0, 0, files, files, size, offset)

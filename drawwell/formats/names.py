@@ -1,4 +1,4 @@
-"""What images are called in folders and archives, and which images an archive holds, told by those names."""
+"""The names of images in folders and archives, and the images that an archive holds, by its names."""
 
 import hashlib
 import re
@@ -14,18 +14,17 @@ from drawwell.formats.png import to_pngs
 from drawwell.generator import Images
 
 NAME = re.compile(r"(\d{1,19})-(\d{1,19})(?:-(\d{1,19}))?\.(?:cls|png)", re.ASCII)
-"""Seed and index, the label where it was chosen, and whether the file is the label or the image."""
+"""Groups: seed, index, and the label if it was chosen."""
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def files_of(
     seed: int, indices: CheckedIndices, images: Images, labels: npt.NDArray[np.int64] | None, chosen: bool = False
 ) -> list[File]:
-    """Each image, of uint8 ``[N, H, W, C]``, as ``SEED-INDEX.png``; before it, where there are labels, ``SEED-INDEX.cls``.
+    """Return each image, uint8 ``[N, H, W, C]``, as ``SEED-INDEX.png``; if there are labels, ``SEED-INDEX.cls`` before it.
 
-    Labels that were ``chosen``, and so are not those of the addresses, belong to the name: ``SEED-INDEX-LABEL``. The label
-    is decimal text. It comes first, so that an archive that was cut off holds an image with all that belongs to it as
-    soon as it holds the PNG.
+    ``chosen`` labels do not follow from the address, and so belong to the name: ``SEED-INDEX-LABEL``. The .cls file holds the
+    label as decimal text. It comes first, so that an archive that was cut off after a PNG holds the whole image.
     """
     files = []
     for position, (index, png) in enumerate(zip(indices, to_pngs(images), strict=True)):
@@ -38,9 +37,9 @@ def files_of(
 
 
 def facts_of(digest: str, seed: int, indices: CheckedIndices, labels: CheckedLabels | None = None) -> dict[str, object]:
-    """What the record says of the images: digest, seed, count, and ``start`` or, as in a reply's headers, ``indices_sha256``;
+    """Return the facts in the record of an archive: digest, seed, count, and ``start`` or ``indices_sha256``.
 
-    of chosen labels ``label``, the one of all, or ``labels_sha256``.
+    If labels were chosen, the record also has ``label``, the one of all images, or ``labels_sha256``.
     """
     facts: dict[str, object] = {"digest": digest, "seed": seed, "count": len(indices)}
     facts |= {"start": indices.start} if isinstance(indices, range) else {"indices_sha256": sha256(indices)}
@@ -50,21 +49,21 @@ def facts_of(digest: str, seed: int, indices: CheckedIndices, labels: CheckedLab
 
 
 class Addresses:
-    """Those of an archive while it is read: one seed, indices in their order, and the labels where these were chosen."""
+    """The addresses of an archive while it is read: one seed, the indices in their order, and the labels if they were chosen."""
 
     def __init__(self) -> None:
         self.images = 0
-        """Whole ones."""
+        """Whole images so far."""
         self.name = ""
-        """Of the file that was last begun."""
+        """The name of the last file that was begun."""
         self._seed = self._first = self._index = self._last = -1
         self._label: int | None = None
-        """Of the image that was last begun; None where the labels are those of the addresses."""
+        """The label of the last image that was begun; None if the labels follow from the addresses."""
         self._in_a_row = self._one_label = True
         self._indices_sha256, self._labels_sha256 = hashlib.sha256(), hashlib.sha256()
 
     def begin(self, name: str) -> None:
-        """A file of this name begins. Raises ``ValueError`` for one that is no image of the same seed, nor its label."""
+        """Begin a file of this name. Raises ``ValueError`` unless it is an image of the same seed, or its label."""
         matched = NAME.fullmatch(name)
         if not matched:
             raise ValueError("not the name of an image")
@@ -78,7 +77,7 @@ class Addresses:
         self._index, self._label, self.name = index, label, name
 
     def end(self) -> None:
-        """The file that was begun is whole; the image is so with its PNG, which comes last."""
+        """End the file: it is whole. With its PNG, which comes last, the image is whole."""
         if self.name.endswith(".png"):
             self._in_a_row &= self._index == self._first + self.images
             self._indices_sha256.update(self._index.to_bytes(8, "little"))
@@ -88,7 +87,7 @@ class Addresses:
             self._last = self._index
 
     def agree_with(self, facts: Mapping[str, object]) -> bool:
-        """Whether these are the images that a record tells of, as ``facts_of`` writes it."""
+        """Return whether these are the images of a record that ``facts_of`` wrote."""
         which = (
             facts["start"] == self._first and self._in_a_row
             if "start" in facts
@@ -106,18 +105,18 @@ class Addresses:
         return facts.get("labels_sha256") == self._labels_sha256.hexdigest()
 
     def where(self) -> str:
-        """Where the archive was last read, in words."""
+        """Return the place up to which the archive was read, in words."""
         return f"in or after {self.name}" if self.images else "in its first image, or not made by drawwell"
 
     def whole(self, digest: str) -> str:
-        """What a whole archive is, in words."""
+        """Return what a whole archive holds, in words."""
         which = f"from index {self._first}" if self._in_a_row else "at chosen indices"
         return (
             f"whole: {counted(self.images)} of seed {self._seed} {which}{self._with_labels()}, generator {digest[:12]}"
         )
 
     def cut(self) -> str:
-        """What is left of an archive that was cut off, and how to get the rest, in words."""
+        """Return what an archive that was cut off still holds, and how to get the rest, in words."""
         if not self.images:
             return "cut off in its first image; ask for all of it again"
         labels = self._with_labels()
@@ -135,5 +134,5 @@ class Addresses:
 
 
 def counted(count: int, what: str = "image") -> str:
-    """As in "1 image" and "1,500 images"."""
+    """Return a count with its noun: "1 image", "1,500 images"."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -1,8 +1,8 @@
-"""Is a file of images, .npy, .tar or .zip, whole: every byte of it as drawwell writes it?
+"""Check that a file of images, .npy, .tar or .zip, is whole: every byte of it is as drawwell writes it.
 
-An archive is verified by making it again: each file that is read goes into a new archive, whose bytes must be those that
-are there, so that nothing in it stays unchecked, headers and padding included. Of an npy file the header is compared and
-the pixels are summed. Both take little memory, however large the file.
+An archive is made again from the files in it, and the new bytes must equal the old ones: nothing stays unchecked, headers and
+padding included. In an npy file the header is compared, and the checksum of the pixels. Both take little memory, however
+large the file.
 """
 
 import json
@@ -32,18 +32,18 @@ _PIECE_BYTES = 2**20
 
 @dataclass(frozen=True)
 class Report:
-    """What a file is, and of one that is whole or was cut off, how many whole images it holds at its beginning."""
+    """The state of a file, and how many whole images it holds at its beginning if it is whole or was cut off."""
 
     state: Literal["whole", "cut", "damaged", "foreign"]
     sentence: str
-    """For a user, to stand after the name of the file."""
+    """For a user, after the name of the file."""
     images: int = 0
     facts: Mapping[str, object] = field(default_factory=dict)
-    """Of a whole archive: what its record says, without the checksums."""
+    """The record of a whole archive, without the checksums."""
 
 
 def verify(file: Path) -> Report:
-    """Read the whole file and say what it is, by its content and not by its name. Raises ``OSError`` where it cannot be read."""
+    """Read the whole file and report its state, by its content and not by its name. Raises ``OSError`` if it cannot be read."""
     kind = file.stat().st_mode
     if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # a pipe would be waited for, and cannot be read twice
         return Report("foreign", "is a pipe or a device, not a file")
@@ -71,15 +71,15 @@ def _verify_npy(stream: BinaryIO, shape: tuple[int, ...]) -> Report:
     if there < pixels + FOOTER_BYTES and not _ends_with(stream, FOOTER_MAGIC, FOOTER_BYTES):
         return _cut_npy(shape[0], min(there * shape[0] // pixels, shape[0]))
     if there != pixels + FOOTER_BYTES:
-        return _damaged(f"its header tells of {counted(shape[0])}, its length does not")
+        return _damaged(f"its length does not fit the {counted(shape[0])} of its header")
     stream.seek(len(npy.header))
     for piece in pieces(range(pixels), _PIECE_BYTES):
         npy.append(stream.read(len(piece)))
     if stream.read() != npy.end():
-        return _damaged("the checksum at its end is not that of its pixels")
+        return _damaged("its pixels do not have the checksum at its end")
     _, height, width, channels = shape
     what = f"{counted(shape[0])} of {width} x {height} pixels, {'grey' if channels == 1 else 'colour'}"
-    return Report("whole", f"whole: {what}; which ones, an npy file does not say", shape[0])
+    return Report("whole", f"whole: {what}; an npy file does not name their addresses", shape[0])
 
 
 def _cut_npy(count: int, images: int) -> Report:
@@ -106,9 +106,9 @@ def _verify_archive(stream: BinaryIO, archive: Archive) -> Report:
 
 
 def _take_file(stream: BinaryIO, archive: Archive, seen: Addresses) -> bytes | None:
-    """Read one file and compare it with the same file made again; the content of the record, before which it stops.
+    """Read one file and compare it with the same file made again. Return None, or the content of the record without reading past it.
 
-    Raises ``EOFError`` where the archive was cut off, ``ValueError`` where it is damaged.
+    Raises ``EOFError`` if the archive was cut off, ``ValueError`` if it is damaged.
     """
     begin = stream.tell()
     name, content = archive.read(stream)
@@ -129,7 +129,7 @@ def _verify_end(stream: BinaryIO, archive: Archive, seen: Addresses, record: byt
     except (ValueError, AttributeError, RecursionError):
         return _damaged("its record cannot be read")
     if not seen.agree_with(facts):
-        return _damaged("its record tells of other images than it holds")
+        return _damaged("its record names other images than it holds")
     try:
         for piece in archive.end(facts):
             _expect(stream, piece)
@@ -138,20 +138,20 @@ def _verify_end(stream: BinaryIO, archive: Archive, seen: Addresses, record: byt
             "cut", f"cut off after all its {counted(seen.images)}, before its end; make it again", seen.images
         )
     except ValueError:
-        return _damaged("the checksums at its end are not those of its files")
+        return _damaged("its files do not have the checksums at its end")
     if stream.read(1):
         return _damaged("it goes on after its end")
     return Report("whole", seen.whole(str(facts["digest"])), seen.images, facts)
 
 
-def _expect(stream: BinaryIO, wanted: bytes) -> None:
-    came = stream.read(len(wanted))
-    if came != wanted:
-        raise EOFError if wanted.startswith(came) else ValueError
+def _expect(stream: BinaryIO, expected: bytes) -> None:
+    received = stream.read(len(expected))
+    if received != expected:
+        raise EOFError if expected.startswith(received) else ValueError
 
 
 def _ends_with(stream: BinaryIO, magic: bytes, length: int) -> bool:
-    """Whether the last ``length`` bytes of the file begin so."""
+    """Return whether the last ``length`` bytes of the file begin with ``magic``."""
     stream.seek(max(os.fstat(stream.fileno()).st_size - length, 0))
     return stream.read(len(magic)) == magic
 
@@ -161,4 +161,4 @@ def _damaged(what: str) -> Report:
 
 
 def _foreign() -> Report:
-    return Report("foreign", "is no .npy, .tar or .zip of images as drawwell writes them from the first byte on")
+    return Report("foreign", "is no .npy, .tar or .zip of images from drawwell: it differs at the beginning")

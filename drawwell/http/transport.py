@@ -1,4 +1,4 @@
-"""Exchanges with a server: each takes bounded time and memory, on connections of the process that makes it.
+"""Exchanges with a server, each in bounded time and memory, on connections of the calling process.
 
 httpcore is the engine of httpx. It is used directly because httpx limits neither the time of a whole exchange nor the
 bytes of a reply, decompresses what it receives, and reads the environment with exceptions of its own.
@@ -28,17 +28,18 @@ SLOWEST_BYTES_PER_SECOND = 2**16
 
 _ERROR_BYTES = 2**16
 _IDLE_SECONDS = 4.0
-"""Servers close idle connections, many after 5 s: a request on such a connection would be lost."""
+"""Many servers close an idle connection after 5 s, and a request on it would be lost."""
 _FAILURES = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.ProxyError)
 _FOR_GOOD = re.compile(r"CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER|^4(?!08|29)\d\d\b")
-"""The same at the next attempt: an unknown authority, a server that speaks no TLS, a proxy that refuses (but for 408 and 429)."""
+"""Failures that the next attempt would meet again: an unknown authority, a server without TLS, a refusal of the proxy."""
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 _WANTS_USER = re.compile(r"407\b|Invalid username|Requested ")
-"""As httpcore words it: an HTTP proxy wants a password, a SOCKS proxy refuses the one sent, or wants one, or none."""
+"""The words of httpcore if a proxy asks for a password or refuses it."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A reply; its body ends at the most bytes that it may have."""
+    """A reply; its body is cut at the most bytes that it may have."""
 
     status: int
     reason: str
@@ -138,7 +139,10 @@ class Transport:
     def _failure(self, error: Exception) -> DrawwellError:
         if isinstance(error, httpcore.ProxyError) and _WANTS_USER.match(str(error)):
             return self._wants_user(str(error))
-        failure = UnreachableError(f"{self._name}: {self._way()}{printable(error) or type(error).__name__}")
+        said = _ERRNO.sub("", printable(error)) or type(error).__name__
+        if isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout):
+            said = f"cannot connect ({said})"
+        failure = UnreachableError(f"{self._name}: {self._way()}{said}")
         failure.is_temporary = not _FOR_GOOD.search(str(error))
         return failure
 
@@ -153,7 +157,7 @@ class Transport:
 
 
 def _failures(proxy: Proxy | None) -> tuple[type[Exception], ...]:
-    """Exceptions of a connection. httpcore lets those through that ``socksio`` raises for an answer that is no SOCKS."""
+    """The exceptions of a connection. httpcore lets the exceptions of ``socksio`` through, for an answer that is no SOCKS."""
     if proxy is None or not proxy.scheme.startswith("socks"):
         return _FAILURES
     return (*_FAILURES, importlib.import_module("socksio").SOCKSError)
@@ -184,7 +188,7 @@ def _answer(response: httpcore.Response, body: bytearray) -> Answer:
 
 
 class _Clock(threading.local):
-    """Until when the calling thread's exchange may last, and the connection that was made for it, if any."""
+    """The end of the exchange of the calling thread, and the connection that was opened for it, if any."""
 
     ends = float("inf")
     opened: httpcore.NetworkStream | None = None
@@ -211,7 +215,7 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """To the first address of ``host`` that answers: the time is shared by all, where one socket call would give it to each."""
+        """Connect to the first address of ``host`` that answers. All share the time, which one socket call would give to each."""
         addresses = _resolve(host, port)
         for shares in range(len(addresses), 0, -1):
             cut = self._clock.cut(timeout, shares)
@@ -225,7 +229,7 @@ class _Backend(httpcore.NetworkBackend):
 
 
 def _resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host, at least one. A name that is unknown is asked for again: it may belong to a server that starts."""
+    """Return the addresses of a host, at least one. An unknown name is tried again: it may belong to a server that starts."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""URLs that users and variables of the environment give: what is wrong with one is said before anything is sent."""
+"""URLs from users and environment variables, checked before anything is sent."""
 
 import re
 
@@ -11,7 +11,7 @@ _HOST = re.compile(r"(?=.{1,254}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?|[0-9a
 
 
 def parse_url(text: str, schemes: tuple[str, ...]) -> httpx.URL:
-    """Raise ``ValueError``, with a sentence that goes on from the URL, unless it has one of the schemes, a host, and a port that exists."""
+    """Return the URL. Raises ``ValueError``, with a sentence to stand after the URL, unless scheme, host and port are right."""
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as error:

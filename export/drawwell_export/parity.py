@@ -15,6 +15,7 @@ from drawwell.engine.cores import cores
 from drawwell.engine.onnx_session import session_options
 from drawwell.errors import DrawwellError
 from drawwell.files.card import FeatureDistance, KnownAnswers, Parity
+from drawwell.pieces import slices
 from drawwell_export.targets import Recipe
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.evaluation.frechet import frechet_distance
@@ -58,9 +59,9 @@ def known_indices(config: TrainConfig, generators: int = 1) -> tuple[int, ...]:
     return (*KNOWN_INDICES, *sorted(set(searched[places].tolist()) - set(KNOWN_INDICES)))
 
 
-def rows(inputs: Feeds, first: int, count: int) -> Feeds:
-    """``count`` rows of every input, or as many as there are, from ``first`` on."""
-    return {name: values[first : first + count] for name, values in inputs.items()}
+def rows(inputs: Feeds, piece: slice) -> Feeds:
+    """The same rows of every input."""
+    return {name: values[piece] for name, values in inputs.items()}
 
 
 def measure(
@@ -78,9 +79,9 @@ def measure(
     expected, draw = by_torch(*generators)(inputs), by_runtime(model)
     counts = np.zeros(256, np.int64)
     for size in BATCH_SIZES:
-        for first in range(0, len(expected), size):
-            drawn = draw(rows(inputs, first, size)).astype(np.int16)
-            distances = np.abs(drawn - expected[first : first + size])
+        for piece in slices(len(expected), size):
+            drawn = draw(rows(inputs, piece)).astype(np.int16)
+            distances = np.abs(drawn - expected[piece])
             counts += np.bincount(distances.ravel(), minlength=256)
     mean, largest = float(counts @ np.arange(256) / counts.sum()), int(counts.nonzero()[0][-1])
     if largest > recipe.max_levels or mean > recipe.mean_levels:
@@ -120,7 +121,7 @@ def by_torch(*generators: Generator) -> Draw:
         label = torch.from_numpy(piece["label"]) if "label" in piece else None
         return mixture.draw(networks, torch.from_numpy(piece["z"]), label, piece.get("member"))
 
-    return lambda inputs: np.concatenate([drawn(rows(inputs, first, 64)) for first in range(0, len(inputs["z"]), 64)])
+    return lambda inputs: np.concatenate([drawn(rows(inputs, piece)) for piece in slices(len(inputs["z"]), 64)])
 
 
 def by_runtime(model: onnx.ModelProto) -> Draw:
@@ -149,7 +150,7 @@ def _feature_distances(
     """The floor and what was drawn, in a run's own discriminator, which knows what its data look like. Half of the addresses
     against the other half.
     """
-    drawn = np.concatenate([draw(rows(inputs, first, 64)) for first in range(0, half, 64)])[:half]
+    drawn = np.concatenate([draw(rows(inputs, piece)) for piece in slices(half, 64)])
     reference = features(expected[half : 2 * half])
     floor, distance = (frechet_distance(features(pixels), reference) for pixels in (expected[:half], drawn))
     return floor, distance

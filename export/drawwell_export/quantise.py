@@ -19,6 +19,7 @@ from onnx import NodeProto, helper, numpy_helper
 from drawwell.engine.backends import Feeds
 from drawwell.engine.cores import cores
 from drawwell.engine.onnx_session import session_options
+from drawwell.pieces import slices
 from drawwell_export.parity import rows
 from drawwell_export.plan import Plan
 
@@ -53,8 +54,8 @@ def calibrate(model: onnx.ModelProto, inputs: Feeds) -> Calibration:
     observed.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
     session = onnxruntime.InferenceSession(observed.SerializeToString(), session_options(cores()))
     ranges, beyond = [], []
-    for first in range(0, len(inputs["z"]), 64):
-        seen = session.run(names, rows(inputs, first, 64))
+    for piece in slices(len(inputs["z"]), 64):
+        seen = session.run(names, rows(inputs, piece))
         ranges.append([np.percentile(values, PERCENTILE) for values in seen])
         beyond.append(
             sum((values > most).reshape(len(values), -1).sum(1) for values, most in zip(seen, ranges[-1], strict=True))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from docs.scripts import architecture, cli_page
-from drawwell_serve import metrics, settings_table
+from drawwell_serve import metrics
 from drawwell_serve.http.app import create_app
 from drawwell_serve.processes import shared_metrics
 from drawwell_serve.settings import Settings
@@ -162,11 +162,6 @@ def test_extras_exist(page: Path) -> None:
 
 def test_the_page_of_commands_is_what_they_say() -> None:
     assert cli_page.PAGE.read_text() == cli_page.page(), "python -m docs.scripts.cli_page"
-
-
-def test_the_table_of_settings_is_what_the_code_says() -> None:
-    page = (ROOT / settings_table.PAGE).read_text()
-    assert settings_table.replace_table(page) == page, "python -m drawwell_serve.settings_table"
 
 
 def test_the_diagram_is_drawn_from_its_source() -> None:

@@ -35,7 +35,7 @@ def test_every_command_explains_itself(command: str) -> None:
 
 def test_wrong_usage_ends_with_2() -> None:
     assert "there is no command 'draw'" in drawwell("draw", code=2).stderr
-    assert "--seed" in drawwell("generate", "--seed", "x", code=2).stderr
+    assert "Error parsing --seed: 'x' is no integer" in drawwell("generate", "--seed", "x", code=2).stderr
     assert "at least 1" in drawwell("train", "digits", "--steps", "0", code=2).stderr
 
 
@@ -52,7 +52,7 @@ def test_wrong_usage_ends_with_2() -> None:
         (["generate", "--out", "x.tar.gz"], "not as .gz"),
         (["verify"], "name the files to verify"),
         (["verify", "nowhere.tar"], "nowhere.tar: cannot be read (No such file or directory)"),
-        (["verify", "README.md"], "is no .npy, .tar or .zip of images as drawwell writes them"),
+        (["verify", "README.md"], "is no .npy, .tar or .zip of images from drawwell"),
         (["generate", "--count", "1000000000000000", "--out", "x.npy"], "GiB are free"),
         (["train", ".", "--dry-run", "--size", "28"], "lies in the data"),
         (["train", "digits", "--width", "1000000", "--out", "/tmp/never"], "not enough memory"),

@@ -104,7 +104,7 @@ def test_memory_that_runs_out_later_is_told_apart_and_changes_no_shape(file: Gen
     session = Scarce(file, most=64)
     backend = CudaBackend(session, file.card, batch=64, device="cpu")
     session.most = 0
-    with pytest.raises(DeviceMemoryError, match="the same request may do later"):
+    with pytest.raises(DeviceMemoryError, match="try the same call again later"):
         backend.run(feeds(3), False)
     session.most = 64
     assert len(backend.run(feeds(3), False)) == 3

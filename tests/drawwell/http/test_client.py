@@ -268,9 +268,10 @@ def test_another_generator_behind_the_same_url_is_refused(server: Scripted, conn
 def test_nobody_there_is_an_unreachable_error_and_the_wait_is_explained_once(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(UnreachableError, match="refused"):
         Client(f"http://127.0.0.1:{free_port()}", retry_for=0.5)
-    assert [record.getMessage().endswith("refused; trying again for up to 0.5 s") for record in caplog.records] == [
-        True
-    ]
+    assert [
+        record.getMessage().endswith("cannot connect (Connection refused); trying again for up to 0.5 s")
+        for record in caplog.records
+    ] == [True]
 
 
 def test_a_server_that_comes_back_is_found_again() -> None:

@@ -168,7 +168,7 @@ def test_paths_are_absolute_before_the_folder_changes(tmp_path: Path, monkeypatc
     monkeypatch.setenv("BENTOML_CONFIG", "bentoml.yaml")
     Path("generator").symlink_to(find_file("fashion"))
     Path("key").symlink_to("another")
-    serve(ServeConfig(generator="generator", key_file="key", port=free_port()))
+    serve(ServeConfig(generator="./generator", key_file="key", port=free_port()))
     (environment,) = environments
     names = {"BENTOML_HOME": "home", "BENTOML_CONFIG": "bentoml.yaml"}
     names |= {"DRAWWELL_GENERATOR": "generator", "DRAWWELL_KEY_FILE": "key"}

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from drawwell.generator import Images
+from drawwell.pieces import pieces
 from drawwell_train.evaluation.classes import Labels
 
 IMAGES_SEEN = 300_000
@@ -59,10 +60,7 @@ class Classifier:
         """The likeliest class of each, int64 ``[N]``."""
         self._network.eval()
         with torch.inference_mode():
-            parts = [
-                self._logits(_to_floats(images[first : first + _CHUNK])).argmax(1).numpy()
-                for first in range(0, len(images), _CHUNK)
-            ]
+            parts = [self._logits(_to_floats(piece)).argmax(1).numpy() for piece in pieces(images, _CHUNK)]
         return np.concatenate(parts).astype(np.int64)
 
     def accuracy(self, images: Images, labels: Labels) -> float:

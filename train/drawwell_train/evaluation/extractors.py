@@ -18,6 +18,7 @@ from torch import Tensor
 from drawwell.errors import DrawwellError
 from drawwell.generator import Images
 from drawwell.install import needed_for
+from drawwell.pieces import slices
 
 Features = npt.NDArray[np.float32]
 
@@ -51,10 +52,10 @@ class Extractor:
         """Features float32 ``[N, dimensions]`` of images uint8 ``[N, H, W, C]``; grey ones as three equal colours."""
         features = np.empty((len(images), self.dimensions), np.float32)
         with torch.inference_mode():
-            for first in range(0, len(images), _BATCH_IMAGES):
-                batch = images[first : first + _BATCH_IMAGES]
+            for places in slices(len(images), _BATCH_IMAGES):
+                batch = images[places]
                 batch = np.broadcast_to(batch, (*batch.shape[:3], 3)).copy()  # torch wants arrays that can be written
-                features[first : first + len(batch)] = self.network(self.resize(batch)).numpy()
+                features[places] = self.network(self.resize(batch)).numpy()
         return features
 
 

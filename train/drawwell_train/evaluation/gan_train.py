@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from drawwell.files.quality import Measure
 from drawwell.generator import Images
+from drawwell.pieces import slices
 from drawwell_train.evaluation.classes import Labels, labels_like
 from drawwell_train.evaluation.classifier import BATCH_IMAGES, Classifier
 from drawwell_train.evaluation.part import Part
@@ -122,9 +123,8 @@ def _fresh(draw: Draw, reference: Reference, seed: int, steps: int) -> Iterator[
     """Of addresses after those that are compared and those of the fixed set, with labels in the shares of the data."""
     first = reference.count + len(reference.compared.images)
     labels = labels_like(reference.compared, steps * BATCH_IMAGES)
-    for place in range(0, len(labels), BATCH_IMAGES):
-        batch = labels[place : place + BATCH_IMAGES]
-        yield draw(seed, range(first + place, first + place + len(batch)), batch), batch
+    for places in slices(len(labels), BATCH_IMAGES):
+        yield draw(seed, range(first + places.start, first + places.stop), labels[places]), labels[places]
 
 
 def _one_a_seed(reference: Reference, what: str, taught: Callable[[int], Classifier], say: Say) -> list[Classifier]:

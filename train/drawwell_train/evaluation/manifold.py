@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from drawwell.pieces import pieces, slices
 from drawwell_train.evaluation.frechet import Features
 
 NEIGHBOURS = 5
@@ -36,9 +37,9 @@ def overlap(real: Features, drawn: Features) -> Overlap:
     )  # of floats, distances of copies are not 0
     radii_a, radii_b = _radii(a), _radii(b)
     inside_real, inside_drawn, covered = torch.zeros(len(b)), [], []
-    for first in range(0, len(a), _ROWS):
-        distances = torch.cdist(a[first : first + _ROWS], b)
-        within = distances <= radii_a[first : first + _ROWS, None]
+    for rows in slices(len(a), _ROWS):
+        distances = torch.cdist(a[rows], b)
+        within = distances <= radii_a[rows, None]
         inside_real += within.sum(0)
         covered.append(within.any(1))
         inside_drawn.append((distances <= radii_b[None]).any(1))
@@ -52,5 +53,5 @@ def overlap(real: Features, drawn: Features) -> Overlap:
 
 def _radii(features: Tensor) -> Tensor:
     """The distance of each to its k-th neighbour, itself not counted."""
-    rows = [torch.cdist(features[first : first + _ROWS], features) for first in range(0, len(features), _ROWS)]
-    return torch.cat([distances.kthvalue(NEIGHBOURS + 1, dim=1).values for distances in rows])
+    distances = (torch.cdist(rows, features) for rows in pieces(features, _ROWS))
+    return torch.cat([several.kthvalue(NEIGHBOURS + 1, dim=1).values for several in distances])

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from drawwell.formats.png import contact_sheet
 from drawwell.generator import Images
+from drawwell.pieces import pieces
 
 _PIXELS = 32
 """Distances are taken at this size at most, where a copy that is a pixel off is still one."""
@@ -28,7 +29,7 @@ class Nearest:
 def nearest(images: Images, learned: Images) -> Nearest:
     """Look each of ``images`` up in ``learned``, both uint8 ``[N, H, W, C]``, by its pixels."""
     a, b = _small(images), _small(learned)
-    found = [torch.cdist(a[first : first + _ROWS], b).min(1) for first in range(0, len(a), _ROWS)]
+    found = [torch.cdist(rows, b).min(1) for rows in pieces(a, _ROWS)]
     distances = torch.cat([one.values for one in found]).double().numpy()
     return Nearest(distances, torch.cat([one.indices for one in found]).numpy())
 
@@ -46,8 +47,7 @@ def copying(drawn: Nearest, unseen: Nearest) -> float:
 def picture(drawn: Images, learned: Images, found: Nearest) -> Images:
     """The nearest pairs, uint8 ``[H', W', C]``: a row of drawn images, and below each the learned one, the likeliest copies first."""
     order = np.argsort(found.distances, kind="stable")[:_PAIRS]
-    rows = [order[first : first + _COLUMNS] for first in range(0, len(order), _COLUMNS)]
-    cells = [images for row in rows for images in (drawn[row], learned[found.places[row]])]
+    cells = [images for row in pieces(order, _COLUMNS) for images in (drawn[row], learned[found.places[row]])]
     return contact_sheet(np.concatenate(cells), min(_COLUMNS, len(order)))
 
 

@@ -14,6 +14,7 @@ from drawwell.engine.engine import Engine
 from drawwell.errors import RequestError
 from drawwell.generator import Images
 from drawwell.opening import is_url, open_generator
+from drawwell.pieces import slices
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.evaluation.classes import Labels
 from drawwell_train.networks.networks import Generator
@@ -86,9 +87,8 @@ def of_checkpoints(found: Checkpoint, *more: Checkpoint) -> Source:
 def _file_at_spread(engine: Engine, spread: float) -> Draw:
     def draw(seed: int, indices: range, labels: Labels | None) -> Images:
         images = []
-        for first in range(0, len(indices), engine.piece_images):
-            last = first + engine.piece_images
-            feeds = engine.feeds(seed, indices[first:last], None if labels is None else labels[first:last])
+        for piece in slices(len(indices), engine.piece_images):
+            feeds = engine.feeds(seed, indices[piece], None if labels is None else labels[piece])
             images.append(engine.draw(feeds | {"z": feeds["z"] * np.float32(spread)}))
         return np.concatenate(images)
 
@@ -98,12 +98,10 @@ def _file_at_spread(engine: Engine, spread: float) -> Draw:
 def _draw(
     generators: list[Generator], config: TrainConfig, spread: float, seed: int, indices: range, labels: Labels | None
 ) -> Images:
-    pieces = [indices[first : first + _PIECE_IMAGES] for first in range(0, len(indices), _PIECE_IMAGES)]
-    dim, prior, done, images = config.latent_dim, recipe_of(config).prior, 0, []
-    for piece in pieces:
-        z = torch.from_numpy(latents(seed, piece, dim, prior) * np.float32(spread))
-        label = None if labels is None else torch.from_numpy(labels[done : done + len(piece)])
-        member = members(seed, piece, len(generators), dim, prior) if len(generators) > 1 else None
+    dim, prior, images = config.latent_dim, recipe_of(config).prior, []
+    for piece in slices(len(indices), _PIECE_IMAGES):
+        z = torch.from_numpy(latents(seed, indices[piece], dim, prior) * np.float32(spread))
+        label = None if labels is None else torch.from_numpy(labels[piece])
+        member = members(seed, indices[piece], len(generators), dim, prior) if len(generators) > 1 else None
         images.append(mixture.draw(generators, z, label, member))
-        done += len(piece)
     return np.concatenate(images)

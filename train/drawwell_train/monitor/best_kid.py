@@ -14,6 +14,7 @@ from torch import Tensor
 from drawwell.addresses.latents import latents
 from drawwell.errors import DrawwellError
 from drawwell.install import install_command
+from drawwell.pieces import pieces
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.distributed import Processes
 from drawwell_train.evaluation.extractors import LEAST_IMAGES, Extractor, Features, open_extractor
@@ -71,8 +72,8 @@ class Kid:
 
     def _chunks(self) -> Iterator[tuple[int, int]]:
         """Few at once, so that memory suffices."""
-        for first in range(0, self._count, _CHUNK_IMAGES):
-            yield first, min(first + _CHUNK_IMAGES, self._count)
+        for piece in pieces(range(self._count), _CHUNK_IMAGES):
+            yield piece.start, piece.stop
 
 
 def plan(config: TrainConfig, images: int) -> str:

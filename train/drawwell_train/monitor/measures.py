@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from drawwell.addresses.latents import latents
+from drawwell.pieces import slices
 from drawwell_train.config import TrainConfig, recipe_of
 from drawwell_train.networks.networks import packed
 from drawwell_train.presets import CROSS_ENTROPIES, STD_GROUP
@@ -69,8 +70,8 @@ class Measures:
     def _chunks(self, tensor: Tensor, labels: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
         """As many at once as in training, so that memory suffices."""
         size = self._recipe.batch_size
-        for first in range(0, len(tensor), size):
-            yield tensor[first : first + size], None if labels is None else labels[first : first + size]
+        for places in slices(len(tensor), size):
+            yield tensor[places], None if labels is None else labels[places]
 
 
 def least_jsd(loss_d: float) -> float:
