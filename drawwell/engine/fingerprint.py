@@ -21,8 +21,8 @@ def fingerprint(provider: str, batch: int | None = None) -> str:
     """Return versions, execution provider and kind of processor, in printable ASCII.
 
     ``batch`` is the shape of every run on CUDA; on the CPU the bytes do not depend on it.
-    Two engines with equal fingerprints draw the same bytes from one file; docs/reports/precision.md has
-    measurements across different fingerprints.
+    Two engines with equal fingerprints draw the same bytes from one file; docs/reports/precision.md has measurements across
+    different fingerprints.
     """
     import onnxruntime
 
