@@ -12,7 +12,7 @@ import drawwell
 project = author = html_title = "drawwell"
 version = release = drawwell.__version__
 html_theme = "furo"
-html_show_copyright = html_copy_source = False
+html_show_copyright = html_copy_source = smartquotes = False
 
 root_doc = "README"
 include_patterns = ["*.md", "docs/**.md"]

@@ -57,9 +57,16 @@ def _table(group: str) -> str:
             name, _, text = line.strip().partition("  ")
             rows.append((name, text.strip()))
     heading = _HEADER.format(first.strip().removesuffix("s").replace("options", "option"))
-    return "\n".join([heading, *(f"| `{name}` | {_escaped(text)} |" for name, text in rows)]).replace(
-        "`-h, --help`", "`--help`"
-    )
+    return "\n".join([heading, *(_row(name, text) for name, text in rows)])
+
+
+def _row(name: str, text: str) -> str:
+    """A row of the table. Its first cell stays narrow: the choices of an option go into the second."""
+    option, *others = name.removeprefix("-h, ").split(" ", 1)
+    if choices := re.search(r"\{(.*?)\}", " ".join(others)):
+        return f"| `{option}` | `{choices[1].replace(',', '`, `')}`. {_escaped(text)} |"
+    shown = " ".join([option, *others]).replace("|", "\\|")
+    return f"| `{shown}` | {_escaped(text)} |"
 
 
 def _escaped(text: str) -> str:
