@@ -24,6 +24,10 @@ help:  ## list the targets
 	$(PIP) --editable '.[cpu,serve,train,eval,export,digits,dev]'
 	@touch $@
 
+.venv/docs: .venv/all
+	$(PIP) --editable '.[cpu,serve,train,eval,export,digits,dev,docs]'
+	@touch $@
+
 .venv/bench: .venv/all
 	$(PIP) --editable '.[cpu,serve,train,eval,export,digits,dev,bench]'
 	@touch $@
@@ -55,10 +59,14 @@ torture-train: .venv/all  ## the trainer's part of it, in a quarter of an hour: 
 	DRAWWELL_TORTURE=1 $(BIN)/python -m pytest tests/torture/train
 	$(BIN)/python -m benchmarks.promises
 
-lint: .venv/all  ## ruff and mypy
+lint: .venv/all docs  ## ruff, mypy, and the site of the documentation, in which a warning is an error
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+.PHONY: docs
+docs: .venv/docs  ## build the documentation as a site in build/site, which needs no network
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs -d build/doctrees . build/site
 
 train: .venv/all  ## train on 5,000 real digits for a few minutes, export, and draw a sheet
 	$(BIN)/drawwell train digits --steps 3000

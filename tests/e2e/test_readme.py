@@ -24,9 +24,6 @@ from benchmarks.sheet import sheet
 from drawwell.files.generator_file import read_generator
 from drawwell.files.quality import to_builtins
 from drawwell.opening import find_file
-from drawwell_serve.http.formats import MAX_PICTURES
-from drawwell_serve.http.generate_request import MAX_INDICES
-from drawwell_serve.settings import Settings
 from tests.conftest import ROOT, Server, free_port, server_environment, wait_until_ready
 
 README = (ROOT / "README.md").read_text()
@@ -90,9 +87,11 @@ def test_a_block_works_as_it_stands(
     if language == "python":
         run([sys.executable, "-W", "error::DeprecationWarning", "-c", block], desk, environment)
         return
-    for line in block.splitlines():
+    for line in block.replace("\\\n", "").splitlines():
         command = shlex.split(line, comments=True)
-        if command[0] == "make":
+        if command[0] == ".":
+            assert command[1:] == [f"{Path(sys.executable).parent}/activate"], "the environment that make creates"
+        elif command[0] == "make":
             run([*command, "--dry-run"], ROOT, environment | {"GENERATOR": str(desk / "runs/digits/generator.onnx")})
         elif command[:2] in (["drawwell", "serve"], ["bentoml", "serve"]):
             free = free_port()
@@ -116,6 +115,11 @@ def run(command: list[str], cwd: Path, environment: dict[str, str]) -> None:
 
 def test_the_figures_are_those_of_the_results() -> None:
     page = table.PAGE.read_text()
+    (speed,) = re.findall(
+        r"draws ([\d,]+) images of `fashion` a second, ([\d.]+) times .* ([\d.]+) times", README, re.DOTALL
+    )
+    assert f"{speed[0]} ({speed[1]}x)" in page
+    assert f"({speed[2]}x)" in page
     assert table.engine_figures() in page
     assert table.serving_figures(json.loads((RESULTS / "serving-cpu.json").read_text())) in page
 
@@ -136,6 +140,12 @@ def test_the_bundled_cards_carry_the_measures_that_are_published() -> None:
         assert json.loads(json.dumps(to_builtins(card.quality))) == published[name]["quality"]
 
 
+def test_the_quality_in_the_readme_is_the_published_one() -> None:
+    use = results.read_all()["fashion"]["quality"]["measures"]["gan_train_accuracy"]
+    drawn, real = re.findall(r"name (\d+) % of the real test images.*real images (\d+) %", README, re.DOTALL)[0]
+    assert (int(drawn), int(real)) == (round(100 * use["value"]), round(100 * use["real"]))
+
+
 def test_the_tables_of_quality_are_those_of_the_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     published = tables.PAGE.read_text()
     (page := tmp_path / "quality.md").write_text(published)
@@ -148,14 +158,3 @@ def test_the_sheet_has_the_images_that_the_readme_says() -> None:
     with Image.open(ROOT / "docs" / "sheet.png") as picture:
         shown = np.asarray(picture).astype(int)
     assert np.abs(shown - sheet()[..., 0]).max() <= 2, "two kinds of processors may be 2 levels apart"
-
-
-def test_the_limits_in_the_readme_are_those_of_the_code() -> None:
-    for limit in (
-        f"at most {Settings().max_count:,}",
-        f"up to {MAX_INDICES:,} indices",
-        f"up to {MAX_PICTURES} images",
-    ):
-        assert limit in README
-    for status in (400, 401, 404, 405, 406, 408, 413, 415, 422, 429, 431, 503):
-        assert str(status) in README

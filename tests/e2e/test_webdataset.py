@@ -1,4 +1,4 @@
-"""The library webdataset, as it comes, reads shards from a real server; docs/http.md shows how."""
+"""The library webdataset, as it comes, reads shards from a real server; docs/guides/draw.md shows how."""
 
 import io
 import itertools
@@ -110,7 +110,7 @@ def test_a_key_is_sent_by_a_pipe(
 
 
 def test_the_page_of_the_documentation_shows_this() -> None:
-    text = (ROOT / "docs" / "http.md").read_text()
+    text = (ROOT / "docs" / "guides" / "draw.md").read_text()
     for words in ("webdataset.DataPipeline", "webdataset.tarfile_to_samples()", "pipe:curl", "{0-999,1000-1999}"):
         assert words in text
 

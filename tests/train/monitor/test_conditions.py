@@ -179,7 +179,7 @@ def test_nan_is_the_last_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("loss", get_args(Loss))
 def test_the_documentation_has_every_condition_with_its_thresholds(loss: Loss) -> None:
-    rows = (ROOT / "docs" / "training.md").read_text().splitlines()
+    rows = (ROOT / "docs" / "guides" / "train.md").read_text().splitlines()
     for condition in conditions_of(loss):
         (row,) = (row for row in rows if row.startswith(f"| {condition.name} |"))
         assert f"{condition.begins:g}" in row
