@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-import drawwell
+from drawwell import __version__
 from drawwell.addresses.latents import CheckedIndices, Indices
 from drawwell.errors import (
     GeneratorFileError,
@@ -232,7 +232,7 @@ class Client:
         logger.log(level, "%s; trying again for up to %g s", error, self._retry_for)
 
 
-_HEADERS = {"User-Agent": f"drawwell/{drawwell.__version__}", "Accept-Encoding": "identity"}
+_HEADERS = {"User-Agent": f"drawwell/{__version__}", "Accept-Encoding": "identity"}
 
 
 class _Model(msgspec.Struct):

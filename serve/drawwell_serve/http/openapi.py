@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-import drawwell
+from drawwell import __version__
 from drawwell.files.card import ModelCard
 from drawwell.formats.archives import Tar
 from drawwell.http import protocol as wire
@@ -88,7 +88,7 @@ def document() -> dict[str, Any]:
         operation["responses"] |= _errors(503)
     info = {
         "title": "drawwell",
-        "version": drawwell.__version__,
+        "version": __version__,
         "description": "Draw images by address: the same bytes every time.",
     }
     return {
