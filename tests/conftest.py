@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import forked
+
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 60
 
@@ -106,10 +108,13 @@ def wait_until_ready(server: Server) -> None:
     pytest.fail(f"the server did not get ready:\n{server.log.read_text()}")
 
 
-def drawwell(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own and check its exit code."""
-    command = [sys.executable, "-m", "drawwell", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def drawwell(*arguments: str, code: int = 0, fresh: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, ``fresh`` in an interpreter of its own, and check its exit code."""
+    if fresh:
+        command = [sys.executable, "-m", "drawwell", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    else:
+        done = forked.run(arguments)
     assert done.returncode == code, f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr, done.stderr
     return done
