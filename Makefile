@@ -49,11 +49,12 @@ test-quick: .venv/all  ## run the tests without servers and trainings, in less t
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m quick
 
 test-numpy: .venv/all  ## draw the known addresses with the oldest numpy that has a wheel, and with the newest
-	@for numpy in "numpy==$$($(BIN)/python -c $(OLDEST_NUMPY))" numpy; do \
-		directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT INT TERM \
-		&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target "$$directory" "$$numpy" \
-		&& PYTHONPATH="$$directory" $(BIN)/python -c 'import numpy; print("numpy", numpy.__version__, numpy.__file__)' \
-		&& PYTHONPATH="$$directory" $(BIN)/python -m pytest tests/drawwell/addresses || exit 1; \
+	directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT INT TERM \
+	&& for numpy in "numpy==$$($(BIN)/python -c $(OLDEST_NUMPY))" numpy; do \
+		export PYTHONPATH="$$directory/$$numpy$${PYTHONPATH:+:$$PYTHONPATH}" \
+		&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target "$$directory/$$numpy" "$$numpy" \
+		&& $(BIN)/python -c 'import numpy; print("numpy", numpy.__version__, "in", numpy.__file__)' \
+		&& $(BIN)/python -m pytest tests/drawwell/addresses || exit 1; \
 	done
 
 test-wheel: .venv/all  ## build the wheel, install it alone in an empty environment, draw and serve from there
