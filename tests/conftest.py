@@ -1,6 +1,7 @@
 """What the tests share: a small generator that was really trained and exported, and a real server."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from hypothesis import settings
 
 from tests import forked
 
@@ -22,6 +25,22 @@ for _number in (signal.SIGHUP, signal.SIGINT):
     # nohup and shells that start the suite in the background ignore these; a program that it tests would inherit that, but no handler
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, lambda *_: None)
+
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers of pytest share the cores, and networks are narrow here
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+if "DRAWWELL_TORTURE" not in os.environ:  # which searches further with every run
+    settings.load_profile("repeatable")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Every test draws the same numbers, alone and after others, on one thread, whatever those before it have set."""
+    random.seed(0)
+    np.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+        torch.set_num_threads(1)
 
 
 @dataclass(frozen=True)
@@ -114,7 +133,7 @@ def drawwell(*arguments: str, code: int = 0, fresh: bool = False) -> subprocess.
         command = [sys.executable, "-m", "drawwell", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     else:
-        done = forked.run(arguments)
+        done = forked.Command(arguments).ended()
     assert done.returncode == code, f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr, done.stderr
     return done

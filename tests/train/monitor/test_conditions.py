@@ -23,8 +23,6 @@ from drawwell_train.step.batches import Batches
 from drawwell_train.step.steps import train_step
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 CONFIG = TrainConfig(
     "digits", out=Path("x"), size=28, channels=1, preset="mlp", width=16, batch_size=16, device="cpu",
     precision="float32", threads=1, log_every=20,

@@ -19,8 +19,6 @@ from drawwell_train.run.run import Run
 from drawwell_train.step import state as states
 from drawwell_train.step.batches import Batches
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 CPU = torch.device("cpu")
 CONFIG = TrainConfig(
     "digits", out=Path("x"), size=28, channels=1, width=8, batch_size=8, device="cpu", precision="float32", threads=1
