@@ -167,7 +167,7 @@ def test_large_pictures_one_after_the_other_take_the_memory_of_one(tmp_path: Pat
     """Whichever thread has them: what it gave back is not kept for it."""
     Image.new("RGBA", (5_000, 5_000), (1, 2, 3, 4)).save(tmp_path / "x.png", compress_level=1)
     code = (
-        "import sys, pathlib; from drawwell_train import decode\n"
+        "import sys, pathlib; from drawwell_train.data import decode\n"
         "decode.cores = lambda: 8; decode._PIXELS_AT_ONCE = 1\n"
         "def highest(): return int(pathlib.Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
         "def decoded(count):\n"
