@@ -91,7 +91,7 @@ def test_a_head_draws_nothing(url: str, server: Server) -> None:
     assert drawn(server) == before
 
 
-def test_an_error_is_not_kept(url: str) -> None:
+def test_nginx_does_not_keep_an_error_in_its_cache(url: str) -> None:
     for path in (f"images/{'0' * 64}/7/5.png", f"shards/{digest_of(url)}/7/9-5.tar"):
         answers = [httpx.get(f"{url}/{path}") for _ in range(2)]
         assert [answer.status_code for answer in answers] == [404, 404]

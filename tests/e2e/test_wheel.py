@@ -33,7 +33,7 @@ def installed() -> Path:
     return Path(os.environ["DRAWWELL_INSTALLED"])
 
 
-def test_it_holds_nothing_but_drawwell(wheel: Path) -> None:
+def test_the_wheel_holds_nothing_but_drawwell(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.partition("/")[0].split("-")[0] for name in names} == {
@@ -50,7 +50,7 @@ def test_it_holds_nothing_but_drawwell(wheel: Path) -> None:
     assert not any("test" in name or name.endswith("generator.onnx") for name in names)
 
 
-def test_it_brings_no_torch(installed: Path) -> None:
+def test_the_extras_cpu_and_serve_bring_no_torch(installed: Path) -> None:
     listed = subprocess.run([installed / "pip", "list"], capture_output=True, text=True, check=True).stdout
     assert "onnxruntime" in listed
     assert "torch" not in listed
@@ -68,7 +68,7 @@ def test_the_commands_are_there_and_draw_the_same_bytes(installed: Path, tmp_pat
     assert "pip install 'drawwell[train]'" in done.stderr
 
 
-def test_it_serves(installed: Path, tmp_path: Path) -> None:
+def test_the_installed_command_serves(installed: Path, tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
     with log.open("wb") as stream:
         command = [str(installed / "drawwell"), "serve", "--port", str(port)]
