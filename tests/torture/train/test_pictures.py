@@ -104,7 +104,7 @@ def test_large_pictures_by_the_dozen(tmp_path: Path) -> None:
         for suffix in ("jpg", "ico"):
             (tmp_path / f"{number}.{suffix}").hardlink_to(tmp_path / f"0.{suffix}")
     code = (
-        "import sys, resource; from drawwell_train import data, decode; decode.cores = lambda: 16\n"
+        "import sys, resource; from drawwell_train.data import dataset as data, decode; decode.cores = lambda: 16\n"
         "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "before = peak(); count = len(data.load(sys.argv[1], 28).images); print(count, (peak() - before) // 1024)"
     )
