@@ -7,9 +7,10 @@ PROVIDER ?= cuda
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+OLDEST_NUMPY := 'import sys; print("2.0.0" if sys.version_info < (3, 13) else "2.1.0" if sys.version_info < (3, 14) else "2.3.2")'
 export BENTOML_DO_NOT_TRACK ?= True
 
-.PHONY: help serve test test-gpu torture torture-train lint train bench bench-engine bench-train bench-serve bench-gpu results bento clean
+.PHONY: help serve test test-quick test-numpy test-wheel test-gpu torture torture-train lint train bench bench-engine bench-train bench-serve bench-gpu results bento clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +48,26 @@ serve: .venv/serve  ## serve the bundled generator fashion, or GENERATOR=emoji o
 
 test: .venv/all  ## run all tests, two files at a time
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-quick: .venv/all  ## run the tests without servers and trainings, in less than a minute
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m quick
+
+test-numpy: .venv/all  ## draw the known addresses with the oldest numpy that has a wheel, and with the newest
+	directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT INT TERM \
+	&& for numpy in "numpy==$$($(BIN)/python -c $(OLDEST_NUMPY))" numpy; do \
+		export PYTHONPATH="$$directory/$$numpy$${PYTHONPATH:+:$$PYTHONPATH}" \
+		&& $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target "$$directory/$$numpy" "$$numpy" \
+		&& $(BIN)/python -c 'import numpy; print("numpy", numpy.__version__, "in", numpy.__file__)' \
+		&& $(BIN)/python -m pytest tests/drawwell/addresses || exit 1; \
+	done
+
+test-wheel: .venv/all  ## build the wheel, install it alone in an empty environment, draw and serve from there
+	directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT INT TERM \
+	&& $(BIN)/python -m build --wheel --no-isolation --outdir "$$directory" >"$$directory/log" \
+	&& $(BIN)/python -m venv "$$directory/venv" \
+	&& "$$directory/venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		"$$(ls "$$directory"/*.whl)[cpu,serve]" \
+	&& DRAWWELL_INSTALLED="$$directory/venv/bin" $(BIN)/python -m pytest tests/e2e/test_wheel.py
 
 test-gpu: .venv-gpu/all  ## run the tests that need a CUDA device
 	.venv-gpu/bin/python -m pytest -m gpu

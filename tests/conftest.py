@@ -1,17 +1,23 @@
 """What the tests share: a small generator that was really trained and exported, and a real server."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from hypothesis import settings
+
+from tests import forked
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 60
@@ -20,6 +26,45 @@ for _number in (signal.SIGHUP, signal.SIGINT):
     # nohup and shells that start the suite in the background ignore these; a program that it tests would inherit that, but no handler
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, lambda *_: None)
+
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers of pytest share the cores, and networks are narrow here
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+if "DRAWWELL_TORTURE" not in os.environ:  # which searches further with every run
+    settings.load_profile("repeatable")
+
+
+TORCHS_FIRST_SEED = 67280421310721
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Every test draws the same numbers, alone and after others, on one thread, whatever those before it have set."""
+    random.seed(0)
+    np.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(TORCHS_FIRST_SEED)
+        torch.set_num_threads(1)
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """So does every module where it is imported."""
+    if isinstance(collector, pytest.Module):
+        pytest_runtest_setup()
+
+
+SLOW_FIXTURES = {"server", "start_server", "tiny_run", "tiny_generator", "desk"}
+QUICK_ROOMS = ("drawwell", "train/data", "train/networks", "train/step", "serve/http", "serve/drawing", "test_rooms.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as quick what needs neither a server nor a training, in rooms whose tests are of laws."""
+    for item in items:
+        room = item.path.relative_to(ROOT / "tests").as_posix()
+        slow = SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("gpu")
+        if room.startswith(QUICK_ROOMS) and not slow:
+            item.add_marker("quick")
 
 
 @dataclass(frozen=True)
@@ -50,15 +95,29 @@ def tiny_generator(tiny_run: Path) -> Path:
     return tiny_run / "generator.onnx"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
-    """Start servers on free ports of the loopback; each is ended with the session."""
+    """Start servers on free ports of the loopback; each is ended with the module."""
+    with starting(tmp_path_factory) as start:
+        yield start
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Path) -> Iterator[Server]:
+    """One server of the tiny generator, from the project's root as a user would start it, for all modules."""
+    with starting(tmp_path_factory) as start:
+        yield start(tiny_generator)
+
+
+@contextmanager
+def starting(folders: pytest.TempPathFactory) -> Iterator[StartServer]:
+    """Within, servers can be started; afterwards all have ended."""
     started: list[Server] = []
 
     def start(
         generator: Path | str, cwd: Path = ROOT, python: str = sys.executable, what: str = ".", **extra: str
     ) -> Server:
-        home = tmp_path_factory.mktemp("bentoml")
+        home = folders.mktemp("bentoml")
         environment = server_environment(home) | {"DRAWWELL_GENERATOR": str(generator)} | extra
         port = free_port()
         command = [python, "-m", "bentoml", "serve", what, "--port", str(port)]
@@ -70,17 +129,13 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
         wait_until_ready(server)
         return server
 
-    yield start
-    for server in started:
-        server.process.terminate()
-    for server in started:
-        server.process.wait(START_SECONDS)
-
-
-@pytest.fixture(scope="session")
-def server(start_server: StartServer, tiny_generator: Path) -> Server:
-    """One server of the tiny generator, from the project's root as a user would start it."""
-    return start_server(tiny_generator)
+    try:
+        yield start
+    finally:
+        for server in started:
+            server.process.terminate()
+        for server in started:
+            server.process.wait(START_SECONDS)
 
 
 def server_environment(home: Path) -> dict[str, str]:
@@ -102,14 +157,18 @@ def wait_until_ready(server: Server) -> None:
             if httpx.get(f"{server.url}/readyz").is_success:
                 return
         except httpx.TransportError:
-            time.sleep(0.1)
+            pass  # it does not listen yet
+        time.sleep(0.05)
     pytest.fail(f"the server did not get ready:\n{server.log.read_text()}")
 
 
-def drawwell(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own and check its exit code."""
-    command = [sys.executable, "-m", "drawwell", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def drawwell(*arguments: str, code: int = 0, fresh: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, ``fresh`` in an interpreter of its own, and check its exit code."""
+    if fresh:
+        command = [sys.executable, "-m", "drawwell", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    else:
+        done = forked.Command(arguments).ended()
     assert done.returncode == code, f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr, done.stderr
     return done

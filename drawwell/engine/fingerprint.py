@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-import drawwell
+from drawwell import __version__
 from drawwell.errors import ProviderError
 
 _KERNEL_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8")
@@ -27,7 +27,7 @@ def fingerprint(provider: str, batch: int | None = None) -> str:
     import onnxruntime
 
     parts = {
-        "drawwell": drawwell.__version__,
+        "drawwell": __version__,
         "onnxruntime": onnxruntime.__version__,
         "numpy": np.__version__,
         "deflate": importlib.metadata.version("deflate"),

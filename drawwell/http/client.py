@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import msgspec
 import numpy as np
 
-import drawwell
+from drawwell import __version__
 from drawwell.addresses.arguments import CheckedIndices, Indices, check_address
 from drawwell.errors import (
     GeneratorFileError,
@@ -220,7 +220,7 @@ class Client(ImageGenerator):
         return error
 
 
-_HEADERS = {"User-Agent": f"drawwell/{drawwell.__version__}", "Accept-Encoding": "identity"}
+_HEADERS = {"User-Agent": f"drawwell/{__version__}", "Accept-Encoding": "identity"}
 _PROXY = "is there a proxy before the server that changes replies?"
 
 

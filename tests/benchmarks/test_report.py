@@ -99,7 +99,9 @@ def test_training_that_is_cut(results: Path, monkeypatch: pytest.MonkeyPatch, tr
     assert found["missing"][0] == "presets, cnn"
 
 
-def test_training_to_its_end(results: Path, monkeypatch: pytest.MonkeyPatch, trainings: Callable[[int], None]) -> None:
+def test_a_training_report_is_whole_at_its_end(
+    results: Path, monkeypatch: pytest.MonkeyPatch, trainings: Callable[[int], None]
+) -> None:
     trainings(MANY)
     run(train, monkeypatch, "--short", "--threads", "1", cut=False)
     found = only(results, "train-cpu-short")
@@ -124,7 +126,9 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return lambda times: monkeypatch.setattr(gpu, "rates_of", Cut({"cuda": 3.0}, times))
 
 
-def test_a_device_that_is_cut(results: Path, monkeypatch: pytest.MonkeyPatch, device: Callable[[int], None]) -> None:
+def test_a_device_report_that_is_cut_says_what_is_missing(
+    results: Path, monkeypatch: pytest.MonkeyPatch, device: Callable[[int], None]
+) -> None:
     device(1)
     run(gpu, monkeypatch, "--device", "cpu", "--sizes", "32", "--batches", "1", "64", cut=True)
     found = only(results, "engine-rehearsal-partial")
@@ -134,7 +138,9 @@ def test_a_device_that_is_cut(results: Path, monkeypatch: pytest.MonkeyPatch, de
     ]
 
 
-def test_a_device_to_its_end(results: Path, monkeypatch: pytest.MonkeyPatch, device: Callable[[int], None]) -> None:
+def test_a_device_report_is_whole_at_its_end(
+    results: Path, monkeypatch: pytest.MonkeyPatch, device: Callable[[int], None]
+) -> None:
     device(MANY)
     run(gpu, monkeypatch, "--device", "cpu", "--sizes", "32", "--batches", "1", "64", cut=False)
     found = only(results, "engine-rehearsal")

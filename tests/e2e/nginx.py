@@ -2,16 +2,12 @@
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from tests.conftest import ROOT, Server, free_port
+from tests.conftest import ROOT, Server, free_port, wait_until_ready
 
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 """None where there is none."""
@@ -33,17 +29,9 @@ def nginx_before(server: Server, prefix: Path, changes: Mapping[str, str]) -> It
         command = [NGINX, "-p", str(prefix), "-c", str(prefix / "nginx.conf"), "-g", options]
         process = subprocess.Popen(command, stderr=log)
     try:
-        _wait_until_open(port, prefix / "log")
-        yield f"http://127.0.0.1:{port}"
+        url = f"http://127.0.0.1:{port}"
+        wait_until_ready(Server(url, process, prefix / "log"))
+        yield url
     finally:
         process.terminate()
         process.wait(30)
-
-
-def _wait_until_open(port: int, log: Path) -> None:
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    pytest.fail(f"nginx did not start:\n{log.read_text()}")

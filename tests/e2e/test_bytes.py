@@ -32,13 +32,13 @@ def wanted(file: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("batch", [7, 64])
-def test_in_batches(file: Path, wanted: np.ndarray, batch: int) -> None:
+def test_an_image_is_the_same_alone_and_in_a_batch(file: Path, wanted: np.ndarray, batch: int) -> None:
     engine = Engine(file)
     drawn = [engine.generate(SEED, min(batch, COUNT - first), first).images for first in range(0, COUNT, batch)]
     np.testing.assert_array_equal(np.concatenate(drawn), wanted)
 
 
-def test_from_two_threads_at_once(file: Path, wanted: np.ndarray) -> None:
+def test_an_image_is_the_same_from_two_threads_at_once(file: Path, wanted: np.ndarray) -> None:
     engine = Engine(file)
     drawn: dict[int, np.ndarray] = {}
 
@@ -56,7 +56,7 @@ def test_from_two_threads_at_once(file: Path, wanted: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-def test_after_a_restart(file: Path, wanted: np.ndarray, threads: int) -> None:
+def test_an_image_is_the_same_in_another_process_with_any_threads(file: Path, wanted: np.ndarray, threads: int) -> None:
     code = (
         "import sys, hashlib, drawwell\n"
         "images = drawwell.open(sys.argv[1], threads=int(sys.argv[2])).generate(11, 70).images\n"
@@ -68,7 +68,7 @@ def test_after_a_restart(file: Path, wanted: np.ndarray, threads: int) -> None:
 
 
 @pytest.mark.gpu
-def test_on_a_device(file: Path, wanted: np.ndarray) -> None:
+def test_an_image_on_a_device_is_the_same_alone_and_in_a_batch(file: Path, wanted: np.ndarray) -> None:
     engine = Engine(file, provider="cuda")
     assert engine.provider == "cuda"
     drawn = engine.generate(SEED, COUNT).images

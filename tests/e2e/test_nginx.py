@@ -91,7 +91,7 @@ def test_a_head_draws_nothing(url: str, server: Server) -> None:
     assert drawn(server) == before
 
 
-def test_an_error_is_not_kept(url: str) -> None:
+def test_nginx_does_not_keep_an_error_in_its_cache(url: str) -> None:
     for path in (f"images/{'0' * 64}/7/5.png", f"shards/{digest_of(url)}/7/9-5.tar"):
         answers = [httpx.get(f"{url}/{path}") for _ in range(2)]
         assert [answer.status_code for answer in answers] == [404, 404]
@@ -143,7 +143,8 @@ def test_half_a_head_is_closed_by_nginx(url: str, server: Server) -> None:
     with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20) as half:
         half.sendall(b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Ty")
         assert half.recv(1000) == b"", "nginx says nothing to half a head"
-    assert server.log.read_text() == before
+    said = server.log.read_text().removeprefix(before)  # lines of requests before this one may still come
+    assert "/generate" not in said and "WARNING" not in said
 
 
 def test_a_stalled_body_does_not_reach_the_server(url: str, server: Server) -> None:

@@ -82,15 +82,13 @@ def short() -> Iterator[None]:
             traced[key] = graph_export(generator, latent_dim, rewrites, dtype)
         return copy.deepcopy(traced[key])
 
-    graph_export, threads = graph.export, torch.get_num_threads()
-    torch.set_num_threads(1)
+    graph_export = graph.export
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(graph, "export", once)
         patch.setattr(parts, "CALIBRATION_IMAGES", 128)
         for target, recipe in RECIPES.items():
             patch.setitem(RECIPES, target, dataclasses.replace(recipe, addresses=66))
         yield
-    torch.set_num_threads(threads)
 
 
 KINDS = ("Gemm", "ConvTranspose", "Conv", "QLinearConv", "Resize", "BatchNormalization")

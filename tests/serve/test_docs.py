@@ -33,12 +33,12 @@ def named(cells: list[list[str]], column: int = 0) -> list[str]:
     return [name for row in cells for name in re.findall("`(.*?)`", row[column])]
 
 
-def test_metrics() -> None:
+def test_the_table_of_metrics_names_the_servers_metrics() -> None:
     names = [f"{one._name}_total" if one._type == "counter" else one._name for one in metrics._series().values()]
     assert set(named(rows(OPERATING, "| series |"))) == {*names, *shared_metrics.USAGE}
 
 
-def test_routes() -> None:
+def test_the_table_of_routes_names_the_servers_routes() -> None:
     listed = {name.split()[-1] for name in named(rows(HTTP, "| route |"))}
     assert listed == {route.path for route in create_app().routes[:-1]}  # type: ignore[attr-defined]
 
@@ -59,7 +59,7 @@ def test_codes_of_errors_and_their_status() -> None:
     assert {code for _, code in documented} == {code for _, code in raised} | {"not_found", "method_not_allowed"}
 
 
-def test_limits() -> None:
+def test_the_limits_in_the_docs_are_the_servers() -> None:
     for limit in (MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_INDICES, MAX_LATENTS, MAX_PICTURES):
         assert f"{limit:,}" in HTTP
     assert repr(FOOTER_MAGIC)[2:-1] in HTTP

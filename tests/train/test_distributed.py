@@ -1,10 +1,8 @@
 """Several processes train as one would: the same losses, one set of files, one stop."""
 
 import json
-import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,14 +14,13 @@ import torch
 
 from drawwell.cli import main as cli
 from drawwell_train.run import checkpoint
+from tests import forked
+from tests.conftest import free_port
 
 OPTIONS = ["--width", "8", "--batch-size", "16", "--threads", "1", "--precision", "float32", "--log-every", "1"]
 OPTIONS += ["--kid-every", "0"]
 RELATIVE = 2e-3
 """Of float32 sums in another order, after Adam has divided by their size for some steps."""
-
-_SERVER = multiprocessing.get_context("forkserver")  # imports torch once for all
-_SERVER.set_forkserver_preload(["drawwell_train.main"])
 
 
 def arguments(run: Path, steps: int, options: Sequence[str] = ()) -> list[str]:
@@ -49,31 +46,24 @@ class Member:
     def __init__(self, rank: int, port: int, said: Path, run: list[str]) -> None:
         torchrun = {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
         self._said = said / f"process-{rank}.txt"
-        self.process = _SERVER.Process(target=_train, args=(torchrun, self._said, run), daemon=True)
+        self.process = forked.CONTEXT.Process(target=_train, args=(torchrun, self._said, run), daemon=True)
         self.process.start()
 
-    def ended(self) -> tuple[int | None, str]:
+    def ended(self) -> tuple[int, str]:
         """Its exit code, and what it said."""
-        self.process.join(300)
-        return self.process.exitcode, self._said.read_text()
+        return forked.exit_code(self.process), self._said.read_text()
 
 
 def _train(torchrun: dict[str, str], said: Path, run: list[str]) -> None:
     os.environ |= torchrun
     with said.open("w") as file:
-        os.dup2(file.fileno(), sys.stderr.fileno())
+        forked.write_to("stderr", file.fileno())
     sys.exit(cli.run(run))
 
 
 def pair(run: Path, said: Path, steps: int, options: Sequence[str] = ()) -> list[Member]:
     port = free_port()
     return [Member(rank, port, said, arguments(run, steps, options)) for rank in range(2)]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], bool], members: Sequence[Member]) -> None:

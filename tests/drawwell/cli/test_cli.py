@@ -22,7 +22,7 @@ from tests.conftest import Server, drawwell
 
 def test_help_names_every_command() -> None:
     for arguments in ([], ["--help"]):
-        text = drawwell(*arguments).stdout
+        text = drawwell(*arguments, fresh=True).stdout
         assert all(f"  {command}" in text for command in ("train", "export", "serve", "generate", "info", "verify"))
 
 
@@ -276,7 +276,7 @@ def test_a_card_with_control_characters_does_not_reach_the_terminal(
 @pytest.mark.parametrize("arguments", [["info"], ["generate", "--help"], ["info", "h\u00e4\u2603"]])
 def test_a_terminal_of_few_letters_gets_what_it_can_show(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii:strict")
-    done = drawwell(*arguments, code=1 if len(arguments[-1]) == 3 else 0)
+    done = drawwell(*arguments, code=1 if len(arguments[-1]) == 3 else 0, fresh=True)
     assert (done.stdout + done.stderr).isascii()
 
 

@@ -173,12 +173,17 @@ def test_no_more_draw_at_once_than_were_allowed(
     assert max(most) <= threads
 
 
-def test_closing_waits_for_a_call_of_another_thread(tiny_generator: Path) -> None:
-    engine = Engine(tiny_generator, threads=1)
+def test_closing_waits_for_a_call_of_another_thread(tiny_generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, real, drawing = Engine(tiny_generator, threads=1), CpuBackend.run, threading.Event()
+
+    def run(self: CpuBackend, feeds: Any, alone: bool) -> np.ndarray:
+        drawing.set()
+        return real(self, feeds, alone)
+
+    monkeypatch.setattr(CpuBackend, "run", run)
     with ThreadPoolExecutor(1) as caller:
         drawn = caller.submit(engine.generate, 7, 5000)
-        while engine._calls == 0 and not drawn.done():
-            pass
+        assert drawing.wait(60)
         engine.close()
         assert drawn.done()
         assert len(drawn.result()) == 5000

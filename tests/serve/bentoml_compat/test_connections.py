@@ -102,7 +102,7 @@ def test_a_client_that_ends_its_side_gets_its_reply(server: Server, accept: str,
             assert len(np.load(io.BytesIO(reply.body))) == count
 
 
-def test_it_gets_all_of_several(server: Server) -> None:
+def test_a_client_that_ends_its_side_gets_the_replies_to_all_its_requests(server: Server) -> None:
     several = half_closed(server, MODEL * 300, kept("POST", "/generate", SHORT_BODY, **TYPE) * 3)
     assert [reply.status for reply in several] == [200] * 303
     assert len({reply.body for reply in several[300:]}) == 1

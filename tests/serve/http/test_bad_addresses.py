@@ -85,11 +85,11 @@ def test_the_longest_paths_cost_no_more_than_their_length() -> None:
     app = create_app()
     seconds = []
     for length in (500_000, 2_000_000):
-        begin = time.perf_counter()
+        begin = time.thread_time()
         for route in app.routes[:-1]:
             for part in ("-", "1", "1-", "/", "0/"):
                 assert not route.path_regex.fullmatch("/shards/x/1/" + part * (length // len(part)))  # type: ignore[attr-defined]
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(time.thread_time() - begin)
     assert seconds[1] < 10 * seconds[0] + 0.5
 
 

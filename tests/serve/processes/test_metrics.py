@@ -102,7 +102,7 @@ def test_a_whole_reply_has_its_place_until_it_is_read(tiny_generator: Path) -> N
     """Else a client that reads slowly would take the memory of as many as it asks for."""
     app = create_app()
     app.state.service = service = ImageService(Settings(str(tiny_generator), queue_requests=1))
-    may_end, answered = asyncio.Event(), list[int]()
+    drawn, may_end, answered = asyncio.Event(), asyncio.Event(), list[int]()
 
     async def unread() -> None:
         messages = iter([{"type": "http.request", "body": b'{"count": 256}', "more_body": False}])
@@ -112,6 +112,7 @@ def test_a_whole_reply_has_its_place_until_it_is_read(tiny_generator: Path) -> N
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.body" and not message.get("more_body"):
+                drawn.set()
                 await may_end.wait()  # as uvicorn does while the client has not read what came before
 
         headers = [(b"content-type", b"application/json")]
@@ -121,8 +122,7 @@ def test_a_whole_reply_has_its_place_until_it_is_read(tiny_generator: Path) -> N
     async def all_of_it() -> None:
         slow = asyncio.create_task(unread())
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
-            while not service._active or service._held_images:
-                await asyncio.sleep(0.01)
+            await drawn.wait()
             answered.append((await http.post("/generate", json={})).status_code)
             may_end.set()
             await slow

@@ -1,6 +1,5 @@
-"""Processes of `drawwell train`, forked from one that has torch in memory: hundreds of them start in the time of a few."""
+"""Processes of `drawwell train` that wait for a word to begin: hundreds of them start in the time of a few."""
 
-import multiprocessing
 import os
 import resource
 import sys
@@ -12,12 +11,7 @@ from pathlib import Path
 from drawwell.cli import main as cli
 from drawwell_train.run import checkpoint
 from drawwell_train.step import state as states
-
-_PATIENCE_SECONDS = 120
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    ["drawwell.cli.main", "drawwell_train.main", "torch._dynamo"]
-)  # the last, for optimizers
+from tests import forked
 
 
 @dataclass(frozen=True)
@@ -38,29 +32,26 @@ class Training:
 
     def end(self) -> tuple[int, str]:
         """Wait. The exit code, which is less than zero after a signal, and what was said."""
-        self.process.join(_PATIENCE_SECONDS)
-        code, said = self.process.exitcode, os.read(self._said.fileno(), 2**20).decode()
-        assert code is not None, f"it hangs:\n{said}"
+        code = forked.exit_code(self.process)
+        said = os.read(self._said.fileno(), 2**20).decode()
         assert "Traceback" not in said, said
         return code, said
 
 
 def prepared(arguments: list[str], largest_file: int | None = None) -> Training:
     """Start `drawwell ARGUMENTS`, which waits; it may write no file of more than ``largest_file`` bytes."""
-    waits, go = _CONTEXT.Pipe(duplex=False)
-    said, says = _CONTEXT.Pipe(
-        duplex=False
-    )  # a pipe, to which no limit applies; it holds 64 KiB, ten times what is said
+    waits, go = forked.CONTEXT.Pipe(duplex=False)
+    # a pipe, to which no limit applies; it holds 64 KiB, ten times the output
+    said, says = forked.CONTEXT.Pipe(duplex=False)
     os.set_blocking(said.fileno(), False)
-    process = _CONTEXT.Process(target=_train, args=(arguments, says, waits, largest_file))
+    process = forked.CONTEXT.Process(target=_train, args=(arguments, says, waits, largest_file))
     process.start()
     says.close()
     return Training(process, go, said)
 
 
 def _train(arguments: list[str], says: Connection, waits: Connection, largest_file: int | None) -> None:
-    os.dup2(says.fileno(), 2)
-    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115  # the old one may remember a file, in which one can seek
+    forked.write_to("stderr", says.fileno())
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     waits.recv()

@@ -171,7 +171,6 @@ def test_data_takes_the_numbers_that_a_run_gave_to_its_classes() -> None:
     assert numbered_as(ImageData(data.images), ("0", "2")) is None
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_a_run_that_numbered_its_classes_otherwise_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     """As runs of folders 0 to 11 did: by alphabet."""
     folder = pictures(tmp_path / "data", *NUMBERED)

@@ -54,7 +54,7 @@ def test_composed_and_decomposed_letters_are_the_same(folder: Path) -> None:
         ("a.png,\xff", "is not CSV"),
     ],
 )
-def test_what_is_wrong_is_said(folder: Path, text: str, words: str) -> None:
+def test_a_wrong_label_file_is_refused_with_its_mistake(folder: Path, text: str, words: str) -> None:
     (folder / "labels.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(DataError, match=words):
         load(str(folder), 28, 1)

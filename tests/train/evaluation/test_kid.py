@@ -36,7 +36,7 @@ def of_shifted_gaussians(dimensions: int, squared_shift: float) -> float:
     return 3 * s / f + 3 * s**2 / f**2 + (s**3 + 6 * s**2 + (3 * f + 6) * s) / f**3
 
 
-def test_it_is_equation_4() -> None:
+def test_kid_is_equation_4_of_its_paper() -> None:
     """Within 1e-5 of itself: the features are float32."""
     a, b = sample(40, 8, 0), sample(40, 8, 1, 0.5)
     assert mmd(a, b) == pytest.approx(equation_4(a, b), rel=1e-5)

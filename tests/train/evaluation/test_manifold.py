@@ -29,7 +29,7 @@ def test_sets_far_apart_have_nothing_in_common() -> None:
     assert overlap(sample(100, 0), sample(100, 1, 1000)) == Overlap(0, 0, 0, 0)
 
 
-def test_copies_are_all_there() -> None:
+def test_copies_of_real_images_have_full_precision_and_recall() -> None:
     """Each lies in its own ball and in that of every image whose fifth neighbour it is: k + 1 balls on average."""
     real = sample(100, 0)
     found = overlap(real, real.copy())
@@ -37,7 +37,7 @@ def test_copies_are_all_there() -> None:
     assert found.density == pytest.approx((NEIGHBOURS + 1) / NEIGHBOURS)
 
 
-def test_on_a_line_by_hand() -> None:
+def test_points_on_a_line_have_the_values_computed_by_hand() -> None:
     """Real ones at 0 to 9, whose balls reach 5, 4, 3, 3, 3, 3, 3, 3, 4 and 5; drawn ones twice at -4.5 and eight times at 7.6."""
     real, drawn = np.arange(10, dtype=np.float32)[:, None], np.array([[-4.5]] * 2 + [[7.6]] * 8, np.float32)
     found = overlap(real, drawn)

@@ -30,8 +30,6 @@ from drawwell_train.step import state as states
 from drawwell_train.step.batches import Batches
 from tests.conftest import drawwell
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 STEPS = 8
 DIGITS = load("digits")
 assert DIGITS.labels is not None

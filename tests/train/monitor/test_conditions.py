@@ -95,7 +95,7 @@ def test_too_weak_a_discriminator_teaches_nothing() -> None:
     assert held == list(range(200, step_of(ends), 20))
 
 
-def test_too_weak_a_critic_too() -> None:
+def test_too_weak_a_critic_is_a_condition() -> None:
     options: dict[str, Any] = {"preset": "wgan", "width": 4, "batch_size": 4, "log_every": 10}
     story = told(250, {0: (1e-6, 20.0), 210: (1000.0, 1.0)}, **options)
     begins, ends = story.sentences(WEAK)
@@ -145,7 +145,9 @@ def run_into(out: Path, **options: Any) -> list[str]:
     return said
 
 
-def test_on_collapse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_collapse_training_warns_and_goes_on_or_saves_and_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """warn goes on; stop saves and stops, again and again, until it is told to go on."""
 
     def constant(config: TrainConfig, *rest: Any) -> state.TrainState:
@@ -168,7 +170,7 @@ def test_on_collapse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Run(run).stats()[-1]["conditions"][-1] == COLLAPSE
 
 
-def test_nan_is_the_last_line(tmp_path: Path) -> None:
+def test_a_nan_is_a_condition_in_the_last_line(tmp_path: Path) -> None:
     options = {"out": tmp_path, "preset": "dcgan", "width": 4, "steps": 1000, "learning_rate": 1e30}
     config = configured(**OPTIONS | options)
     with Run(tmp_path).locked(), pytest.raises(DivergedError, match="NaN or infinity at step"):

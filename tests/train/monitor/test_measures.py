@@ -20,8 +20,6 @@ from drawwell_train.step import state as states
 from drawwell_train.step.batches import Batches
 from tests.train.configs import configured
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 CPU = torch.device("cpu")
 CONFIG = configured(width=8, batch_size=8)
 
@@ -107,7 +105,7 @@ def test_images_that_make_no_group_are_not_judged_by_their_deviation() -> None:
     assert len(Measures(config, real)._judge(state, real.fixed(0, 58).images, None)) == 56
 
 
-def test_the_words_of_a_line() -> None:
+def test_a_line_shows_its_numbers_in_words() -> None:
     line = {
         "step": 50,
         "images": 3200,

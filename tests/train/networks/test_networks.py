@@ -27,7 +27,7 @@ def test_parameter_counts_are_pinned(size: int, channels: int) -> None:
 
 @pytest.mark.parametrize("size", [28, 32, 64, 128])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_shapes_and_ranges(size: int, channels: int) -> None:
+def test_images_and_logits_have_their_shapes_and_ranges(size: int, channels: int) -> None:
     images = Generator(size, channels, 10, 4)(torch.randn(3, 10))
     assert images.shape == (3, channels, size, size)
     assert images.abs().max() <= 1

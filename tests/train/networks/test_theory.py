@@ -13,8 +13,6 @@ from torch.distributions import MultivariateNormal
 from drawwell_train.monitor.measures import least_jsd
 from drawwell_train.step.losses import discriminator_loss
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 D_TOLERANCE = 0.02
 """Of the mean of |D - D*| over (p + q) / 2."""
 JSD_TOLERANCE = 0.005

@@ -108,7 +108,7 @@ def test_all_damaged_is_an_error_and_not_a_fresh_start(folder: Path) -> None:
         checkpoint.load_latest(folder)
 
 
-def test_none_yet_is_none(tmp_path: Path) -> None:
+def test_a_run_without_checkpoints_has_none_to_find(tmp_path: Path) -> None:
     assert checkpoint.load_latest(tmp_path) == (None, [])
 
 

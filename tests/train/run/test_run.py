@@ -27,6 +27,7 @@ from drawwell_train.run import checkpoint
 from drawwell_train.run.run_folder import Run, RunError
 from drawwell_train.step import batches
 from drawwell_train.step import state as states
+from tests import forked
 from tests.conftest import drawwell
 from tests.train.configs import configured
 
@@ -52,15 +53,14 @@ def train(out: Path, *options: str, code: int = 0) -> subprocess.CompletedProces
     return drawwell("train", "digits", "--out", str(out), *OPTIONS, *options, code=code)
 
 
-def started(out: Path, *options: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "drawwell", "train", "digits", "--out", str(out), *OPTIONS, *options]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+def started(out: Path, *options: str) -> forked.Command:
+    return forked.Command(["train", "digits", "--out", str(out), *OPTIONS, *options])
 
 
-def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+def wait_for(condition: Callable[[], bool], training: forked.Command) -> None:
     deadline = time.monotonic() + 300  # against a hang, as a starved machine may be slow
     while not condition():
-        assert process.poll() is None, process.communicate()
+        assert training.process.is_alive(), training.ended()
         assert time.monotonic() < deadline, "it takes too long"
         time.sleep(0.005)
 
@@ -106,7 +106,7 @@ def test_ten_steps_a_kill_and_twenty_more_are_thirty_straight(straight: Path, tm
     process = started(run, "--steps", "1000000")
     wait_for(lambda: any((run / "checkpoints").glob("step-*")) if run.exists() else False, process)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.ended()
     for path in sorted((run / "checkpoints").glob("step-*"))[1:]:  # the machine may have been quicker than the kill
         path.rename(tmp_path / path.name)
     assert checkpoint.find(run, None)[0].step == 10
@@ -124,9 +124,9 @@ def test_a_stop_is_saved_and_continued_exactly(straight: Path, tmp_path: Path, n
     process = started(run, "--steps", "1000000", "--save-every", "1000000", "--log-every", "1")
     wait_for(lambda: (run / "stats.jsonl").exists(), process)
     process.send_signal(number)
-    _, said = process.communicate()
-    assert process.returncode == 130
-    assert "stopped and saved at step" in said
+    ended = process.ended()
+    assert ended.returncode == 130
+    assert "stopped and saved at step" in ended.stderr
     assert (run / "curves.png").is_file(), "what was done so far can be looked at"
     step = checkpoint.find(run, None)[0].step
     if step < 30:  # else the machine was quicker than the signal, and there is nothing left to compare
@@ -140,16 +140,15 @@ def test_a_second_interrupt_ends_training_at_once(tmp_path: Path) -> None:
     large = "--preset", "dcgan", "--size", "128", "--width", "64", "--batch-size", "128", "--precision", "float32"
     process = started(run, "--steps", "1000000", *large)
     wait_for(lambda: (run / "config.json").exists(), process)
-    for _ in range(
-        20
-    ):  # where SIGINT is ignored until training begins, as in a shell's background, the first ones are lost
+    # where SIGINT is ignored until training begins, as in a shell's background, the first ones are lost
+    for _ in range(20):
         process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
-        if process.poll() is not None:
+        process.process.join(0.3)
+        if not process.process.is_alive():
             break
-    _, said = process.communicate(timeout=60)
-    assert process.returncode in (130, -signal.SIGINT), "a third one may come while Python ends"
-    assert "Traceback" not in said.partition("Exception ignored")[0]
+    ended = process.ended()
+    assert ended.returncode in (130, -signal.SIGINT), "a third one may come while Python ends"
+    assert "Traceback" not in ended.stderr.partition("Exception ignored")[0]
     assert list((run / "checkpoints").iterdir()) == []
 
 
@@ -178,7 +177,9 @@ def test_nohup_is_respected() -> None:
 def test_nobody_who_reads_any_more_loses_no_step(straight: Path, tmp_path: Path) -> None:
     """A terminal that is closed, or a pipe whose reader ended, as in `drawwell train ... 2>&1 | head`."""
     run = tmp_path / "run"
-    process = started(run, "--steps", "1000000", "--save-every", "1000000", "--log-every", "1")
+    options = ["--out", str(run), *OPTIONS, "--steps", "1000000", "--save-every", "1000000", "--log-every", "1"]
+    command = [sys.executable, "-m", "drawwell", "train", "digits", *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("step "):
@@ -222,8 +223,8 @@ def test_the_second_trainer_in_a_folder_is_refused(tmp_path: Path, unreadable: P
     wait_for(lambda: (run / "stats.jsonl").exists(), process)
     with pytest.raises(RunError) as refused:
         main(TrainOptions(str(unreadable), out=run))
-    process.kill()
-    process.communicate()
+    process.send_signal(signal.SIGKILL)
+    process.ended()
     wanted = f"another training is running in this folder: process {process.pid} on {socket.gethostname()}"
     assert str(refused.value) == f"{run}: {wanted}"
 
