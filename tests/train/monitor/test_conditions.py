@@ -24,8 +24,6 @@ from drawwell_train.step.steps import train_step
 from tests.conftest import ROOT
 from tests.train.configs import configured
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 OPTIONS: dict[str, Any] = {"preset": "mlp", "width": 16, "batch_size": 16, "log_every": 20}
 DIGITS = data.load("digits", None, None)
 
