@@ -136,9 +136,8 @@ def package_of(module: str) -> str:
 
 
 def room_of(module: str) -> str:
-    package, *inner = module.split(".")
-    room = inner[0] if inner else THE_PACKAGE_ITSELF
-    return room
+    inner = module.split(".")[1:]
+    return inner[0] if inner else THE_PACKAGE_ITSELF
 
 
 @pytest.mark.parametrize("package", FLOORS)
