@@ -17,7 +17,8 @@ def use_docstrings(kind: type) -> None:
     for owner in reversed(kind.__mro__):
         if dataclasses.is_dataclass(owner):
             for name, text in _docstrings(owner):
-                kind.__dict__["__dataclass_fields__"][name].metadata = MappingProxyType({"help": text})
+                field = kind.__dict__["__dataclass_fields__"][name]
+                field.metadata = MappingProxyType({**field.metadata, "help": text})
 
 
 def _docstrings(kind: type) -> Iterator[tuple[str, str]]:

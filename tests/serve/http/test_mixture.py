@@ -148,4 +148,4 @@ def test_model_and_page_tell_of_the_members(http: httpx.Client) -> None:
     assert [one["steps"] for one in model["card"]["members"]] == [0, 1, 2, 3]
     assert card_from_json(httpx.Response(200, json=model["card"]).content).generators == COUNT
     assert model["in_words"]["Mixture"].startswith("4 generators; each address belongs to one of them; ")
-    assert "4 generators; each address is drawn by one of them" in http.get("/").text
+    assert "4 generators; each address belongs to one of them" in http.get("/").text
