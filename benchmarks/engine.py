@@ -29,7 +29,7 @@ from drawwell_export import graph
 from drawwell_export.main import export
 from drawwell_export.parity import feeds
 from drawwell_train.config import TrainConfig
-from drawwell_train.networks.base import Generator
+from drawwell_train.networks.base import GeneratorNetwork
 from drawwell_train.options import TrainOptions, resolved
 from drawwell_train.run import checkpoint
 from drawwell_train.run.checkpoint import Checkpoint
@@ -139,7 +139,7 @@ def run_engine_from_latents(file: Path, batch: int) -> Callable[[], Any]:
     return lambda: backend.run(inputs, True)
 
 
-def multiply_adds(generator: Generator, latent_dim: int) -> int:
+def multiply_adds(generator: GeneratorNetwork, latent_dim: int) -> int:
     """Of all transposed convolutions for one image: every input pixel meets every weight."""
     total = 0
 

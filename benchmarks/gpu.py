@@ -28,7 +28,7 @@ from drawwell.engine.onnx_session import Provider, open_cpu, open_cuda
 from drawwell.files.generator_file import read_generator
 from drawwell_export import graph
 from drawwell_export.main import export
-from drawwell_train.networks.base import Generator, to_pixels
+from drawwell_train.networks.base import GeneratorNetwork, to_pixels
 from drawwell_train.run.checkpoint import Checkpoint
 from drawwell_train.step import state
 
@@ -111,7 +111,7 @@ def rates_of(made: Mapping[str, Callable[[], Callable[[], Any]]], batch: int, ro
     return {name: batch / value["median"] for name, value in interleaved(cases, rounds).items()}
 
 
-def limit_of(generator: Generator, a_second: Mapping[str, float], size: int) -> float:
+def limit_of(generator: GeneratorNetwork, a_second: Mapping[str, float], size: int) -> float:
     """Images a second that neither the tensor cores nor the way to the host would allow to be passed."""
     operations, image_bytes = 2 * multiply_adds(generator, 100), 3 * size**2
     return min(a_second["operations"] / operations, a_second["host_bytes"] / image_bytes)
@@ -132,7 +132,7 @@ def checks(folder: Path, device: Provider) -> dict[str, Any]:
 
 
 def runs(
-    generator: Generator, folder: Path, device: Provider, batch: int
+    generator: GeneratorNetwork, folder: Path, device: Provider, batch: int
 ) -> dict[str, Callable[[], Callable[[], Any]]]:
     z = latents(7, range(batch), 100)
     made: dict[str, Callable[[], Callable[[], Any]]] = {
@@ -161,7 +161,7 @@ def run_backend(file: Path, device: Provider, options: dict[str, str], z: np.nda
     return lambda: backend.run({"z": z}, False)
 
 
-def run_compiled(generator: Generator, device: Provider, z: np.ndarray) -> Callable[[], Any]:
+def run_compiled(generator: GeneratorNetwork, device: Provider, z: np.ndarray) -> Callable[[], Any]:
     half = copy.deepcopy(generator).to(device, torch.float16, memory_format=torch.channels_last)  # type: ignore[call-overload]
     torch.compiler.reset()  # else it goes over to shapes of any size at the second batch
     compiled = torch.compile(lambda latent: to_pixels(half(latent).float()), mode="reduce-overhead", dynamic=False)

@@ -23,6 +23,7 @@ from drawwell.errors import (
     StoppedError,
     UnavailableError,
     UnreachableError,
+    WriteError,
 )
 from drawwell.opening import open_generator as open  # noqa: A004 - as PIL.Image.open, it is never imported by its bare name
 
@@ -60,6 +61,7 @@ __all__ = [
     "StoppedError",
     "UnavailableError",
     "UnreachableError",
+    "WriteError",
     "datasets",
     "open",
 ]

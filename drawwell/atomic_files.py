@@ -10,16 +10,9 @@ from io import RawIOBase
 from pathlib import Path
 from typing import BinaryIO
 
-from drawwell.errors import DrawwellError
+from drawwell.errors import WriteError
 
 _SUFFIX, _RANDOM_BYTES = ".writing", 8
-
-
-class WriteError(DrawwellError):
-    """A file could not be written; the message names the file and its size. The earlier content of the file is unchanged."""
-
-    def __init__(self, path: Path, size: int, cause: OSError, hint: str = "") -> None:
-        super().__init__(f"{path}: {size:,} bytes could not be written ({cause.strerror}){hint}")
 
 
 @contextmanager

@@ -7,6 +7,7 @@
     +-- ProviderError           the execution provider cannot be used, or draws wrong pixels
     |   +-- DeviceMemoryError   the memory of the device is full now; the same call may work later
     +-- StoppedError            a signal stopped the work; what was done so far is kept
+    +-- WriteError              a file could not be written; its earlier content is unchanged
     +-- RequestError            the call itself is wrong; trying again will not help   (also a ValueError)
     +-- ServerError             the server cannot be used
         +-- UnreachableError    no connection, or it broke, or the reply took too long
@@ -23,6 +24,7 @@ Example:
     seed must be in [0, 2**63), not -1
 """
 
+from pathlib import Path
 from typing import Any
 
 
@@ -48,6 +50,13 @@ class DeviceMemoryError(ProviderError):
 
 class StoppedError(DrawwellError):
     """A signal stopped the work. What was done so far is kept, and the message says where."""
+
+
+class WriteError(DrawwellError):
+    """A file could not be written; the message names the file and its size. The earlier content of the file is unchanged."""
+
+    def __init__(self, path: Path, size: int, cause: OSError, hint: str = "") -> None:
+        super().__init__(f"{path}: {size:,} bytes could not be written ({cause.strerror}){hint}")
 
 
 class RequestError(DrawwellError, ValueError):

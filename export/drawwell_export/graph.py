@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from drawwell.files.generator_file import messages
-from drawwell_train.networks.base import Generator
+from drawwell_train.networks.base import GeneratorNetwork
 
 Rewrite = Callable[[nn.Module], nn.Module]
 
@@ -27,7 +27,7 @@ class Pixels(nn.Module):
     network computes in ``dtype``.
     """
 
-    def __init__(self, generator: Generator, dtype: torch.dtype) -> None:
+    def __init__(self, generator: GeneratorNetwork, dtype: torch.dtype) -> None:
         super().__init__()
         last_layer, activation = generator.head
         assert isinstance(activation, nn.Tanh | nn.Sigmoid), "the head of every generator"
@@ -47,13 +47,13 @@ class Pixels(nn.Module):
 
 
 def export(
-    generator: Generator, latent_dim: int, rewrites: tuple[Rewrite, ...], dtype: torch.dtype = torch.float32
+    generator: GeneratorNetwork, latent_dim: int, rewrites: tuple[Rewrite, ...], dtype: torch.dtype = torch.float32
 ) -> onnx.ModelProto:
     """Rewrite a copy of the generator and trace it in the lowest opset that its operators allow. Equal weights give equal bytes."""
     network: nn.Module = copy.deepcopy(generator).float().cpu().eval().requires_grad_(False)
     for rewrite in rewrites:
         network = rewrite(network)
-    assert isinstance(network, Generator), "rewrites change the inside of a generator"
+    assert isinstance(network, GeneratorNetwork), "rewrites change the inside of a generator"
     model = trace(Pixels(network, dtype).eval(), latent_dim, generator.embedding is not None)
     _strip(model)
     model = _lowest_opset(model)

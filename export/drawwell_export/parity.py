@@ -19,7 +19,7 @@ from drawwell.pieces import slices
 from drawwell_export.targets import Recipe
 from drawwell_train.config import TrainConfig
 from drawwell_train.evaluation.frechet import frechet_distance
-from drawwell_train.networks.base import Discriminator, Generator, packed, to_images
+from drawwell_train.networks.base import Discriminator, GeneratorNetwork, packed, to_images
 from drawwell_train.run import mixture
 
 BATCH_SIZES = (1, 7, 64)
@@ -69,7 +69,7 @@ def batches(inputs: Feeds, size: int = _BATCH_IMAGES) -> Iterator[Feeds]:
 
 
 def measure(
-    generators: Sequence[Generator],
+    generators: Sequence[GeneratorNetwork],
     discriminator: Discriminator,
     model: onnx.ModelProto,
     recipe: Recipe,
@@ -103,7 +103,7 @@ def measure(
 
 
 def known_answers(
-    generators: Sequence[Generator],
+    generators: Sequence[GeneratorNetwork],
     model: onnx.ModelProto,
     recipe: Recipe,
     config: TrainConfig,
@@ -116,7 +116,7 @@ def known_answers(
     return KnownAnswers.of(_SEED, indices, by_torch(*generators)(inputs), recipe.max_levels)
 
 
-def by_torch(*generators: Generator) -> Draw:
+def by_torch(*generators: GeneratorNetwork) -> Draw:
     """Return a function from inputs to pixels uint8 ``[N, H, W, C]``, drawn by torch in float32."""
     networks = [generator.float().cpu().eval() for generator in generators]
 

@@ -11,7 +11,7 @@ from drawwell.files.card import Target
 from drawwell_export import graph, parity
 from drawwell_export.quantise import CALIBRATION_IMAGES, brightest, calibrate, quantise
 from drawwell_export.targets import RECIPES, Recipe
-from drawwell_train.networks.base import Discriminator, Generator
+from drawwell_train.networks.base import Discriminator, GeneratorNetwork
 from drawwell_train.run.checkpoint import Checkpoint
 from drawwell_train.step.state import load_discriminator, load_ema
 
@@ -24,7 +24,7 @@ class Part:
     """The networks of a checkpoint and the generator's graph, the same one in a plain file and in a mixture."""
 
     checkpoint: Checkpoint
-    generator: Generator
+    generator: GeneratorNetwork
     discriminator: Discriminator
     model: onnx.ModelProto
     recipe: Recipe

@@ -3,6 +3,8 @@
 import copy
 import inspect
 import pickle
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,13 +24,18 @@ def test_every_exception_is_exported_and_stands_in_the_tree() -> None:
         assert f" {kind.__name__} " in f"{errors.__doc__} ".replace("\n", " ")
 
 
+ARGUMENTS: dict[type[drawwell.DrawwellError], tuple[Any, ...]] = {
+    drawwell.WriteError: (Path("x"), 3, OSError(28, "No space left on device"))
+}
+
+
 @pytest.mark.parametrize("kind", PUBLIC)
 def test_an_exception_can_be_pickled_and_copied(kind: type[drawwell.DrawwellError]) -> None:
-    error = kind("a sentence")
+    error = kind(*ARGUMENTS.get(kind, ("a sentence",)))
     error.add_note("a note")
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert type(again) is kind
-        assert (str(again), vars(again)) == ("a sentence", {"__notes__": ["a note"]})
+        assert (str(again), vars(again)) == (str(error), {"__notes__": ["a note"]})
 
 
 def test_what_the_server_said_travels_with_the_exception() -> None:

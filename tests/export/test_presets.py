@@ -21,7 +21,7 @@ from drawwell.files.card import Target
 from drawwell_export import graph, main, parity, parts
 from drawwell_export.main import ExportConfig, export
 from drawwell_export.targets import RECIPES
-from drawwell_train.networks.base import Generator
+from drawwell_train.networks.base import GeneratorNetwork
 from drawwell_train.presets import PRESETS, PresetName
 from drawwell_train.run import checkpoint, identity
 from drawwell_train.run.checkpoint import Checkpoint
@@ -51,7 +51,7 @@ def checkpoint_of(preset: PresetName, classes: tuple[str, ...] = (), **options: 
 
 
 @torch.no_grad()
-def liven(generator: Generator) -> None:
+def liven(generator: GeneratorNetwork) -> None:
     torch.manual_seed(1)  # equal generators share a graph, whatever their discriminators
     z, label = torch.randn(32, 12), torch.arange(32) % len(CLASSES)
     for module in generator.modules():
@@ -75,7 +75,7 @@ def short() -> Iterator[None]:
     """Fewer images than a real export compares, and one tracing, of a second each, for the files that have one graph."""
     traced: dict[Any, onnx.ModelProto] = {}
 
-    def once(generator: Generator, latent_dim: int, rewrites: Any, dtype: torch.dtype) -> onnx.ModelProto:
+    def once(generator: GeneratorNetwork, latent_dim: int, rewrites: Any, dtype: torch.dtype) -> onnx.ModelProto:
         weights = b"".join(tensor.numpy().tobytes() for tensor in generator.state_dict().values())
         key = type(generator), weights, rewrites, dtype
         if key not in traced:

@@ -125,7 +125,7 @@ class Flood:
         if not re.fullmatch("[1-9][0-9]*", retry_after):
             return f"{status} with Retry-After: {retry_after}"
         error = json.loads(content)["error"]
-        said = int(re.sub(r"\D.*", "", error["message"].replace(",", "")) or 0)
+        said = int((re.findall(r"\d+", error["message"].replace(",", "")) or ["0"])[0])
         least = self.seen.least_full.get(error["code"], [sys.maxsize, sys.maxsize])
         self.seen.least_full[error["code"]] = [min(least[0], said), min(least[1], outstanding)]
         self.seen.refusals.append((time.monotonic(), int(retry_after)))

@@ -95,7 +95,10 @@ class Client:
         try:
             if new:
                 self._http.connect()
-        except ConnectionRefusedError:
+        except (
+            ConnectionRefusedError,
+            ConnectionResetError,
+        ):  # the latter: the port closes in the middle of a handshake
             self._made = time.monotonic()
             return "refused"
         if new:

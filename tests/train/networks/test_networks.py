@@ -6,7 +6,7 @@ from torch import nn
 
 from drawwell_train.networks.base import to_pixels
 from drawwell_train.networks.dcgan import DcganDiscriminator as Discriminator
-from drawwell_train.networks.dcgan import DcganGenerator as Generator
+from drawwell_train.networks.dcgan import DcganGenerator
 
 PARAMETERS = {
     (28, 1): (759_681, 138_689),
@@ -21,21 +21,21 @@ layers without batch norm, 3 in G's head, and 64 + 1 in D's stem and head."""
 
 @pytest.mark.parametrize(("size", "channels"), PARAMETERS)
 def test_parameter_counts_are_pinned(size: int, channels: int) -> None:
-    networks = Generator(size, channels, 100, 64), Discriminator(size, channels, 64)
+    networks = DcganGenerator(size, channels, 100, 64), Discriminator(size, channels, 64)
     assert tuple(sum(p.numel() for p in network.parameters()) for network in networks) == PARAMETERS[size, channels]
 
 
 @pytest.mark.parametrize("size", [28, 32, 64, 128])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_and_logits_have_their_shapes_and_ranges(size: int, channels: int) -> None:
-    images = Generator(size, channels, 10, 4)(torch.randn(3, 10))
+    images = DcganGenerator(size, channels, 10, 4)(torch.randn(3, 10))
     assert images.shape == (3, channels, size, size)
     assert images.abs().max() <= 1
     assert Discriminator(size, channels, 4)(images).shape == (3,)
 
 
 def test_the_architecture_follows_section_3() -> None:
-    generator, discriminator = Generator(64, 3, 100, 8), Discriminator(64, 3, 8)
+    generator, discriminator = DcganGenerator(64, 3, 100, 8), Discriminator(64, 3, 8)
     layers = [*generator.modules(), *discriminator.modules()]
     assert not any(isinstance(layer, nn.Linear | nn.MaxPool2d | nn.AvgPool2d) for layer in layers)
     assert not any(
@@ -50,7 +50,7 @@ def test_the_architecture_follows_section_3() -> None:
 
 def test_weights_start_as_section_4_says() -> None:
     torch.manual_seed(0)
-    generator = Generator(64, 3, 100, 64)
+    generator = DcganGenerator(64, 3, 100, 64)
     weights = torch.cat(
         [layer.weight.detach().flatten() for layer in generator.modules() if isinstance(layer, nn.ConvTranspose2d)]
     )

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from drawwell import atomic_files as files
-from drawwell.atomic_files import WriteError
-from drawwell.errors import DrawwellError
+from drawwell.errors import DrawwellError, WriteError
 from drawwell_train.data.dataset import load
 from drawwell_train.data.images import DataError
 from drawwell_train.evaluation import record

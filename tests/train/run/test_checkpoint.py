@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from drawwell.atomic_files import WriteError
+from drawwell.errors import WriteError
 from drawwell_train.run import checkpoint
 from drawwell_train.run.checkpoint import Checkpoint, CheckpointError
 from drawwell_train.step import state as states

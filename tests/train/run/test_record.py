@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from drawwell.atomic_files import WriteError
+from drawwell.errors import WriteError
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.record import RecordError
 from drawwell_train.run.checkpoint import Checkpoint
@@ -51,7 +51,7 @@ def test_measures_are_those_of_their_step_and_weights_alone(tmp_path: Path, foun
 def test_a_damaged_record_is_a_sentence(tmp_path: Path, found: Checkpoint, content: bytes) -> None:
     file = record.write(tmp_path, found, QUALITY)
     file.write_bytes(content)
-    with pytest.raises(RecordError, match=r"step-00001000\.json: holds no measures, so it is damaged"):
+    with pytest.raises(RecordError, match=r"step-00001000\.json: holds no valid measures"):
         record.read(tmp_path, found)
 
 
@@ -60,7 +60,7 @@ def test_every_cut_of_a_record_is_a_sentence(tmp_path: Path, found: Checkpoint) 
     whole = file.read_bytes().rstrip()
     for length in range(0, len(whole), 7):
         file.write_bytes(whole[:length])
-        with pytest.raises(RecordError, match="damaged"):
+        with pytest.raises(RecordError, match="holds no valid measures"):
             record.read(tmp_path, found)
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import msgspec
 
 from drawwell import atomic_files as files
-from drawwell.atomic_files import WriteError
-from drawwell.errors import DrawwellError
+from drawwell.errors import DrawwellError, WriteError
 from drawwell.files.card import UNREADABLE, Sha256
 from drawwell.files.quality import Quality
 from drawwell_train.data import memory

@@ -17,7 +17,7 @@ from drawwell.opening import is_url, open_generator
 from drawwell.pieces import slices
 from drawwell_train.config import TrainConfig
 from drawwell_train.data.classes import Labels
-from drawwell_train.networks.base import Generator
+from drawwell_train.networks.base import GeneratorNetwork
 from drawwell_train.run import mixture
 from drawwell_train.run.checkpoint import Checkpoint, Say, Step
 from drawwell_train.run.mixture import Steps, find_members
@@ -96,7 +96,12 @@ def _file_at_spread(engine: Engine, spread: float) -> Draw:
 
 
 def _draw(
-    generators: list[Generator], config: TrainConfig, spread: float, seed: int, indices: range, labels: Labels | None
+    generators: list[GeneratorNetwork],
+    config: TrainConfig,
+    spread: float,
+    seed: int,
+    indices: range,
+    labels: Labels | None,
 ) -> Images:
     dim, prior, images = config.latent_dim, config.prior, []
     for piece, some_labels in _pieces(indices, labels, _PIECE_IMAGES):

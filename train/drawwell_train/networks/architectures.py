@@ -3,7 +3,7 @@
 from torch import nn
 
 from drawwell_train.config import TrainConfig
-from drawwell_train.networks.base import Discriminator, Generator
+from drawwell_train.networks.base import Discriminator, GeneratorNetwork
 from drawwell_train.networks.dcgan import DcganDiscriminator, DcganGenerator
 from drawwell_train.networks.lecture_notes import (
     CnnDiscriminator,
@@ -25,7 +25,7 @@ _GENERATORS = {
 _DISCRIMINATORS = {"mlp": MlpDiscriminator, "cnn": CnnDiscriminator, "deep-cnn": DeepCnnDiscriminator}
 
 
-def build_generator(config: TrainConfig) -> Generator:
+def build_generator(config: TrainConfig) -> GeneratorNetwork:
     """A fresh generator, from torch's random state."""
     build = _GENERATORS[config.architecture]
     return build(config.size, config.channels, config.latent_dim, config.width, len(config.class_names))

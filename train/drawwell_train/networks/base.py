@@ -9,7 +9,7 @@ LABEL_DIM = 32
 """Length of the embedding of a class, which is joined to ``z``."""
 
 
-class Generator(nn.Module):
+class GeneratorNetwork(nn.Module):
     """Latents float32 ``[N, D]``, and labels int64 ``[N]`` where it has classes, to images float32 ``[N, C, S, S]``.
 
     A label becomes ``LABEL_DIM`` learned numbers, which are joined to ``z`` (Mirza and Osindero 2014), so that it costs

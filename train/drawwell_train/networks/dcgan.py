@@ -10,13 +10,13 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from drawwell_train.networks.base import LABEL_DIM, Discriminator, Generator
+from drawwell_train.networks.base import LABEL_DIM, Discriminator, GeneratorNetwork
 from drawwell_train.networks.convolutions import Conv2d, ConvTranspose2d
 
 _STEM_PIXELS = {28: 7, 32: 4, 64: 4, 128: 4}
 
 
-class DcganGenerator(Generator):
+class DcganGenerator(GeneratorNetwork):
     """``width`` channels at half the image's size, doubled at every halving."""
 
     latent_shape = (1, 1)

@@ -11,14 +11,14 @@ from itertools import pairwise
 
 from torch import nn
 
-from drawwell_train.networks.base import LABEL_DIM, Discriminator, Generator
+from drawwell_train.networks.base import LABEL_DIM, Discriminator, GeneratorNetwork
 from drawwell_train.networks.convolutions import Conv2d, ConvTranspose2d
 
 _EPSILON = 1e-3
 _DROPOUT = 0.4
 
 
-class MlpGenerator(Generator):
+class MlpGenerator(GeneratorNetwork):
     """z to ``width``, 3/2 ``width`` and the pixels: 100, 150 and 784 in the notes. ReLU, and a sigmoid at the end."""
 
     def __init__(self, size: int, channels: int, latent_dim: int, width: int, classes: int = 0) -> None:
@@ -43,7 +43,7 @@ class MlpDiscriminator(Discriminator):
         self.apply(_by_he)
 
 
-class CnnGenerator(Generator):
+class CnnGenerator(GeneratorNetwork):
     """A quarter of the size with 2 ``width`` channels, half of it with ``width``, the image. Batch norms of momentum 0.99."""
 
     def __init__(self, size: int, channels: int, latent_dim: int, width: int, classes: int = 0) -> None:
@@ -69,7 +69,7 @@ class CnnDiscriminator(Discriminator):
         self.apply(_by_glorot)
 
 
-class DeepCnnGenerator(Generator):
+class DeepCnnGenerator(GeneratorNetwork):
     """A quarter of the size with ``width`` channels, doubled twice by upsampling. Batch norms of momentum 0.9."""
 
     def __init__(self, size: int, channels: int, latent_dim: int, width: int, classes: int = 0) -> None:

@@ -21,8 +21,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from drawwell import atomic_files
-from drawwell.atomic_files import WriteError
-from drawwell.errors import DrawwellError
+from drawwell.errors import DrawwellError, WriteError
 from drawwell_train.config import TrainConfig
 from drawwell_train.data import memory
 from drawwell_train.run.checkpoint_format import FORMAT, FormatError, read_config

@@ -18,7 +18,7 @@ from torch import Tensor
 from drawwell.errors import DrawwellError
 from drawwell.generator import Images
 from drawwell_train.config import TrainConfig
-from drawwell_train.networks.base import Generator, to_pixels
+from drawwell_train.networks.base import GeneratorNetwork, to_pixels
 from drawwell_train.run.checkpoint import Checkpoint, Say, find
 from drawwell_train.step import state
 
@@ -88,7 +88,7 @@ def weights_sha256(first: Checkpoint, *more: Checkpoint) -> str:
 
 
 def draw(
-    generators: Sequence[Generator], z: Tensor, label: Tensor | None, member: npt.NDArray[np.int64] | None
+    generators: Sequence[GeneratorNetwork], z: Tensor, label: Tensor | None, member: npt.NDArray[np.int64] | None
 ) -> Images:
     """Images uint8 ``[N, H, W, C]`` of latents float32 ``[N, D]``: row i by ``generators[member[i]]``, or all by the first."""
     if member is None:
@@ -105,7 +105,7 @@ def draw(
 
 
 @torch.inference_mode()
-def _pixels(generator: Generator, z: Tensor, label: Tensor | None) -> Images:
+def _pixels(generator: GeneratorNetwork, z: Tensor, label: Tensor | None) -> Images:
     return to_pixels(generator(z, label), generator.lowest).numpy()
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from drawwell_train.config import TrainConfig
 from drawwell_train.networks.architectures import build_discriminator, build_generator
-from drawwell_train.networks.base import Discriminator, Generator
+from drawwell_train.networks.base import Discriminator, GeneratorNetwork
 from drawwell_train.networks.batch_norm import synchronise_batch_norms
 
 
@@ -20,9 +20,9 @@ class TrainState:
     from the step.
     """
 
-    generator: Generator
+    generator: GeneratorNetwork
     discriminator: Discriminator
-    ema: Generator
+    ema: GeneratorNetwork
     optimizer_g: torch.optim.Optimizer
     optimizer_d: torch.optim.Optimizer
     step: int = 0
@@ -116,7 +116,7 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def load_ema(config: TrainConfig, tensors: Mapping[str, Tensor]) -> Generator:
+def load_ema(config: TrainConfig, tensors: Mapping[str, Tensor]) -> GeneratorNetwork:
     """The EMA generator in the tensors of a checkpoint, in evaluation mode and without gradients."""
     generator = build_generator(config)
     generator.load_state_dict(_below(tensors, "averaged"))
