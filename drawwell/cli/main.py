@@ -51,6 +51,11 @@ _COMMANDS = {
     "verify": _Command("drawwell.cli.commands", "VerifyConfig", "verify", "check files of drawn images", ("cpu",)),
 }
 
+_RUN_ON_WINDOWS = {"cpu"}
+"""The extras of the commands that draw: training and serving use signals, locks and processes of POSIX."""
+
+_PACKAGES = ("drawwell", "drawwell_train", "drawwell_export", "drawwell_serve")
+
 _FAILED, _INTERRUPTED, _NOBODY_READS = 1, 130, 141
 _MAX_SHOWN_CHARACTERS = 4000
 
@@ -111,10 +116,15 @@ def _show_warning(
     """A warning of ours is a sentence for the user; one of another package keeps the place that it comes from."""
     if sys.stderr is None:  # it may be closed
         return
-    if Path(filename).is_relative_to(Path(__file__).parents[1]):
+    if _is_ours(filename):
         print(f"drawwell: {printable(message)}", file=sys.stderr)
     else:
         print(warnings.formatwarning(message, category, filename, lineno), end="", file=sys.stderr)
+
+
+def _is_ours(filename: str) -> bool:
+    packages = [sys.modules[name] for name in _PACKAGES if name in sys.modules]
+    return any(Path(filename).is_relative_to(folder) for package in packages for folder in package.__path__)
 
 
 def _drop_output() -> None:
@@ -128,6 +138,8 @@ def _drop_output() -> None:
 
 def _call(name: str, arguments: Sequence[str]) -> None:
     command = _COMMANDS[name]
+    if sys.platform == "win32" and not _RUN_ON_WINDOWS.issuperset(command.extras):
+        raise DrawwellError("this command needs Linux or macOS: on Windows, use WSL")
     with needed_for("this command", *command.extras):
         module = import_module(command.module)
     options = _parse(getattr(module, command.options), name, arguments)

@@ -178,7 +178,7 @@ WORDS: dict[Name, Words] = {
     ),
     "class_recall": Words("Variety", "recall within classes", "recall of each class by itself, mean over the classes"),
     "class_kl": Words(
-        "Balance", "class KL", "KL divergence in nats of the generated class shares from those of the data", ".4f"
+        "Balance", "class KL", "KL divergence in nats between the class shares of generated and of real images", ".4f"
     ),
     "gan_train_fresh": Words(
         "Use in training",

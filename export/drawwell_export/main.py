@@ -119,7 +119,6 @@ def export(
     model, config, recipe = join([part.model for part in parts]), checkpoint.config, recipe_of_all(parts)
     known = parity.known_indices(config, len(parts)) + brightest_of(parts)
     trainings = tuple(_training(part.checkpoint) for part in parts)
-    assert config.size is not None and config.channels is not None, "a checkpoint's configuration is resolved"
     card = ModelCard(
         name=name or config.name,
         prior=config.prior,

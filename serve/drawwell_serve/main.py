@@ -62,8 +62,6 @@ ServeConfig.__doc__ = _docstring()
 
 def main(config: ServeConfig) -> None:
     """Become the server. Raises ``DrawwellError`` if it cannot start."""
-    if sys.platform == "win32":
-        raise DrawwellError("serving needs Linux or macOS: on Windows, use WSL")
     if importlib.util.find_spec("bentoml") is None:
         raise DrawwellError(f"serving needs the package bentoml: {install_command('serve', 'cpu')}")
     home = _make_home()

@@ -76,11 +76,13 @@ def test_the_command_line_and_the_server_read_names_alike(capsys: pytest.Capture
     assert Settings(generator="./fashion").file == Path("fashion")
 
 
-def test_the_command_line_says_in_a_sentence_which_one_it_takes(folder: Path) -> None:
-    command = [sys.executable, "-m", "drawwell", "info", "fashion"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("fashion")
-    assert done.stderr == "drawwell: fashion is the bundled generator; for the file of this name write ./fashion\n"
+@pytest.mark.parametrize("words", [["info", "fashion"], ["evaluate", "fashion", "--data", "nowhere"]])
+def test_the_command_line_says_in_a_sentence_which_one_it_takes(folder: Path, words: list[str]) -> None:
+    command = [sys.executable, "-m", "drawwell", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    said = done.stderr.splitlines()
+    assert said[0] == "drawwell: fashion is the bundled generator; for the file of this name write ./fashion"
+    assert all(line.startswith("drawwell") for line in said)
 
 
 @pytest.mark.parametrize("options", [{"key": "k"}, {"timeout": 3.0}, {"retry_for": 0.0}])

@@ -65,7 +65,7 @@ def test_the_commands_are_there_and_draw_the_same_bytes(installed: Path, wheel: 
     done = subprocess.run([program, "train", "digits"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "this command needs" in done.stderr
-    assert f"-m pip install '{wheel}[train]'" in done.stderr
+    assert f"{wheel.name}[train]'" in done.stderr
 
 
 def test_the_installed_command_serves(installed: Path, tmp_path: Path) -> None:

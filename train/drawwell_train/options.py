@@ -59,7 +59,7 @@ class TrainOptions:
     """Width of the networks: channels at half the image size, doubled at each halving; for mlp, hidden units. Default: 64, and 100 for
     mlp. (The DCGAN paper uses 128 at 64 px.)"""
     d_width: Annotated[int | None, _shown("INT")] = None
-    """Width of the discriminator. Default: that of the generator. The discriminator is not exported, so a wide one does not slow down
+    """Width of the discriminator. Default: the width of the generator. The discriminator is not exported, so a wide one does not slow down
     drawing."""
     latent_dim: int = 100
     """Length of the latent vector z; 100 as in the DCGAN paper."""
@@ -92,7 +92,7 @@ class TrainOptions:
     pack: int = 1
     """Images per input of D (PacGAN). With 2, D sees when images are alike. Not with --conditional."""
     d_norm: Annotated[Norm | None, _shown("{batch,spectral,none}")] = None
-    """Normalisation of the discriminator. Default: that of the preset. spectral: divides each weight by its largest singular value, and
+    """Normalisation of the discriminator. Default: the preset's. spectral: divides each weight by its largest singular value, and
     removes batch norm (Miyato et al. 2018)."""
     spectral_norm: bool = False
     """Short for --d-norm spectral."""
@@ -115,16 +115,16 @@ class TrainOptions:
     g_steps: int = 1
     """Generator updates per training step."""
     learning_rate: Annotated[float | None, _shown("FLOAT")] = None
-    """Learning rate of the generator. Default: that of the preset, 2e-4 for dcgan. The discriminator uses the same; in deep-cnn twice
+    """Learning rate of the generator. Default: the preset's, 2e-4 for dcgan. The discriminator uses the same; in deep-cnn twice
     as much."""
     beta1: Annotated[float | None, _shown("FLOAT")] = None
-    """Momentum of Adam. Default: that of the preset, 0.5 for dcgan and 0 for wgan-gp."""
+    """Momentum of Adam. Default: the preset's, 0.5 for dcgan and 0 for wgan-gp."""
     schedule: Annotated[Schedule | None, _shown("{constant,linear}")] = None
-    """Schedule of the learning rates. Default: that of the preset, constant for dcgan. linear: decays to 0 at the last step. A linear
+    """Schedule of the learning rates. Default: the preset's, constant for dcgan. linear: decays to 0 at the last step. A linear
     run cannot be made longer later: choose --steps first."""
     ema_halflife_images: Annotated[int | None, _shown("INT")] = None
     """Half-life of the generator's EMA weights, in images; at most 5 % of the images seen. The EMA generator is the one that is
-    exported. Default: that of the preset, 10,000 for dcgan."""
+    exported. Default: the preset's, 10,000 for dcgan."""
     seed: int = 0
     """Seed of the weights, the latents and the order of the data."""
 

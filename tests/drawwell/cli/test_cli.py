@@ -357,3 +357,12 @@ def test_a_pipe_or_a_device_is_not_waited_for(tmp_path: Path, capsys: pytest.Cap
     for name in (str(pipe), "/dev/zero", "/dev/null"):
         for command in ("verify", "info"):
             assert "is a pipe or a device, not a file" in said(capsys, command, name, code=1)
+
+
+@pytest.mark.parametrize("command", ["train", "curves", "evaluate", "export", "serve"])
+def test_windows_is_told_where_training_and_serving_run(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert run([command, "x"]) == 1
+    assert capsys.readouterr().err == f"drawwell {command}: this command needs Linux or macOS: on Windows, use WSL\n"

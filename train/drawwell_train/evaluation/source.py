@@ -74,7 +74,6 @@ def open_source(
 def of_checkpoints(found: Checkpoint, *more: Checkpoint) -> Source:
     """Return the EMA generator of a checkpoint, or the mixture of several, as the exported file draws it."""
     config = found.config
-    assert config.size is not None and config.channels is not None, "a checkpoint's configuration is resolved"
     generators = [load_ema(one.config, one.tensors) for one in (found, *more)]
 
     def at_spread(spread: float) -> Draw:
