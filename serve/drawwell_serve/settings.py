@@ -164,7 +164,7 @@ class Settings:
         _text,
         None,
         "Host names that the server answers to besides `localhost` and IP addresses, separated by commas. `*` allows any name.",
-        default_in_words="any name; on a loopback address without a key no other name, which keeps out web pages that use DNS "
+        default_in_words="any name; on a loopback address without a key, only these, which keeps out web pages that use DNS "
         "rebinding",
     )
     cors_origins: str | None = _setting(
@@ -257,7 +257,10 @@ class Settings:
         unit="seconds",
     )
     log_requests: bool = _setting(
-        "LOG_REQUESTS", _yes, True, "Whether to write a log line for each request; 0 (`--no-log-requests`) writes none."
+        "LOG_REQUESTS",
+        _yes,
+        True,
+        "Write a log line for each request. 0, or `--no-log-requests`, turns these lines off.",
     )
     log_format: LogFormat = _setting(  # noqa: RUF009 - it is a field
         "LOG_FORMAT", _log_format, "json", "The format of log lines: `json` objects, or `text`."
