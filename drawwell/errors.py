@@ -14,7 +14,8 @@
         +-- UnavailableError    the server answered 429, 502, 503 or 504
         +-- ResponseError       the reply is not the one that was requested
 
-The client raises a ``ServerError`` after all retries. Every other exception that drawwell raises is a mistake in drawwell.
+The client raises a ``ServerError`` after all retries. Training, export and serving raise further kinds of ``DrawwellError``. Any other
+exception is a mistake in drawwell.
 
 Example:
     >>> try:

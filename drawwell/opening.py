@@ -103,6 +103,10 @@ def _is_path(text: str) -> bool:
 
 
 def _find_bundled(name: str) -> Path:
+    if not name:
+        raise GeneratorFileError(
+            f"the name of the generator is empty: give a bundled one ({', '.join(bundled())}), a path or a URL"
+        )
     if name not in bundled():
         shown = printable(name)
         raise GeneratorFileError(

@@ -45,7 +45,7 @@ FLOORS = {
     ],
     "drawwell_serve": [
         {THE_PACKAGE_ITSELF, "settings", "metrics", "reader_watch"},
-        {"errors", "settings_table"},
+        {"errors"},
         {"bentoml_compat"},
         {"log"},
         {"processes"},

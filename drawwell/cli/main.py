@@ -172,7 +172,3 @@ def _overview() -> str:
             "Options of a command: drawwell COMMAND --help",
         ]
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import drawwell
 from docs.scripts import architecture, cli_page
 from drawwell_serve import metrics
 from drawwell_serve.http.app import create_app
@@ -184,3 +185,9 @@ def test_the_python_of_the_guide_to_drawing_runs() -> None:
     done = subprocess.run([sys.executable, "-c", "\n".join(local)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "Bag\n"
+
+
+def test_the_python_page_has_every_public_name() -> None:
+    page = (ROOT / "docs" / "reference" / "python.md").read_text()
+    described = set(re.findall(r"drawwell\.(\w+)", page))
+    assert described >= set(drawwell.__all__)

@@ -56,7 +56,7 @@ def test_a_path_object_is_always_a_path() -> None:
         ("nothing.onnx", "nothing.onnx: no such file$"),
         (".", "no bundled generator"),
         ("./", "is a folder; name the file in it"),
-        ("", "no bundled generator"),
+        ("", "the name of the generator is empty: give a bundled one"),
         ("localhost:3000", "for a server write http://localhost:3000$"),
         ("127.0.0.1:3000", "no such file; for a server write http://127.0.0.1:3000$"),
     ],

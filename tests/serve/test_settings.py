@@ -3,31 +3,35 @@
 import dataclasses
 import os
 import re
+from pathlib import Path
 
 import pytest
 
-from drawwell_serve import settings_table
+from docs.scripts import settings_page
 from drawwell_serve.settings import Settings, option_of
-from tests.conftest import ROOT, drawwell
-
-PAGE = ROOT / settings_table.PAGE
+from tests.conftest import drawwell
 
 
 def test_the_table_in_the_documentation_is_up_to_date() -> None:
-    content = PAGE.read_text()
-    assert settings_table.replace_table(content) == content, "run: python -m drawwell_serve.settings_table"
+    assert settings_page.table() in settings_page.PAGE.read_text(), "run: python -m docs.scripts.settings_page"
 
 
-def test_the_table_is_written_between_the_marks_only() -> None:
-    page = f"before\n{settings_table.BEGIN}| old |\n{settings_table.END}\nafter\n"
-    written = settings_table.replace_table(page)
-    assert written.startswith("before\n") and written.endswith("\nafter\n") and "| old |" not in written
-    with pytest.raises(ValueError, match="once each"):
-        settings_table.replace_table("no marks")
+def test_the_table_is_written_between_the_marks_only(tmp_path: Path) -> None:
+    page, begin, end = (
+        tmp_path / "page.md",
+        "<!-- settings: from serve/drawwell_serve/settings.py -->\n",
+        "<!-- end settings -->",
+    )
+    page.write_text(f"before\n{begin}| old |\n{end}\nafter\n")
+    settings_page.write(page)
+    assert page.read_text() == f"before\n{begin}{settings_page.table()}{end}\nafter\n"
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="not exactly one section"):
+        settings_page.write(page)
 
 
 def test_every_setting_has_a_row_with_its_option_its_variable_and_its_default() -> None:
-    rows = [row.split(" | ") for row in settings_table.table().splitlines()[2:]]
+    rows = [row.split(" | ") for row in settings_page.table().splitlines()[2:]]
     fields = dataclasses.fields(Settings)
     assert [variable.strip("`") for _, variable, *_ in rows] == [field.metadata["variable"] for field in fields]
     for field, (_, _, default, *_) in zip(fields, rows, strict=True):

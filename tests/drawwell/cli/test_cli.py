@@ -77,7 +77,7 @@ def test_an_interrupted_drawing_leaves_no_half_file(tmp_path: Path, tiny_generat
     command = [
         sys.executable,
         "-m",
-        "drawwell.cli.main",
+        "drawwell",
         "generate",
         str(tiny_generator),
         "--count",

@@ -1,13 +1,12 @@
-"""The table of settings in the documentation, made from ``settings.py``: `python -m drawwell_serve.settings_table`."""
+"""The table of docs/reference/settings.md, written from ``settings.py``: ``python -m docs.scripts.settings_page``."""
 
 import dataclasses
-import sys
 from pathlib import Path
 
+from benchmarks.pages import ROOT, replace_section
 from drawwell_serve.settings import Settings, option_of
 
-PAGE = Path("docs", "reference", "settings.md")
-BEGIN, END = "<!-- settings: from serve/drawwell_serve/settings.py -->\n", "<!-- end settings -->"
+PAGE = ROOT / "docs" / "reference" / "settings.md"
 
 
 def table() -> str:
@@ -16,12 +15,9 @@ def table() -> str:
     return "\n".join(["| option | variable | default | unit | meaning |", "|---|---|---|---|---|", *rows]) + "\n"
 
 
-def replace_table(content: str) -> str:
-    """``content`` with the current table between the two marks. Raises ``ValueError`` unless it has each mark once."""
-    if content.count(BEGIN) != 1 or content.count(END) != 1:
-        raise ValueError(f"the page must have {BEGIN.strip()} and {END} once each")
-    before, rest = content.split(BEGIN)
-    return before + BEGIN + table() + END + rest.split(END)[1]
+def write(page: Path = PAGE) -> None:
+    """Write the table between the two marks of ``page``. Raises ``ValueError`` unless it has each mark once."""
+    replace_section(page, "settings", "serve/drawwell_serve/settings.py", table())
 
 
 def _row(field: "dataclasses.Field[object]") -> str:
@@ -40,11 +36,5 @@ def _row(field: "dataclasses.Field[object]") -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def main() -> None:
-    """Write the table into the page that is the first argument, by default docs/reference/settings.md."""
-    page = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
-    page.write_text(replace_table(page.read_text(encoding="utf-8")), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    write()
