@@ -6,7 +6,7 @@ import drawwell
 from benchmarks.pages import ROOT
 from drawwell.formats.png import contact_sheet, to_png
 from drawwell.generator import Images
-from drawwell_train.data.classes import Labels
+from drawwell_train.data.classes import LabelArray
 from drawwell_train.evaluation.source import Draw
 
 FILE = ROOT / "docs" / "sheet.png"
@@ -21,7 +21,7 @@ def sheet() -> Images:
     """Drawn anew, uint8 ``[H', W', C]``."""
     generator = drawwell.open("fashion", provider="cpu")
 
-    def draw(seed: int, indices: range, labels: Labels | None) -> Images:
+    def draw(seed: int, indices: range, labels: LabelArray | None) -> Images:
         return generator.generate(seed, indices=indices, labels=labels).images
 
     return lay_out(draw, len(generator.card.class_names))

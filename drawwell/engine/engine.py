@@ -169,7 +169,7 @@ class Engine(ImageGenerator):
             raise ProviderError(
                 f"{printable(self._path)}: drawn on {self._provider}, {off} of its {len(distances)} known answers are off by more "
                 f"than {known.tolerance_levels} of 255 levels (by up to {distances.max()}; {known.may_differ or 'none'} may be): "
-                f"{_CURES.get(self._card.target, _CURE)}"
+                f"{_HINTS.get(self._card.target, _MEMORY_HINT)}"
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -249,11 +249,11 @@ class Engine(ImageGenerator):
                 self._counting.notify_all()
 
 
-_CURE = (
+_MEMORY_HINT = (
     "try another provider, or export the run with --target portable; "
     "the weights in the file, this build of onnxruntime or this processor is at fault"
 )
-_CURES = {
+_HINTS = {
     "cpu-int8": "this processor has no VNNI, so that sums of 8-bit products overflow, or the weights in the file are wrong; "
     "draw from the file exported with --target cpu (the bundled name without -int8)"
 }

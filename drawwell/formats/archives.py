@@ -28,12 +28,12 @@ _MAX_FILE_BYTES = 2**28
 """More than any image: a header that names a larger file is damaged, and must not fill the memory of its reader."""
 _MAX_16, _MAX_32 = 0xFFFF, 0xFFFFFFFF
 """In a zip they mean that the number is in a Zip64 structure."""
-_DATE = 1 << 5 | 1
+_DOS_DATE = 1 << 5 | 1
 """1980-01-01, the first that a zip can name."""
 _PLAIN, _ZIP64 = 20, 45
 """The versions of the format that a reader must know, 2.0 and 4.5."""
 _LOCAL, _LOCAL_MAGIC = struct.Struct("<4s5H3L2H"), b"PK\3\4"
-_ENTRY = struct.Struct("<4s6H3L5H2L")
+_CENTRAL_ENTRY = struct.Struct("<4s6H3L5H2L")
 _END, _END64, _LOCATOR64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q"), struct.Struct("<4sLQL")
 
 
@@ -123,7 +123,7 @@ class Zip(Archive):
         parts, entries = [], []
         for name, content in files:
             encoded, crc, size = name.encode("ascii"), zlib.crc32(content), len(content)
-            local = _LOCAL.pack(_LOCAL_MAGIC, _PLAIN, 0, 0, 0, _DATE, crc, size, size, len(encoded), 0)
+            local = _LOCAL.pack(_LOCAL_MAGIC, _PLAIN, 0, 0, 0, _DOS_DATE, crc, size, size, len(encoded), 0)
             parts += [local, encoded, content]
             entries.append((encoded, crc, size))
         return Chunk(b"".join(parts), tuple(entries))
@@ -156,8 +156,8 @@ class Zip(Archive):
 def _directory_entry(name: bytes, crc: int, size: int, offset: int) -> bytes:
     far = offset >= _MAX_32
     extra, version = (struct.pack("<2HQ", 1, 8, offset), _ZIP64) if far else (b"", _PLAIN)
-    fixed = (b"PK\1\2", _PLAIN, version, 0, 0, 0, _DATE, crc, size, size, len(name), len(extra), 0, 0, 0, 0)
-    return _ENTRY.pack(*fixed, min(offset, _MAX_32)) + name + extra
+    fixed = (b"PK\1\2", _PLAIN, version, 0, 0, 0, _DOS_DATE, crc, size, size, len(name), len(extra), 0, 0, 0, 0)
+    return _CENTRAL_ENTRY.pack(*fixed, min(offset, _MAX_32)) + name + extra
 
 
 def _zip_end(files: int, size: int, offset: int) -> bytes:

@@ -163,10 +163,10 @@ class Client(ImageGenerator):
     def _check_headers(self, answer: Answer, expected: dict[str, str]) -> None:
         for name in (protocol.DIGEST, *protocol.ABOUT):
             if (times := len(answer.headers.get_list(name))) > 1:
-                raise self._damaged(f"answered with the header {name} {times} times: {_PROXY}")
+                raise self._damaged(f"answered with the header {name} {times} times: {_PROXY_HINT}")
         digest = answer.headers.get(protocol.DIGEST)
         if digest is None:
-            raise self._damaged(f"answered without naming a generator: {_PROXY}")
+            raise self._damaged(f"answered without naming a generator: {_PROXY_HINT}")
         if digest != self._digest:
             raise _changed(self._name, digest, self._digest)
         received = {name: answer.headers[name] for name in protocol.ABOUT if name in answer.headers}
@@ -221,7 +221,7 @@ class Client(ImageGenerator):
 
 
 _HEADERS = {"User-Agent": f"drawwell/{__version__}", "Accept-Encoding": "identity"}
-_PROXY = "is there a proxy before the server that changes replies?"
+_PROXY_HINT = "is there a proxy before the server that changes replies?"
 
 
 class _Model(msgspec.Struct):

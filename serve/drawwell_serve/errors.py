@@ -24,9 +24,9 @@ SECURITY_HEADERS = [
 
 logger = logging.getLogger("drawwell.serve")
 
-_NAMED = 200
+_CHARACTERS_SHOWN = 200
 """Characters of a method or a path that an error message repeats."""
-_CODES = {404: "not_found", 405: "method_not_allowed"}
+_ERROR_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 class ApiError(DrawwellError):
@@ -70,10 +70,10 @@ def on_api_error(_: Request, error: Exception) -> Response:
 def on_http_exception(request: Request, error: Exception) -> Response:
     """Answer an error of Starlette's, for example a wrong method, with its headers (``Allow``)."""
     assert isinstance(error, HTTPException)
-    asked = f"{request.method[:_NAMED]} {request.scope['path'][:_NAMED]}"
+    asked = f"{request.method[:_CHARACTERS_SHOWN]} {request.scope['path'][:_CHARACTERS_SHOWN]}"
     instead = f", use {allowed}" if (allowed := (error.headers or {}).get("Allow")) else ""
     message = f"{asked}: {error.detail.lower()}{instead}; GET /docs.json lists the routes"
-    return reply(error.status_code, _CODES.get(error.status_code, "error"), message, headers=error.headers)
+    return reply(error.status_code, _ERROR_CODES.get(error.status_code, "error"), message, headers=error.headers)
 
 
 def on_full_memory(request: Request, error: Exception) -> Response:

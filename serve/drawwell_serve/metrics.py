@@ -12,9 +12,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from drawwell.engine.engine import Engine
 
-_PIECES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-_BENTOML = ("endpoint", "service_name", "service_version", "runner_name")
+_PIECE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_SECONDS_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_BENTOML_LABELS = ("endpoint", "service_name", "service_version", "runner_name")
 
 
 class Metrics:
@@ -88,15 +88,15 @@ class Traffic:
 def _series() -> dict[str, Any]:
     """The series, made with the first value: by then a worker has named the memory for its values."""
     live = functools.partial(Gauge, multiprocess_mode="livesum")
-    with_status = (*_BENTOML, "http_response_code")
+    with_status = (*_BENTOML_LABELS, "http_response_code")
     return {
         "images": Counter("drawwell_images", "Images drawn."),
-        "runs": Histogram("drawwell_run_images", "Images drawn together in one run.", buckets=_PIECES),
+        "runs": Histogram("drawwell_run_images", "Images drawn together in one run.", buckets=_PIECE_BUCKETS),
         "stages": Histogram(
             "drawwell_stage_seconds",
             "Seconds that a piece waited for its turn (waiting), and that a run took for drawing and for encoding the replies.",
             ["stage"],
-            buckets=_SECONDS,
+            buckets=_SECONDS_BUCKETS,
         ),
         "refused": Counter(
             "drawwell_refused", "Requests that were refused or broken off, by the code of the error.", ["reason"]
@@ -116,9 +116,11 @@ def _series() -> dict[str, Any]:
             "bentoml_service_request_duration_seconds",
             "Seconds from the start of a request to the last byte of its reply.",
             with_status,
-            buckets=_SECONDS,
+            buckets=_SECONDS_BUCKETS,
         ),
-        "in_progress": live("bentoml_service_request_in_progress", "Requests that are being answered now.", _BENTOML),
+        "in_progress": live(
+            "bentoml_service_request_in_progress", "Requests that are being answered now.", _BENTOML_LABELS
+        ),
         "last": Gauge(
             "bentoml_service_last_request_timestamp_seconds",
             "Time at which the last request came.",

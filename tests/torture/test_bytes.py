@@ -31,7 +31,7 @@ from .load import Asked, asked, npy, under_load
 GENERATOR = "fashion"
 COMPANIONS = 6
 JSON, PNG, TAR, ZIP = "application/json", "image/png", "application/x-tar", "application/zip"
-FORMS = (JSON, PNG, NPY_TYPE, TAR, ZIP)
+FORMATS = (JSON, PNG, NPY_TYPE, TAR, ZIP)
 
 numbers = st.integers(0, 2**63 - 1)
 
@@ -62,7 +62,7 @@ def busy(server: Server, odd: list[list[Asked]]) -> Iterator[httpx.Client]:
 
 
 def test_every_form_has_the_pixels_of_the_local_engine(busy: httpx.Client, engine: Engine, record: Record) -> None:
-    """Random addresses, among companions that change all the time: every form has the pixels of a local engine, and the same PNGs."""
+    """Random addresses, among companions that change all the time: every format has the pixels of a local engine, and the same PNGs."""
     examples = times(2000, 20)
 
     @settings(deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
@@ -119,7 +119,7 @@ def test_a_file_is_the_same_wherever_it_comes_from(server: Server, engine: Engin
 def test_other_workers_threads_and_a_restart_change_no_byte(
     start_server: StartServer, server: Server, odd: list[list[Asked]], record: Record
 ) -> None:
-    """Servers with other workers and threads, and one that was started again, send the same bytes in every form."""
+    """Servers with other workers and threads, and one that was started again, send the same bytes in every format."""
     requests, others = times(300, 20), [{"DRAWWELL_WORKERS": "2"}, {"DRAWWELL_THREADS": "1"}, {}][: times(3, 1)]
     replies = _replies(server, requests)
     for variables in others:
@@ -127,15 +127,15 @@ def test_other_workers_threads_and_a_restart_change_no_byte(
             assert _replies(other, requests) == replies
         other.process.terminate()
         assert other.process.wait(60) == 0
-    record(count=requests, forms=len(FORMS), servers=1 + len(others), other_bytes=0)
+    record(count=requests, formats=len(FORMATS), servers=1 + len(others), other_bytes=0)
 
 
 def _replies(server: Server, count: int) -> list[bytes]:
-    """The replies to always the same random requests, each in one of the forms."""
+    """The replies to always the same random requests, each in one of the formats."""
     chance = random.Random(7)
     with httpx.Client(base_url=server.url, timeout=60) as http:
         return [
-            _post(http, {"seed": chance.randrange(2**63), "count": chance.randint(1, 200)}, FORMS[n % len(FORMS)])
+            _post(http, {"seed": chance.randrange(2**63), "count": chance.randint(1, 200)}, FORMATS[n % len(FORMATS)])
             for n in range(count)
         ]
 

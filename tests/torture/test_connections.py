@@ -25,7 +25,7 @@ MOST_BYTES = 64e6
 PATIENCE_SECONDS = 5
 """On a machine with much else to do."""
 READ_A_SECOND = 2048
-FORMS = ("application/json", "application/x-npy", "application/x-tar", "application/zip")
+FORMATS = ("application/json", "application/x-npy", "application/x-tar", "application/zip")
 
 
 @pytest.fixture(scope="module")
@@ -103,20 +103,22 @@ def test_half_closed_clients_get_all_that_they_asked_for(server: Server, record:
     it has by itself.
     """
     count = times(1000, 40)
-    wanted = {accept: exchange(server, _asking(accept, 999))[0].body for accept in FORMS}
+    expected = {accept: exchange(server, _asking(accept, 999))[0].body for accept in FORMATS}
     with ThreadPoolExecutor(8) as pool:
-        asked = list(pool.map(lambda number: _half_close(server, wanted, number), range(count)))
+        asked = list(pool.map(lambda number: _half_close(server, expected, number), range(count)))
     record(count=count, requests=sum(asked), other_bytes=0)
 
 
-def _half_close(server: Server, wanted: dict[str, bytes], number: int) -> int:
+def _half_close(server: Server, expected: dict[str, bytes], number: int) -> int:
     chance = random.Random(number)
-    forms = chance.choices(FORMS, k=chance.randint(1, 12))
-    sent = b"".join(_asking(accept, 999).replace(b"Connection: close\r\n", b"") for accept in forms)
+    formats = chance.choices(FORMATS, k=chance.randint(1, 12))
+    sent = b"".join(_asking(accept, 999).replace(b"Connection: close\r\n", b"") for accept in formats)
     several = _sent_in_pieces(server, chance, sent)
-    assert [reply.status for reply in several] == [200] * len(forms), number
-    assert [reply.body == wanted[accept] for reply, accept in zip(several, forms, strict=True)] == [True] * len(forms)
-    return len(forms)
+    assert [reply.status for reply in several] == [200] * len(formats), number
+    assert [reply.body == expected[accept] for reply, accept in zip(several, formats, strict=True)] == [True] * len(
+        formats
+    )
+    return len(formats)
 
 
 def _sent_in_pieces(server: Server, chance: random.Random, sent: bytes) -> list[Reply]:

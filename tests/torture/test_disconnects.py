@@ -25,7 +25,7 @@ GENERATOR = "fashion"
 AT_ONCE = 10
 SLOTS = 12
 """Of the server: leaked ones are missed soon."""
-FORMS = (
+FORMATS = (
     ("application/x-npy", 100_000),
     ("application/x-tar", 100_000),
     ("application/zip", 100_000),
@@ -70,9 +70,9 @@ def test_a_client_that_leaves_ends_its_work(start_server: StartServer, record: R
 
 
 def _leave(server: Server, chance: random.Random) -> None:
-    """Some clients at once, each of which reads a random number of bytes of a random form as fast as it can, and closes."""
+    """Some clients at once, each of which reads a random number of bytes of a random format as fast as it can, and closes."""
     several = [
-        (*chance.choice(FORMS), chance.randrange(10**9), int(10 ** chance.uniform(-1, 7))) for _ in range(AT_ONCE)
+        (*chance.choice(FORMATS), chance.randrange(10**9), int(10 ** chance.uniform(-1, 7))) for _ in range(AT_ONCE)
     ]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda one: _ask_and_leave(server, *one), several))

@@ -78,18 +78,18 @@ class Preset:
     prior: Prior = "normal"
 
 
-_ALL = (28, 32, 64, 128)
-_SMALL = (28, 32)
+_ALL_SIZES = (28, 32, 64, 128)
+_SMALL_SIZES = (28, 32)
 
 PRESETS: dict[PresetName, Preset] = {
     # Goodfellow et al. 2014, as lecture notes size it for 28 px; width: its narrower hidden layer
-    "mlp": Preset("mlp", _SMALL, 100, "non-saturating", "rmsprop", 1e-3, epsilon=1e-7, sigmoid=True),
+    "mlp": Preset("mlp", _SMALL_SIZES, 100, "non-saturating", "rmsprop", 1e-3, epsilon=1e-7, sigmoid=True),
     # the smallest convolutional one of the notes; width: its narrower layer
-    "cnn": Preset("cnn", _SMALL, 64, "non-saturating", "rmsprop", 1e-3, epsilon=1e-7),
+    "cnn": Preset("cnn", _SMALL_SIZES, 64, "non-saturating", "rmsprop", 1e-3, epsilon=1e-7),
     # upsampling in the generator, four convolutions in the discriminator; width: the notes' "depth"
     "deep-cnn": Preset(
         "deep-cnn",
-        _SMALL,
+        _SMALL_SIZES,
         64,
         "non-saturating",
         "rmsprop",
@@ -102,17 +102,17 @@ PRESETS: dict[PresetName, Preset] = {
         sigmoid=True,
     ),
     # Radford et al. 2015; width: channels at half the image's size
-    "dcgan": Preset("dcgan", _ALL, 64, "non-saturating", "adam", 2e-4, beta1=0.5, d_norm="batch"),
+    "dcgan": Preset("dcgan", _ALL_SIZES, 64, "non-saturating", "adam", 2e-4, beta1=0.5, d_norm="batch"),
     # Arjovsky et al. 2017, algorithm 1, whose RMSProp is torch's
     "wgan": Preset(
-        "dcgan", _ALL, 64, "wasserstein", "rmsprop", 5e-5, rho=0.99, d_steps=5, clip_weights=0.01, d_norm="batch"
+        "dcgan", _ALL_SIZES, 64, "wasserstein", "rmsprop", 5e-5, rho=0.99, d_steps=5, clip_weights=0.01, d_norm="batch"
     ),
     # Gulrajani et al. 2017, algorithm 1; a norm over the batch would tie the images that the penalty takes one by one
-    "wgan-gp": Preset("dcgan", _ALL, 64, "wasserstein", "adam", 1e-4, beta2=0.9, d_steps=5, penalty=10.0),
+    "wgan-gp": Preset("dcgan", _ALL_SIZES, 64, "wasserstein", "adam", 1e-4, beta2=0.9, d_steps=5, penalty=10.0),
     # Miyato et al. 2018 for D; the half-life is 0.9999 a step at 64 a batch (Kang and Park 2020)
     "sngan": Preset(
         "sngan",
-        _ALL,
+        _ALL_SIZES,
         64,
         "hinge",
         "adam",

@@ -7,7 +7,7 @@ import httptools
 
 from drawwell_serve.bentoml_compat.pipelining import PipeliningProtocol
 
-_ABSOLUTE = re.compile(rb"(?i)https?://([^/?#]*)")
+_ABSOLUTE_URL = re.compile(rb"(?i)https?://([^/?#]*)")
 
 
 class TargetProtocol(PipeliningProtocol):
@@ -21,7 +21,7 @@ class TargetProtocol(PipeliningProtocol):
         super().parse(piece)
 
     def on_headers_complete(self) -> None:
-        if absolute := _ABSOLUTE.match(self.url):  # its host replaces the header's (RFC 9112, section 3.2.2)
+        if absolute := _ABSOLUTE_URL.match(self.url):  # its host replaces the header's (RFC 9112, section 3.2.2)
             self.headers[:] = [(name, absolute[1] if name == b"host" else value) for name, value in self.headers]
         super().on_headers_complete()
 

@@ -16,8 +16,8 @@ from drawwell_serve.http.formats import FORMATS
 from drawwell_serve.http.ranges import requested_range
 from drawwell_serve.http.replies import ImagesReply
 
-_PARTS = {"digest": "[^/]{1,64}"}
-_NUMBER = "0|[1-9][0-9]{0,18}"
+_PATH_PARAMETERS = {"digest": "[^/]{1,64}"}
+_NUMBER_PATTERN = "0|[1-9][0-9]{0,18}"
 """Without leading zeros, so that an image has one URL."""
 _YEAR_SECONDS = 365 * 24 * 3600
 
@@ -36,7 +36,9 @@ def routes() -> list[Route]:
     ]
     for route in several:
         part = re.sub(
-            r"\\{(\w+)\\}", lambda name: f"(?P<{name[1]}>{_PARTS.get(name[1], _NUMBER)})", re.escape(route.path)
+            r"\\{(\w+)\\}",
+            lambda name: f"(?P<{name[1]}>{_PATH_PARAMETERS.get(name[1], _NUMBER_PATTERN)})",
+            re.escape(route.path),
         )
         route.path_regex = re.compile(part + r"\Z")
     return several

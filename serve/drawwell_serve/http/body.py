@@ -11,7 +11,7 @@ from drawwell_serve.errors import ApiError
 MAX_BODY_BYTES = 2 * 2**20
 """65,536 indices of 19 digits fit. No valid request is longer."""
 
-_CLOSE = {"Connection": "close"}
+_CLOSE_HEADERS = {"Connection": "close"}
 
 
 async def read_json(request: Request, service: ImageService) -> bytes:
@@ -46,9 +46,9 @@ def _too_slow(body: Body, service: ImageService) -> ApiError:
         message = (
             "the server is reading too many large bodies, and this one is the slowest: send the request again later"
         )
-        return ApiError(503, "too_many_bodies", message, headers=service.retry_after() | _CLOSE)
+        return ApiError(503, "too_many_bodies", message, headers=service.retry_after() | _CLOSE_HEADERS)
     late = f"the body did not arrive within {service.settings.read_seconds:g} seconds: send it faster"
-    return ApiError(408, "body_too_slow", late, headers=_CLOSE)
+    return ApiError(408, "body_too_slow", late, headers=_CLOSE_HEADERS)
 
 
 def _check_content_type(request: Request) -> None:

@@ -8,8 +8,16 @@ from starlette.types import ASGIApp
 from drawwell.http import protocol as wire
 
 METHODS = ("GET", "HEAD", "POST")
-_SENT = ("Authorization", "If-None-Match", "If-Range", "Range")
-_READ = ("Content-Digest", "Content-Range", "ETag", "Retry-After", "WWW-Authenticate", wire.DIGEST, wire.PROVIDER)
+_REQUEST_HEADERS = ("Authorization", "If-None-Match", "If-Range", "Range")
+_RESPONSE_HEADERS = (
+    "Content-Digest",
+    "Content-Range",
+    "ETag",
+    "Retry-After",
+    "WWW-Authenticate",
+    wire.DIGEST,
+    wire.PROVIDER,
+)
 _DAY_SECONDS = 86_400
 _DEFAULT_PORT = re.compile(r"(http://[^/]*):80$|(https://[^/]*):443$")
 
@@ -26,8 +34,8 @@ def allowing(origins: frozenset[str], app: ASGIApp) -> ASGIApp:
         app,
         allow_origins=sorted(origins),
         allow_methods=METHODS,
-        allow_headers=_SENT,
+        allow_headers=_REQUEST_HEADERS,
         allow_private_network=True,  # a page on the internet may use a server on the loopback or in a local network
-        expose_headers=(*_READ, wire.FINGERPRINT, *wire.ABOUT),
+        expose_headers=(*_RESPONSE_HEADERS, wire.FINGERPRINT, *wire.ABOUT),
         max_age=_DAY_SECONDS,
     )

@@ -12,7 +12,7 @@ MAX_INDICES = 65_536
 MAX_LATENTS = 512
 """Rows of latents, sent or interpolated. A body holds that many rows of up to 190 numbers with all their digits."""
 
-_SENTENCE = 200
+_MESSAGE_CHARACTERS = 200
 """Characters of msgspec's sentence about a wrong field. The sentence may name a field of any length."""
 
 _Integer63 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -134,7 +134,7 @@ def _colons(decoded: GenerateRequest) -> int:
 
 def _explain(message: str) -> tuple[str, str | None]:
     """msgspec's sentence, after the path of the wrong value, and the field of the request that holds it."""
-    sentence, _, path = message[:_SENTENCE].partition(" - at `$")
+    sentence, _, path = message[:_MESSAGE_CHARACTERS].partition(" - at `$")
     way = path.strip(".`")
     name = re.match(r"(\w+)", way) or re.search(r"unknown field `(\w+)`", sentence)
     return (f"{way}: {sentence}" if way else sentence), name and name[1]

@@ -17,7 +17,7 @@ _MOST_SECONDS = 8
 learns from the 429 too that its key is wrong, so only the length of the key protects it.
 """
 
-_HOW = "send the key of this server as Authorization: Bearer KEY (the drawwell client reads it from DRAWWELL_KEY)"
+_KEY_HINT = "send the key of this server as Authorization: Bearer KEY (the drawwell client reads it from DRAWWELL_KEY)"
 
 
 class KeyCheck:
@@ -36,11 +36,11 @@ class KeyCheck:
         challenge = {"WWW-Authenticate": 'Basic realm="drawwell", charset="UTF-8"' if is_page else "Bearer"}
         if _sent(headers):
             await self._turn()
-            raise ApiError(401, "wrong_key", f"the key is wrong: {_HOW}", headers=challenge)
+            raise ApiError(401, "wrong_key", f"the key is wrong: {_KEY_HINT}", headers=challenge)
         in_browser = (
             "; in a browser, reload the page, enter any user name, and the key as the password" if is_page else ""
         )
-        raise ApiError(401, "unauthorized", _HOW + in_browser, headers=challenge)
+        raise ApiError(401, "unauthorized", _KEY_HINT + in_browser, headers=challenge)
 
     async def _turn(self) -> None:
         now = time.monotonic()

@@ -19,7 +19,7 @@ from drawwell_serve.http.keys import KeyCheck
 from drawwell_serve.log import Facts, now
 from drawwell_serve.metrics import Traffic
 
-GONE = 499
+CLIENT_CLOSED_REQUEST = 499
 """The status in the log if the client left before the reply began. It is nginx's number."""
 
 MAX_TARGET_BYTES = 8000
@@ -107,7 +107,7 @@ class _Exchange:
 
     def __init__(self, scope: Scope, send: Send, traffic: Traffic) -> None:
         self._scope, self._send, self._traffic, self._began = scope, send, traffic, time.perf_counter()
-        self._status, self._bytes, self._about = GONE, 0, dict[str, object]()
+        self._status, self._bytes, self._about = CLIENT_CLOSED_REQUEST, 0, dict[str, object]()
         self.is_whole = False
         traffic.begin()
 

@@ -17,7 +17,7 @@ from drawwell_serve.drawing.image_request import AddressRequest
 from drawwell_serve.drawing.image_service import ImageService
 
 _TEMPLATE = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
-_PREFIX = re.compile(r"/?[\w.~-]+(/[\w.~-]+)*/?", re.ASCII)
+_PATH_PREFIX = re.compile(r"/?[\w.~-]+(/[\w.~-]+)*/?", re.ASCII)
 _PREFIX_CHARACTERS = 200
 _SEED, _COLUMNS, _IMAGES = 7, 12, 48
 
@@ -33,7 +33,7 @@ async def render(service: ImageService, base_url: str, prefix: str = "") -> str:
         prefix: The path prefix that a proxy removes.
     """
     engine, base = service.engine, base_url.rstrip("/")
-    base += f"/{prefix.strip('/')}" if len(prefix) <= _PREFIX_CHARACTERS and _PREFIX.fullmatch(prefix) else ""
+    base += f"/{prefix.strip('/')}" if len(prefix) <= _PREFIX_CHARACTERS and _PATH_PREFIX.fullmatch(prefix) else ""
     facts = "".join(
         f"<dt>{html.escape(name)}</dt><dd>{html.escape(fact)}</dd>" for name, fact in engine.card.in_words().items()
     )

@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from drawwell_serve.errors import ApiError
 
-_ONE = re.compile(r"bytes=(?:(\d{1,19})-(\d{0,19})|-(\d{1,19}))")
+_SINGLE_RANGE = re.compile(r"bytes=(?:(\d{1,19})-(\d{0,19})|-(\d{1,19}))")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def requested_range(request: Request, etag: str) -> ByteRange | None:
     """The range that a ``GET`` asks for. None means the whole, and so do several ranges and malformed ones."""
     if request.method != "GET" or request.headers.get("if-range", etag) != etag:
         return None
-    match = _ONE.fullmatch(request.headers.get("range", "").strip())
+    match = _SINGLE_RANGE.fullmatch(request.headers.get("range", "").strip())
     if match is None:
         return None
     first, last, suffix = (int(number) if number else None for number in match.groups())

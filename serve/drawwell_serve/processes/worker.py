@@ -8,7 +8,7 @@ from pathlib import Path
 
 from drawwell_serve.bentoml_compat import prometheus_memory
 
-_WORKER = "_DRAWWELL_WORKER"
+_WORKER_VARIABLE = "_DRAWWELL_WORKER"
 """The variable of a worker: process number of the supervisor; descriptor, slots and slot of the metrics; descriptor for its readiness."""
 _PR_SET_PDEATHSIG = 1
 
@@ -24,12 +24,12 @@ def variables(descriptor: int, slots: int, slot: int, tell: int) -> dict[str, st
     """
     numbers = (os.getpid(), descriptor, slots, slot, tell)
     # prometheus_client joins this folder with the names of its files, which are regions of the memory here
-    return {_WORKER: ",".join(map(str, numbers)), "PROMETHEUS_MULTIPROC_DIR": "memory"}
+    return {_WORKER_VARIABLE: ",".join(map(str, numbers)), "PROMETHEUS_MULTIPROC_DIR": "memory"}
 
 
 def is_worker() -> bool:
     """Whether a supervisor started this process. If not, the process is a supervisor, or builds a bento."""
-    return _WORKER in os.environ
+    return _WORKER_VARIABLE in os.environ
 
 
 def begin() -> None:
@@ -76,4 +76,4 @@ def _cuda_devices() -> int:
 
 
 def _numbers() -> tuple[int, ...]:
-    return tuple(map(int, os.environ[_WORKER].split(",")))
+    return tuple(map(int, os.environ[_WORKER_VARIABLE].split(",")))

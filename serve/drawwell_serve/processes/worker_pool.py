@@ -14,7 +14,7 @@ from drawwell_serve.processes.shared_metrics import SharedMetrics
 from drawwell_serve.processes.snapshot import Snapshot
 from drawwell_serve.settings import Settings
 
-PATIENCE = 3
+MAX_FAILED_STARTS = 3
 """Failed starts of a worker in a row, while the server starts or reloads, after which the pool is hopeless."""
 _MOST_PAUSE_SECONDS = 30.0
 _READY_SECONDS = 120.0
@@ -85,7 +85,7 @@ class WorkerPool:
         failures = 0
         while not self._stopping.is_set():
             failures = 0 if await self._live(place) else failures + 1
-            if failures == PATIENCE and not self.complete.is_set():
+            if failures == MAX_FAILED_STARTS and not self.complete.is_set():
                 logger.error("worker %d cannot start: it failed %d times", place, failures)
                 self.hopeless.set()
             if failures:

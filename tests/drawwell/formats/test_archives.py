@@ -18,7 +18,7 @@ from PIL import Image
 from drawwell.formats.archives import RECORD, Archive, File, Tar, Zip
 from drawwell.formats.names import facts_of, files_of
 
-FORMS = [Tar, Zip]
+FORMATS = [Tar, Zip]
 DIGEST = "0f" * 32
 
 
@@ -41,23 +41,23 @@ def read_back(content: bytes) -> dict[str, bytes]:
         return {name: stream.read() for name, stream in streams.items() if stream}
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_what_was_put_in_comes_out_in_its_order_and_then_the_record(form: type[Archive]) -> None:
+@pytest.mark.parametrize("archive_type", FORMATS)
+def test_what_was_put_in_comes_out_in_its_order_and_then_the_record(archive_type: type[Archive]) -> None:
     files = small_files(100)
-    came = read_back(made(form(), files, seed=7))
+    came = read_back(made(archive_type(), files, seed=7))
     assert [*came.items()][:-1] == files
     assert [*came][-1] == RECORD
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_the_bytes_depend_on_the_files_and_on_nothing_else(form: type[Archive]) -> None:
+@pytest.mark.parametrize("archive_type", FORMATS)
+def test_the_bytes_depend_on_the_files_and_on_nothing_else(archive_type: type[Archive]) -> None:
     files = small_files(100)
-    assert made(form(), files) == made(form(), files[:1], [], files[1:60], files[60:])
+    assert made(archive_type(), files) == made(archive_type(), files[:1], [], files[1:60], files[60:])
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_the_record_tells_the_facts_and_the_checksum_of_what_is_before_it(form: type[Archive]) -> None:
-    archive, facts = form(), facts_of(DIGEST, 7, range(20, 25))
+@pytest.mark.parametrize("archive_type", FORMATS)
+def test_the_record_tells_the_facts_and_the_checksum_of_what_is_before_it(archive_type: type[Archive]) -> None:
+    archive, facts = archive_type(), facts_of(DIGEST, 7, range(20, 25))
     before = archive.append(archive.chunk(small_files(5, 20)))
     record = json.loads(read_back(before + b"".join(archive.end(facts)))[RECORD])
     assert record["sha256"] == hashlib.sha256(before).hexdigest()
@@ -65,11 +65,11 @@ def test_the_record_tells_the_facts_and_the_checksum_of_what_is_before_it(form: 
     assert record.items() >= {"digest": DIGEST, "seed": 7, "start": 20, "count": 5}.items()
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_images_and_labels_are_named_by_address(form: type[Archive]) -> None:
+@pytest.mark.parametrize("archive_type", FORMATS)
+def test_images_and_labels_are_named_by_address(archive_type: type[Archive]) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 5, 7, 1)).astype(np.uint8)
     indices = np.array([5, 99, 3])
-    came = read_back(made(form(), files_of(7, indices, images, np.array([0, 12, 3]))))
+    came = read_back(made(archive_type(), files_of(7, indices, images, np.array([0, 12, 3]))))
     assert [*came] == ["7-5.cls", "7-5.png", "7-99.cls", "7-99.png", "7-3.cls", "7-3.png", RECORD]
     assert came["7-99.cls"] == b"12"
     with Image.open(io.BytesIO(came["7-99.png"])) as picture:
@@ -77,12 +77,12 @@ def test_images_and_labels_are_named_by_address(form: type[Archive]) -> None:
     assert [name for name, _ in files_of(7, indices, images, None)] == ["7-5.png", "7-99.png", "7-3.png"]
 
 
-@pytest.mark.parametrize(("form", "tool"), [(Tar, "tar xf archive -C out"), (Zip, "unzip -qq archive -d out")])
-def test_common_tools_read_it_without_a_warning(tmp_path: Path, form: type[Archive], tool: str) -> None:
-    (tmp_path / "archive").write_bytes(made(form(), small_files(10)))
+@pytest.mark.parametrize(("archive_type", "tool"), [(Tar, "tar xf archive -C out"), (Zip, "unzip -qq archive -d out")])
+def test_common_tools_read_it_without_a_warning(tmp_path: Path, archive_type: type[Archive], tool: str) -> None:
+    (tmp_path / "archive").write_bytes(made(archive_type(), small_files(10)))
     (tmp_path / "out").mkdir()
     if not shutil.which(tool.split()[0]):
-        tool = f"{sys.executable} -m {form.__name__.lower()}file -e archive out"
+        tool = f"{sys.executable} -m {archive_type.__name__.lower()}file -e archive out"
     done = subprocess.run(tool.split(), cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
     came = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
@@ -116,9 +116,9 @@ def test_a_zip_reaches_beyond_4_gib(tmp_path: Path, offset: int) -> None:
         assert [(name, zipped.read(name)) for name in zipped.namelist()][:-1] == small_files(13)
 
 
-@pytest.mark.parametrize(("form", "files"), [(Tar, 20_000), (Zip, 200_000)])
-def test_memory_stays_small_however_many_files(form: type[Archive], files: int) -> None:
-    archive, longest = form(), 0
+@pytest.mark.parametrize(("archive_type", "files"), [(Tar, 20_000), (Zip, 200_000)])
+def test_memory_stays_small_however_many_files(archive_type: type[Archive], files: int) -> None:
+    archive, longest = archive_type(), 0
     tracemalloc.start()
     try:
         for first in range(0, files, 1000):

@@ -19,7 +19,7 @@ from drawwell.formats.names import facts_of, files_of
 from drawwell.formats.npy import Npy
 from drawwell.formats.verify import Report, verify
 
-FORMS: dict[str, type[Tar] | type[Zip]] = {"tar": Tar, "zip": Zip}
+FORMATS: dict[str, type[Tar] | type[Zip]] = {"tar": Tar, "zip": Zip}
 DIGEST = "0f" * 32
 COUNT = 12
 IMAGES = np.random.default_rng(0).integers(0, 256, (COUNT, 9, 8, 3)).astype(np.uint8)
@@ -27,9 +27,11 @@ LABELS = np.arange(COUNT)
 ANY_BYTE = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def archived(form: type[Tar] | type[Zip], indices: CheckedIndices, labelled: bool = True) -> tuple[bytes, list[int]]:
+def archived(
+    archive_type: type[Tar] | type[Zip], indices: CheckedIndices, labelled: bool = True
+) -> tuple[bytes, list[int]]:
     """An archive, and how many bytes it has with each image."""
-    archive, content, lengths = form(), b"", []
+    archive, content, lengths = archive_type(), b"", []
     for row, index in enumerate(indices):
         labels = LABELS[row : row + 1] if labelled else None
         content += archive.append(archive.chunk(files_of(7, np.array([index]), IMAGES[row : row + 1], labels)))
@@ -39,7 +41,7 @@ def archived(form: type[Tar] | type[Zip], indices: CheckedIndices, labelled: boo
 
 def made(kind: str) -> tuple[bytes, list[int]]:
     if kind != "npy":
-        return archived(FORMS[kind], range(100, 100 + COUNT))
+        return archived(FORMATS[kind], range(100, 100 + COUNT))
     lengths = [len(Npy(IMAGES.shape).header) + IMAGES[0].size * (row + 1) for row in range(COUNT)]
     return Npy.encode(IMAGES), lengths
 
@@ -67,25 +69,25 @@ def test_a_whole_npy_tells_what_it_holds(tmp_path: Path) -> None:
     assert report.sentence.startswith("whole: 12 images of 8 x 9 pixels, colour")
 
 
-@pytest.mark.parametrize("form", FORMS.values())
+@pytest.mark.parametrize("archive_type", FORMATS.values())
 @pytest.mark.parametrize("labelled", [False, True])
-def test_chosen_indices_are_whole_too(tmp_path: Path, form: type[Tar] | type[Zip], labelled: bool) -> None:
-    content, lengths = archived(form, np.array([5, 99, 3]), labelled)
+def test_chosen_indices_are_whole_too(tmp_path: Path, archive_type: type[Tar] | type[Zip], labelled: bool) -> None:
+    content, lengths = archived(archive_type, np.array([5, 99, 3]), labelled)
     assert verified(tmp_path, content).sentence.startswith("whole: 3 images of seed 7 at chosen indices, ")
     cut = verified(tmp_path, content[: lengths[1]])
     assert (cut.state, cut.images) == ("cut", 2)
     assert cut.sentence == "cut off after 2 whole images; ask for those that come after index 99"
 
 
-@pytest.mark.parametrize("form", FORMS.values())
+@pytest.mark.parametrize("archive_type", FORMATS.values())
 @pytest.mark.parametrize(
     ("labels", "words"), [(2, " with label 2"), (np.array([2, 0, 2]), " with chosen labels"), (None, "")]
 )
 def test_chosen_labels_are_told_and_checked(
-    tmp_path: Path, form: type[Tar] | type[Zip], labels: CheckedLabels | None, words: str
+    tmp_path: Path, archive_type: type[Tar] | type[Zip], labels: CheckedLabels | None, words: str
 ) -> None:
     def archive(facts: dict[str, object], *parts: list[File]) -> bytes:
-        made = form()
+        made = archive_type()
         return b"".join([*(made.append(made.chunk(part)) for part in parts), *made.end(facts)])
 
     each = np.full(3, 0 if labels is None else labels)
@@ -95,7 +97,7 @@ def test_chosen_labels_are_told_and_checked(
     assert (
         verified(tmp_path, whole).sentence == f"whole: 3 images of seed 7 from index 5{words}, generator {DIGEST[:12]}"
     )
-    cut = verified(tmp_path, whole[: len(form.chunk(files[:4]).data)])
+    cut = verified(tmp_path, whole[: len(archive_type.chunk(files[:4]).data)])
     assert cut.sentence.startswith("cut off after 2 whole images; ask for the rest from index 7 on")
     assert words in cut.sentence
     unsaid = {name: fact for name, fact in facts.items() if not name.startswith("label")}
@@ -141,14 +143,14 @@ def test_nothing_may_follow_or_be_missing_between(tmp_path: Path, kind: str) -> 
     assert verified(tmp_path, content[: lengths[3]] + content[lengths[2] :]).state == "damaged"
 
 
-@pytest.mark.parametrize("form", FORMS.values())
+@pytest.mark.parametrize("archive_type", FORMATS.values())
 @pytest.mark.parametrize(
     "wrong", [{"count": 3}, {"seed": 8}, {"start": 1}, {"digest": "x"}, {"start": None}, {"digest": None}]
 )
 def test_a_record_of_other_images_is_no_proof(
-    tmp_path: Path, form: type[Tar] | type[Zip], wrong: dict[str, object]
+    tmp_path: Path, archive_type: type[Tar] | type[Zip], wrong: dict[str, object]
 ) -> None:
-    archive = form()
+    archive = archive_type()
     content = archive.append(archive.chunk(files_of(7, range(2), IMAGES[:2], None)))
     facts = facts_of(DIGEST, 7, range(2)) | wrong
     assert verified(tmp_path, content + b"".join(archive.end(facts))).state == "damaged"

@@ -14,7 +14,7 @@ from drawwell_serve.drawing.image_service import ImageService
 from drawwell_serve.http.app import create_app
 from drawwell_serve.settings import Settings
 
-FORMS = ["application/json", "image/png", "application/x-npy"]
+FORMATS = ["application/json", "image/png", "application/x-npy"]
 
 
 @pytest.fixture
@@ -25,42 +25,42 @@ def app(tiny_generator: Path) -> Iterator[Starlette]:
     app.state.service.close()
 
 
-def ask(app: Starlette, form: str) -> httpx.Response:
+def ask(app: Starlette, accept: str) -> httpx.Response:
     async def post() -> httpx.Response:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
-            return await client.post("/generate", json={"seed": 7, "count": 50}, headers={"Accept": form})
+            return await client.post("/generate", json={"seed": 7, "count": 50}, headers={"Accept": accept})
 
     return asyncio.run(post())
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("accept", FORMATS)
 def test_a_full_device_is_a_503_and_the_next_request_is_answered(
-    app: Starlette, form: str, monkeypatch: pytest.MonkeyPatch
+    app: Starlette, accept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise DeviceMemoryError("the memory of cuda is full: the same request may do later (CUDA failure 2)")
 
     with monkeypatch.context() as patch:
         patch.setattr(CpuBackend, "run", full)
-        reply = ask(app, form)
+        reply = ask(app, accept)
     assert reply.status_code == 503
     assert int(reply.headers["Retry-After"]) > 0
     assert reply.json() == {
         "error": {"code": "out_of_memory", "message": "the device has no free memory now: send the request again later"}
     }
-    assert ask(app, form).status_code == 200
+    assert ask(app, accept).status_code == 200
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("accept", FORMATS)
 def test_another_failure_is_a_500_that_says_nothing_of_us(
-    app: Starlette, form: str, monkeypatch: pytest.MonkeyPatch
+    app: Starlette, accept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise ProviderError("drawing failed on cuda (cuDNN, /secret/path)")
 
     monkeypatch.setattr(CpuBackend, "run", fail)
-    reply = ask(app, form)
+    reply = ask(app, accept)
     assert reply.status_code == 500
     assert reply.json() == {
         "error": {"code": "internal", "message": "the server failed to answer this request; its log says why"}

@@ -470,8 +470,8 @@ async def ask():
         for path in ("/", "/model", "/docs.json", "/metrics", "/readyz", "/nowhere", f"/images/{digest}/7/5.png"):
             await http.get(path)
         await http.get(f"/shards/{digest}/7/0-9.tar")
-        for form in FORMATS:
-            await http.post("/generate", json={"count": 3}, headers={"Accept": form})
+        for accept in FORMATS:
+            await http.post("/generate", json={"count": 3}, headers={"Accept": accept})
         await http.post("/generate", content=b"x")
         print(*(set(sys.modules) - before))
 

@@ -142,8 +142,8 @@ def test_pictures_with_flipped_bytes(tmp_path: Path, record: Record) -> None:
     """Pictures of every format with flipped and missing bytes: each is read, or named and skipped."""
     kinds = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "bmp": "BMP"}
     count, seen = times(5_000, 200), {"read": 0, "skipped": 0}
-    for suffix, form in kinds.items():
-        _noise(28, 28, 3).save(tmp_path / f"whole.{suffix}", form)
+    for suffix, picture_format in kinds.items():
+        _noise(28, 28, 3).save(tmp_path / f"whole.{suffix}", picture_format)
     folder = tmp_path / "damaged"
     folder.mkdir()
     for number in range(count):

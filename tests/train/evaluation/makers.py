@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from drawwell.generator import Images
-from drawwell_train.data.classes import Labels
+from drawwell_train.data.classes import LabelArray
 from drawwell_train.data.images import ImageData
 from drawwell_train.evaluation.extractors import Extractor
 from drawwell_train.evaluation.source import Draw, Source
@@ -56,7 +56,7 @@ def source(draw: Draw, shape: tuple[int, int, int], class_names: tuple[str, ...]
 def constant(shape: tuple[int, int, int], class_names: tuple[str, ...] = ()) -> Source:
     """It draws one grey image, whatever the address."""
 
-    def draw(seed: int, indices: range, labels: Labels | None) -> Images:  # noqa: ARG001
+    def draw(seed: int, indices: range, labels: LabelArray | None) -> Images:  # noqa: ARG001
         return np.full((len(indices), *shape), 128, np.uint8)
 
     return source(draw, shape, class_names)
@@ -67,7 +67,7 @@ def copier(real: ImageData) -> Source:
     assert real.labels is not None
     places = [np.flatnonzero(real.labels == label) for label in range(len(real.class_names))]
 
-    def draw(seed: int, indices: range, labels: Labels | None) -> Images:
+    def draw(seed: int, indices: range, labels: LabelArray | None) -> Images:
         assert labels is not None
         chance, rows = np.random.default_rng([seed, indices.start]), np.empty(len(labels), np.int64)
         for label, own in enumerate(places):

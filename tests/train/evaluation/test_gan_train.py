@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from drawwell.generator import Images
-from drawwell_train.data.classes import Labels
+from drawwell_train.data.classes import LabelArray
 from drawwell_train.data.images import ImageData
 from drawwell_train.evaluation.classifier import Classifier
 from drawwell_train.evaluation.gan_train import (
@@ -57,7 +57,7 @@ def stub(wrong: int) -> Classifier:
         def __init__(self) -> None:
             """Nothing to learn."""
 
-        def classes_of(self, images: Images) -> Labels:
+        def classes_of(self, images: Images) -> LabelArray:
             found = images[:, 0, 0, 0].astype(np.int64)
             found[:wrong] = 1
             return found
@@ -93,7 +93,7 @@ def test_a_class_that_is_drawn_as_another_is_the_worst(reference: Reference) -> 
     """What is asked for as a 3 is drawn as an 8: a classifier of them knows no 3, one of real images sees no 3."""
     copier = makers.copier(reference.compared)
 
-    def draw(seed: int, indices: range, labels: Labels | None) -> Images:
+    def draw(seed: int, indices: range, labels: LabelArray | None) -> Images:
         assert labels is not None
         return copier.draw(seed, indices, np.where(labels == 3, 8, labels))
 
@@ -122,7 +122,7 @@ def test_no_fresh_image_is_drawn_twice_and_all_classifiers_see_the_same(referenc
     """Learning together, each becomes what it would alone."""
     copier, asked = makers.copier(reference.compared), list[range]()
 
-    def draw(seed: int, indices: range, labels: Labels | None) -> Images:
+    def draw(seed: int, indices: range, labels: LabelArray | None) -> Images:
         asked.append(indices)
         return copier.draw(seed, indices, labels)
 
@@ -141,7 +141,7 @@ def test_spreads_draw_the_fresh_addresses_with_other_latents(reference: Referenc
     copier = makers.copier(reference.compared)
 
     def at_spread(spread: float) -> Draw:
-        def draw(seed: int, indices: range, labels: Labels | None) -> Images:
+        def draw(seed: int, indices: range, labels: LabelArray | None) -> Images:
             asked.append((spread, indices.start))
             return copier.draw(seed, indices, labels)
 

@@ -10,7 +10,7 @@ import pytest
 
 from drawwell.files.quality import Name, Quality
 from drawwell.generator import Images
-from drawwell_train.data.classes import Labels
+from drawwell_train.data.classes import LabelArray
 from drawwell_train.data.images import ImageData
 from drawwell_train.evaluation.measure import Evaluation, evaluate
 from drawwell_train.evaluation.reference import Reference, halves
@@ -111,7 +111,7 @@ def test_what_was_measured_can_be_read_again_and_told(reference: Reference, of_c
 
 
 def test_a_generator_that_mostly_repeats_itself_is_remarked_upon(reference: Reference) -> None:
-    def draw(seed: int, indices: range, labels: Labels | None) -> Images:  # noqa: ARG001
+    def draw(seed: int, indices: range, labels: LabelArray | None) -> Images:  # noqa: ARG001
         images: Images = reference.learned[np.array(indices) % 30]
         return images
 
@@ -122,7 +122,7 @@ def test_a_generator_that_mostly_repeats_itself_is_remarked_upon(reference: Refe
 def test_the_addresses_are_the_first_of_the_seed(reference: Reference) -> None:
     asked: list[tuple[int, range]] = []
 
-    def draw(seed: int, indices: range, labels: Labels | None) -> Images:
+    def draw(seed: int, indices: range, labels: LabelArray | None) -> Images:
         assert labels is None
         asked.append((seed, indices))
         return reference.learned[: len(indices)]
@@ -136,7 +136,7 @@ def test_a_classifier_is_taught_by_other_addresses_than_those_compared(reference
     asked: list[range] = []
     copier = makers.copier(reference.compared)
 
-    def draw(seed: int, indices: range, labels: Labels | None) -> Images:
+    def draw(seed: int, indices: range, labels: LabelArray | None) -> Images:
         asked.append(indices)
         return copier.draw(seed, indices, labels)
 
@@ -150,7 +150,7 @@ def unlabelled(source: Source) -> Source:
     """The same images from a generator that takes no label."""
     draw = source.draw
 
-    def drawn(seed: int, indices: range, labels: Labels | None) -> Images:
+    def drawn(seed: int, indices: range, labels: LabelArray | None) -> Images:
         assert labels is None
         return draw(seed, indices, np.array(indices) % len(source.class_names))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from drawwell.generator import Images
-from drawwell_train.data.classes import Labels
+from drawwell_train.data.classes import LabelArray
 from drawwell_train.data.images import DataError, ImageData
 from drawwell_train.evaluation.classes import class_shares, kl
 from drawwell_train.evaluation.stacks import Stacks, count_kinds, stack_shares, stacks
@@ -71,7 +71,7 @@ def test_stacks_are_counted_by_what_the_classifier_reads(small: ImageData) -> No
     assert small.labels is not None
     low = ImageData(small.images[small.labels < 5], small.labels[small.labels < 5], small.class_names)
 
-    def draw(seed: int, indices: range, labels: Labels | None) -> Images:  # noqa: ARG001
+    def draw(seed: int, indices: range, labels: LabelArray | None) -> Images:  # noqa: ARG001
         return stacks(low, len(indices), seed + 7).images
 
     measures = count_kinds(makers.source(draw, (14, 14, 3)), real, 0).measures

@@ -119,8 +119,8 @@ def _read_idx(path: Path, dimensions: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     if len(content) < 4 or content[:3] != _IDX_MAGIC or not content[3] or len(content) < 4 + 4 * content[3]:
         raise DataError(f"{path}: is not an IDX file of unsigned bytes")
     if content[3] not in dimensions:
-        wanted = " or ".join(map(str, dimensions))
-        raise DataError(f"{path}: holds an array of {content[3]} dimensions, not of {wanted}")
+        expected = " or ".join(map(str, dimensions))
+        raise DataError(f"{path}: holds an array of {content[3]} dimensions, not of {expected}")
     shape = tuple(np.frombuffer(content, ">i4", content[3], offset=4).tolist())
     pixels = np.frombuffer(content, np.uint8, offset=4 + 4 * content[3])
     if min(shape) < 0 or len(pixels) != math.prod(shape):
@@ -139,10 +139,10 @@ def _read_numpy(path: Path) -> ImageData:
     chosen = next(iter(found)) if len(found) == 1 else next((name for name, _ in _NUMPY_NAMES if name in found), None)
     if chosen is None:
         names = ", ".join(images for images, _ in _NUMPY_NAMES)
-        told = some([f"{name!r} of {array.dtype} {list(array.shape)}" for name, array in loaded.items()])
+        described = some([f"{name!r} of {array.dtype} {list(array.shape)}" for name, array in loaded.items()])
         raise DataError(
             f"{path}: needs exactly one uint8 array [N, H, W] or [N, H, W, C], or one called {names}; has {len(found)} such among "
-            f"its arrays: {told or 'none'}"
+            f"its arrays: {described or 'none'}"
         )
     partner = dict(_NUMPY_NAMES).get(chosen, "labels")
     labels = next((arrays[name] for name in ("labels", partner, "y") if name in arrays), None)
@@ -183,12 +183,12 @@ def _class_names(path: Path, names: Array | None) -> tuple[str, ...] | None:
     if names is None:
         return None
     try:
-        told = tuple(tidy(name.decode() if isinstance(name, bytes) else str(name)) for name in names.tolist())
+        tidied = tuple(tidy(name.decode() if isinstance(name, bytes) else str(name)) for name in names.tolist())
     except (TypeError, ValueError) as error:  # one name alone, or bytes that are no text
         raise DataError(f"{path}: its classes are not a list of names ({error})") from error
-    if names.ndim != 1 or not all(told) or len(set(told)) < len(told) or not all(map(is_text, told)):
+    if names.ndim != 1 or not all(tidied) or len(set(tidied)) < len(tidied) or not all(map(is_text, tidied)):
         raise DataError(f"{path}: its classes must be a list of names in UTF-8, each once and none empty")
-    return told
+    return tidied
 
 
 def _labelled(

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from drawwell_train.data.images import ImageData
 
-Labels = npt.NDArray[np.int64]
+LabelArray = npt.NDArray[np.int64]
 
 _MOST_DIGITS = 18
 """Most digits of a name that counts as a number: it then fits 64 bits."""
-_SHOWN = 5
+_NAMES_SHOWN = 5
 
 
 def tidy(name: str) -> str:
@@ -26,7 +26,7 @@ def is_text(name: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
-def number(names: Sequence[str]) -> tuple[Labels, tuple[str, ...]]:
+def number(names: Sequence[str]) -> tuple[LabelArray, tuple[str, ...]]:
     """Labels int64 ``[N]`` of the class names of images, and the class names by label: sorted as numbers if all are, else as text."""
     distinct = set(names)
     key = int if all(map(_is_number, distinct)) else str
@@ -35,9 +35,9 @@ def number(names: Sequence[str]) -> tuple[Labels, tuple[str, ...]]:
     return np.array([places[name] for name in names], dtype=np.int64), class_names
 
 
-def labelled(data: ImageData, pictures: Sequence[str], told: Sequence[str]) -> ImageData:
-    """Add labels to pictures, or the reason why there are none. ``told`` is the class of each picture, empty outside class folders."""
-    names = [tidy(name) for name in told]
+def labelled(data: ImageData, pictures: Sequence[str], given: Sequence[str]) -> ImageData:
+    """Add labels to pictures, or the reason why there are none. ``given`` is the class of each picture, empty outside class folders."""
+    names = [tidy(name) for name in given]
     why_not = _why_not(pictures, names)
     if why_not:
         return replace(data, why_no_classes=why_not)
@@ -94,4 +94,4 @@ def _is_number(name: str) -> bool:
 
 def some(items: Sequence[str]) -> str:
     """The first few items, for a sentence."""
-    return ", ".join(items[:_SHOWN]) + (", ..." if len(items) > _SHOWN else "")
+    return ", ".join(items[:_NAMES_SHOWN]) + (", ..." if len(items) > _NAMES_SHOWN else "")

@@ -60,8 +60,8 @@ def load(
     try:
         data = _read(source, path, size or _default(sizes), channels, limits or Limits())
         _check_shape(source, data)
-        if not convert and size and (own := data.images.shape[1:]) != (wanted := (size, size, channels or own[-1])):
-            theirs, asked = ("x".join(map(str, shape)) for shape in (own, wanted))
+        if not convert and size and (own := data.images.shape[1:]) != (expected := (size, size, channels or own[-1])):
+            theirs, asked = ("x".join(map(str, shape)) for shape in (own, expected))
             raise DataError(
                 f"{source}: holds images of {theirs}, not of {asked}; add --resize to convert them as training does"
             )
@@ -114,15 +114,17 @@ def _digits() -> ImageData:
 def _read_pictures(path: Path, found: Found, shape: Shape, limits: Limits) -> ImageData:
     names = found.names
     if not names:
-        told = "; ".join(("", *found.remarks()))
-        raise DataError(f"{path}: holds no PNG, JPEG, WebP, TIFF or other picture, not even in sub-folders{told}")
-    told_classes = class_folders(names) if found.label_file is None else label_file.read_labels(found.label_file, names)
+        remarks = "; ".join(("", *found.remarks()))
+        raise DataError(f"{path}: holds no PNG, JPEG, WebP, TIFF or other picture, not even in sub-folders{remarks}")
+    folder_classes = (
+        class_folders(names) if found.label_file is None else label_file.read_labels(found.label_file, names)
+    )
     _check_memory(len(names), shape)
     max_pixels = None if limits.max_megapixels is None else limits.max_megapixels * _MEGAPIXEL
     images, kept, skipped = decode_all([found.pictures[name] for name in names], shape, max_pixels)
     _check_bad(path, len(names), skipped, limits.max_bad)
     data = ImageData(images, skipped=tuple(skipped), remarks=found.remarks())
-    return classes.labelled(data, [names[i] for i in kept], [told_classes[i] for i in kept])
+    return classes.labelled(data, [names[i] for i in kept], [folder_classes[i] for i in kept])
 
 
 def _check_bad(path: Path, count: int, skipped: list[str], max_bad: float) -> None:

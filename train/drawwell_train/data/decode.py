@@ -22,7 +22,7 @@ from drawwell.engine.cores import cores
 from drawwell_train.data import memory
 from drawwell_train.distributed import local_world_size
 
-_PICTURES = (
+_PILLOW_FORMATS = (
     *("PNG", "JPEG", "WEBP", "BMP", "GIF", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "QOI", "PCX", "SGI", "SUN"),
     *("DDS", "PSD", "XBM"),
 )
@@ -40,10 +40,10 @@ _MPO = "MPO"
 SUFFIXES = {
     suffix: name
     for suffix, name in Image.registered_extensions().items()
-    if name in (*_PICTURES, _ICON, *_BY_NAME_ONLY, _MPO)
+    if name in (*_PILLOW_FORMATS, _ICON, *_BY_NAME_ONLY, _MPO)
 }
 """Format by ending of the name."""
-_FORMATS = tuple(name for name in _PICTURES if name in Image.OPEN)
+_AVAILABLE_FORMATS = tuple(name for name in _PILLOW_FORMATS if name in Image.OPEN)
 """Formats that this Pillow was built with; they are known by content."""
 
 _BYTES_A_PIXEL = 16
@@ -254,7 +254,7 @@ def _in_one_scan(picture: Image.Image) -> bool:
 
 def _formats(name: str) -> tuple[str, ...]:
     by_name = SUFFIXES.get(Path(name).suffix.lower())
-    return (*_FORMATS, by_name) if by_name in _BY_NAME_ONLY else _FORMATS
+    return (*_AVAILABLE_FORMATS, by_name) if by_name in _BY_NAME_ONLY else _AVAILABLE_FORMATS
 
 
 def _check(picture: Image.Image, pixels: int) -> None:

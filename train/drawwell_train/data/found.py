@@ -15,7 +15,7 @@ hold thumbnails and what was thrown away.
 """
 _SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation"}
 _LONGEST_ENDING = 10
-_SHOWN = 8
+_NAMES_SHOWN = 8
 
 
 @dataclass
@@ -46,8 +46,8 @@ class Found:
         )
         if not counts:
             return ""
-        kinds = [f"{count:,} {kind}" for kind, count in counts.most_common(_SHOWN)]
-        more = len(counts) - _SHOWN
+        kinds = [f"{count:,} {kind}" for kind, count in counts.most_common(_NAMES_SHOWN)]
+        more = len(counts) - _NAMES_SHOWN
         return f"left out: {', '.join(kinds)}" + (f" and {more:,} other kinds" if more > 0 else "")
 
     def _about_folders(self) -> str:

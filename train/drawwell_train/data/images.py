@@ -10,7 +10,7 @@ import torch
 from drawwell.errors import DrawwellError
 from drawwell_train.data import memory
 
-_SHARE = 0.8
+_MEMORY_SHARE = 0.8
 """Share of the free memory for images: networks, gradients and Adam's moments need the rest."""
 
 _BOMB_BYTES, _BOMB_RATIO = 2**26, 200
@@ -46,7 +46,7 @@ class ImageData:
 
 def memory_limit() -> int:
     """Bytes that images may occupy."""
-    return int(_SHARE * memory.free())
+    return int(_MEMORY_SHARE * memory.free())
 
 
 def check_memory(needed: int, what: str) -> None:
@@ -61,7 +61,7 @@ def check_device_memory(needed: int, device: torch.device) -> None:
     if device.type != "cuda":
         return
     free, _ = torch.cuda.mem_get_info(device)
-    if needed > _SHARE * free:
+    if needed > _MEMORY_SHARE * free:
         raise DataError(
             f"the images need {needed / 2**30:,.1f} GiB on the device, which has {free / 2**30:,.1f} GiB free, and the networks need "
             "some of it: use a smaller --size, fewer images, or --device cpu"

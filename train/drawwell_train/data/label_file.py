@@ -15,7 +15,7 @@ from drawwell_train.data.images import DataError
 
 NAME = "labels.csv"
 _HEADING = ["file", "class"]
-_SHOWN = 3
+_NAMES_SHOWN = 3
 
 
 def read_labels(file: Readable, names: Sequence[str]) -> list[str]:
@@ -59,5 +59,5 @@ def _plain(name: str) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, names[:_SHOWN]))
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN:,} more"
+    shown = ", ".join(map(repr, names[:_NAMES_SHOWN]))
+    return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN:,} more"

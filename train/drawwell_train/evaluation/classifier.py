@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from drawwell.generator import Images
 from drawwell.pieces import pieces
-from drawwell_train.data.classes import Labels
+from drawwell_train.data.classes import LabelArray
 from drawwell_train.evaluation.neighbours import pooled
 
 IMAGES_SEEN = 300_000
@@ -40,12 +40,12 @@ class Classifier:
         )
         self._rates = torch.optim.lr_scheduler.OneCycleLR(self._optimizer, _LEARNING_RATE, self.steps)
 
-    def learn(self, images: Images, labels: Labels) -> None:
+    def learn(self, images: Images, labels: LabelArray) -> None:
         """Take all steps on images uint8 ``[N, H, W, C]`` and labels int64 ``[N]``, in a new order in every epoch."""
         for rows in self._rows(len(images)):
             self.step(images[rows], labels[rows])
 
-    def step(self, images: Images, labels: Labels) -> None:
+    def step(self, images: Images, labels: LabelArray) -> None:
         """Take one step on a batch: images uint8 ``[N, H, W, C]``, labels int64 ``[N]``."""
         self._network.train()
         logits = self._logits(self._shifted(_to_floats(images)))
@@ -55,7 +55,7 @@ class Classifier:
         self._optimizer.step()
         self._rates.step()
 
-    def classes_of(self, images: Images) -> Labels:
+    def classes_of(self, images: Images) -> LabelArray:
         """Return the likeliest class of each of ``images``, uint8 ``[N, H, W, C]``, as int64 ``[N]``."""
         self._network.eval()
         with torch.inference_mode():
@@ -63,7 +63,7 @@ class Classifier:
             classes = [self._logits(_to_floats(batch)).argmax(1).numpy() for batch in batches]
         return np.concatenate(classes).astype(np.int64)
 
-    def accuracy(self, images: Images, labels: Labels) -> float:
+    def accuracy(self, images: Images, labels: LabelArray) -> float:
         """Return the share of ``images`` whose class it names correctly."""
         return float((self.classes_of(images) == labels).mean())
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from drawwell.files.quality import Measure
 from drawwell.generator import Images
-from drawwell_train.data.classes import Labels
+from drawwell_train.data.classes import LabelArray
 from drawwell_train.evaluation.classes import labels_like
 from drawwell_train.evaluation.classifier import BATCH_IMAGES, Classifier
 from drawwell_train.evaluation.part import Part
@@ -20,7 +20,7 @@ from drawwell_train.evaluation.reference import Reference
 from drawwell_train.evaluation.source import Draw, Source
 from drawwell_train.run.checkpoint import Say
 
-Batch = tuple[Images, Labels]
+Batch = tuple[Images, LabelArray]
 
 _PROGRESS_LINES = 4
 """Lines of progress while classifiers train on fresh images."""
@@ -31,7 +31,7 @@ class Answers:
     """The answers of several classifiers to ``N`` images: ``correct`` is bool ``[classifiers, N]``, ``labels`` int64 ``[N]``."""
 
     correct: npt.NDArray[np.bool_]
-    labels: Labels
+    labels: LabelArray
 
     def of_class(self, label: int) -> "Answers":
         """Return the answers to the images of one class."""
@@ -58,7 +58,7 @@ def real_classifiers(reference: Reference, say: Say) -> RealClassifiers:
     return RealClassifiers(classifiers, _floor_answers(reference, classifiers))
 
 
-def gan_test(reference: Reference, real: RealClassifiers, generated: Images, labels: Labels) -> Part:
+def gan_test(reference: Reference, real: RealClassifiers, generated: Images, labels: LabelArray) -> Part:
     """Return ``gan_test_accuracy`` of images uint8 ``[N, H, W, C]`` that were drawn with ``labels`` int64 ``[N]``."""
     ours = _answers(real.classifiers, generated, labels)
     return Part(
@@ -138,7 +138,7 @@ def _one_per_seed(reference: Reference, data: str, train: Callable[[int], Classi
     return classifiers
 
 
-def _answers(classifiers: Sequence[Classifier], images: Images, labels: Labels) -> Answers:
+def _answers(classifiers: Sequence[Classifier], images: Images, labels: LabelArray) -> Answers:
     return Answers(np.stack([one.classes_of(images) == labels for one in classifiers]), labels)
 
 

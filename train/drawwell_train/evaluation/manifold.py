@@ -13,7 +13,7 @@ from drawwell_train.evaluation.frechet import Features
 
 NEIGHBOURS = 5
 """k of Naeem et al. 2020, section 3. A set needs more images than this."""
-_ROWS = 1000
+_ROWS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def overlap(real: Features, generated: Features) -> Overlap:
     a, b = (torch.from_numpy(features).double() for features in (real, generated))
     radii_a, radii_b = _radii(a), _radii(b)
     balls_around, inside_generated, covered = torch.zeros(len(b)), [], []
-    for rows, radii in zip(pieces(a, _ROWS), pieces(radii_a, _ROWS), strict=True):
+    for rows, radii in zip(pieces(a, _ROWS_AT_ONCE), pieces(radii_a, _ROWS_AT_ONCE), strict=True):
         distances = torch.cdist(rows, b)
         within = distances <= radii[:, None]
         balls_around += within.sum(0)
@@ -52,5 +52,5 @@ def overlap(real: Features, generated: Features) -> Overlap:
 
 def _radii(features: Tensor) -> Tensor:
     """The distance of each row to its k-th neighbour, itself not counted."""
-    distances = (torch.cdist(rows, features) for rows in pieces(features, _ROWS))
+    distances = (torch.cdist(rows, features) for rows in pieces(features, _ROWS_AT_ONCE))
     return torch.cat([one.kthvalue(NEIGHBOURS + 1, dim=1).values for one in distances])

@@ -7,7 +7,7 @@ import numpy as np
 
 from drawwell.files.quality import Measure, Name, Quality
 from drawwell.generator import Images
-from drawwell_train.data.classes import Labels
+from drawwell_train.data.classes import LabelArray
 from drawwell_train.evaluation.classes import class_shares, kl, labels_like
 from drawwell_train.evaluation.frechet import Features, frechet_distance
 from drawwell_train.evaluation.gan_train import (
@@ -54,7 +54,7 @@ class Drawn:
     source: Source
     seed: int
     images: Images
-    labels: Labels | None
+    labels: LabelArray | None
 
 
 def evaluate(

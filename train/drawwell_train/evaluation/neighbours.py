@@ -14,7 +14,7 @@ from drawwell.pieces import pieces
 
 _POOLED_PIXELS = 32
 """Larger images are pooled to this size: more pixels cost time and add noise, and a copy that is a pixel off stays a copy."""
-_ROWS = 500
+_ROWS_AT_ONCE = 500
 _PAIRS, _COLUMNS = 32, 8
 
 
@@ -29,7 +29,7 @@ class Nearest:
 def nearest(images: Images, training: Images) -> Nearest:
     """Find the nearest of ``training`` by its pixels for each of ``images``, both uint8 ``[N, H, W, C]``."""
     a, b = _flat(images), _flat(training)
-    found = [torch.cdist(rows, b).min(1) for rows in pieces(a, _ROWS)]
+    found = [torch.cdist(rows, b).min(1) for rows in pieces(a, _ROWS_AT_ONCE)]
     distances = torch.cat([one.values for one in found]).double().numpy()
     return Nearest(distances, torch.cat([one.indices for one in found]).numpy())
 

@@ -16,7 +16,7 @@ from drawwell.generator import Images
 from drawwell.opening import is_url, open_generator
 from drawwell.pieces import slices
 from drawwell_train.config import TrainConfig
-from drawwell_train.data.classes import Labels
+from drawwell_train.data.classes import LabelArray
 from drawwell_train.networks.base import GeneratorNetwork
 from drawwell_train.run import mixture
 from drawwell_train.run.checkpoint import Checkpoint, Say, Step
@@ -29,7 +29,7 @@ _PIECE_IMAGES = 256
 class Draw(Protocol):
     """Draws images uint8 ``[N, H, W, C]`` at ``indices`` of ``seed``, with labels int64 ``[N]`` for a generator with classes."""
 
-    def __call__(self, seed: int, indices: range, labels: Labels | None) -> Images: ...
+    def __call__(self, seed: int, indices: range, labels: LabelArray | None) -> Images: ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def open_source(
     generator = open_generator(model, threads=None if is_url(model) else threads)
     card = generator.card
 
-    def draw(seed: int, indices: range, labels: Labels | None) -> Images:
+    def draw(seed: int, indices: range, labels: LabelArray | None) -> Images:
         return generator.generate(seed, indices=indices, labels=labels).images
 
     at_spread = partial(_file_at_spread, generator) if isinstance(generator, Engine) else None
@@ -84,7 +84,7 @@ def of_checkpoints(found: Checkpoint, *more: Checkpoint) -> Source:
 
 
 def _file_at_spread(engine: Engine, spread: float) -> Draw:
-    def draw(seed: int, indices: range, labels: Labels | None) -> Images:
+    def draw(seed: int, indices: range, labels: LabelArray | None) -> Images:
         images = []
         for piece, some_labels in _pieces(indices, labels, engine.piece_images):
             feeds = engine.feeds(seed, piece, some_labels)
@@ -100,7 +100,7 @@ def _draw(
     spread: float,
     seed: int,
     indices: range,
-    labels: Labels | None,
+    labels: LabelArray | None,
 ) -> Images:
     dim, prior, images = config.latent_dim, config.prior, []
     for piece, some_labels in _pieces(indices, labels, _PIECE_IMAGES):
@@ -111,6 +111,6 @@ def _draw(
     return np.concatenate(images)
 
 
-def _pieces(indices: range, labels: Labels | None, size: int) -> Iterator[tuple[range, Labels | None]]:
+def _pieces(indices: range, labels: LabelArray | None, size: int) -> Iterator[tuple[range, LabelArray | None]]:
     for rows in slices(len(indices), size):
         yield indices[rows], None if labels is None else labels[rows]

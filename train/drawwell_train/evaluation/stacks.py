@@ -8,7 +8,7 @@ import numpy as np
 
 from drawwell.files.quality import Measure, Quality
 from drawwell.generator import Images
-from drawwell_train.data.classes import Labels
+from drawwell_train.data.classes import LabelArray
 from drawwell_train.data.images import DataError, ImageData
 from drawwell_train.evaluation.classes import Shares, class_shares, kl
 from drawwell_train.evaluation.classifier import Classifier
@@ -111,11 +111,11 @@ def stack_shares(digits: ImageData) -> Shares:
     return np.kron(shares, np.kron(shares, shares))
 
 
-def _check_digits(digits: ImageData) -> Labels:
+def _check_digits(digits: ImageData) -> LabelArray:
     if digits.labels is None or len(digits.class_names) != _DIGITS or digits.images.shape[-1] != 1:
         raise DataError("--stacked needs digits as its data: grey images of ten classes")
     return digits.labels
 
 
-def _numbers(hundreds: Labels, tens: Labels, ones: Labels) -> Labels:
+def _numbers(hundreds: LabelArray, tens: LabelArray, ones: LabelArray) -> LabelArray:
     return (hundreds * _DIGITS + tens) * _DIGITS + ones

@@ -7,7 +7,7 @@ hides a class with little variety. Here a real image counts if a generated image
 import numpy as np
 
 from drawwell.files.quality import Measure
-from drawwell_train.data.classes import Labels
+from drawwell_train.data.classes import LabelArray
 from drawwell_train.evaluation.frechet import Features
 from drawwell_train.evaluation.manifold import overlap
 from drawwell_train.evaluation.part import Part
@@ -15,7 +15,7 @@ from drawwell_train.evaluation.part import Part
 LEAST_OF_CLASS = 50
 """With fewer images of a class, recall is mostly chance."""
 
-Labelled = tuple[Features, Labels]
+Labelled = tuple[Features, LabelArray]
 """Features ``[N, F]`` and labels int64 ``[N]``."""
 
 

@@ -72,8 +72,8 @@ class _Convolution(torch.autograd.Function):
         (stride, _), (pad, _), _, transposed, *_ = ctx.options
         small, large = (x, gradient) if transposed else (gradient, x)
         fits = small.shape[2] * small.shape[3] <= _MOST_PLACES
-        wanted = [ctx.needs_input_grad[0], not fits, False]
-        of_x, of_weight, _ = torch.ops.aten.convolution_backward(gradient, x, weight, None, *ctx.options, wanted)
+        needed = [ctx.needs_input_grad[0], not fits, False]
+        of_x, of_weight, _ = torch.ops.aten.convolution_backward(gradient, x, weight, None, *ctx.options, needed)
         if fits:
             of_weight = _weight_gradient(small, large, weight.shape[2], stride, pad)
         of_bias = gradient.float().sum((0, 2, 3)) if ctx.biased else None

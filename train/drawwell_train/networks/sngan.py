@@ -12,7 +12,7 @@ from drawwell_train.networks.base import Discriminator
 from drawwell_train.networks.convolutions import Conv2d
 from drawwell_train.presets import STD_GROUP
 
-_SLOPE = 0.1
+_LEAKY_SLOPE = 0.1
 _SMALLEST_PIXELS = 4
 """Largest size after the last halving."""
 _MOST_DOUBLINGS = 3
@@ -81,4 +81,4 @@ def _convolution(inputs: int, outputs: int, kernel: int, stride: int, batch_norm
     layer = Conv2d(inputs, outputs, kernel, stride=stride, padding=1, bias=not batch_norm)
     nn.init.orthogonal_(layer.weight)
     norm = [nn.BatchNorm2d(outputs)] if batch_norm else []
-    return [layer, *norm, nn.LeakyReLU(_SLOPE)]
+    return [layer, *norm, nn.LeakyReLU(_LEAKY_SLOPE)]

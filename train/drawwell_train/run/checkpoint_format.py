@@ -44,9 +44,9 @@ def _from_format_1(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_ALL, _SMALL = [28, 32, 64, 128], [28, 32]
+_ALL_SIZES, _SMALL_SIZES = [28, 32, 64, 128], [28, 32]
 _COMMON_1: dict[str, Any] = {
-    "sizes": _ALL,
+    "sizes": _ALL_SIZES,
     "width": 64,
     "d_width": None,
     "loss": "non-saturating",
@@ -81,14 +81,20 @@ _CRITIC_1 = {"loss": "wasserstein", "d_steps": 5}
 _PRESETS_1: dict[str, dict[str, Any]] = {
     "mlp": {
         "architecture": "mlp",
-        "sizes": _SMALL,
+        "sizes": _SMALL_SIZES,
         "width": 100,
         "learning_rate": 1e-3,
         "epsilon": 1e-7,
         "sigmoid": True,
     },
-    "cnn": {"architecture": "cnn", "sizes": _SMALL, "learning_rate": 1e-3, "epsilon": 1e-7},
-    "deep-cnn": {"architecture": "deep-cnn", "sizes": _SMALL, "learning_rate": 4e-4, "epsilon": 1e-7, **_DEEP_CNN_1},
+    "cnn": {"architecture": "cnn", "sizes": _SMALL_SIZES, "learning_rate": 1e-3, "epsilon": 1e-7},
+    "deep-cnn": {
+        "architecture": "deep-cnn",
+        "sizes": _SMALL_SIZES,
+        "learning_rate": 4e-4,
+        "epsilon": 1e-7,
+        **_DEEP_CNN_1,
+    },
     "dcgan": {**_DCGAN_1, "optimizer": "adam", "learning_rate": 2e-4, "beta1": 0.5},
     "wgan": {**_DCGAN_1, **_CRITIC_1, "learning_rate": 5e-5, "rho": 0.99, "clip_weights": 0.01},
     "wgan-gp": {

@@ -30,7 +30,7 @@ _FREE_TO_CHANGE = {
     "dry_run",
 }
 """Options that a continued run may change: none of them is part of what one step computes."""
-_SHOWN = 12
+_CLASSES_SHOWN = 12
 """Classes named in a sentence."""
 
 _PRESET_FIELDS = [field.name for field in fields(Preset)]
@@ -101,4 +101,4 @@ def _changed(name: str, old: TrainConfig, new: TrainConfig) -> str:
 
 
 def _listed(names: tuple[str, ...]) -> str:
-    return (", ".join(map(repr, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")) or "none"
+    return (", ".join(map(repr, names[:_CLASSES_SHOWN])) + (", ..." if len(names) > _CLASSES_SHOWN else "")) or "none"

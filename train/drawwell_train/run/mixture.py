@@ -56,14 +56,14 @@ def find_members(runs: Sequence[Path], steps: Steps, say: Say) -> list[Member]:
         CheckpointError: a checkpoint is missing.
         MixtureError: the checkpoints cannot be mixed. A single one always can.
     """
-    wanted = [(run, step) for run in runs for step in (steps or (None,))]
-    if len(wanted) > MOST_MEMBERS:
+    chosen = [(run, step) for run in runs for step in (steps or (None,))]
+    if len(chosen) > MOST_MEMBERS:
         raise MixtureError(
-            f"{len(wanted)} generators are too many: a mixture has at most {MOST_MEMBERS}, "
+            f"{len(chosen)} generators are too many: a mixture has at most {MOST_MEMBERS}, "
             "because every server holds all of them in memory and tries each one when it starts"
         )
     members = []
-    for run, step in wanted:
+    for run, step in chosen:
         found, damaged = find(run, step)
         for sentence in damaged:
             say(f"damaged checkpoint skipped: {sentence}")
@@ -111,12 +111,12 @@ def _pixels(generator: GeneratorNetwork, z: Tensor, label: Tensor | None) -> Ima
 
 def _check(members: Sequence[Member]) -> None:
     first, *others = members
-    wanted, known = _interface(first.checkpoint.config), {weights_sha256(first.checkpoint): first}
+    expected, known = _interface(first.checkpoint.config), {weights_sha256(first.checkpoint): first}
     for other in others:
         for what, value in _interface(other.checkpoint.config).items():
-            if value != wanted[what]:
+            if value != expected[what]:
                 raise MixtureError(
-                    f"{other} has {what} {value}, {first} has {wanted[what]}: the generators of a mixture must agree in this"
+                    f"{other} has {what} {value}, {first} has {expected[what]}: the generators of a mixture must agree in this"
                 )
         twin = known.setdefault(weights_sha256(other.checkpoint), other)
         if twin is not other:

@@ -14,9 +14,9 @@ from torch import Tensor
 from drawwell_train.distributed import random_shard
 from drawwell_train.presets import Change
 
-_SHIFT = 1 / 8
+_TRANSLATION_SHARE = 1 / 8
 """Largest translation, as a share of the size."""
-_HOLE = 1 / 2
+_CUTOUT_SHARE = 1 / 2
 """Side of the square that cutout hides, as a share of the size."""
 
 
@@ -32,7 +32,7 @@ def diff_augment(images: Tensor, black: float, policy: Sequence[Change]) -> Tens
 
 def furthest_shift(images: Tensor) -> int:
     """The largest translation in pixels."""
-    return round(images.shape[-1] * _SHIFT)
+    return round(images.shape[-1] * _TRANSLATION_SHARE)
 
 
 def _recolour(images: Tensor, black: float) -> Tensor:
@@ -57,7 +57,7 @@ def _translate(images: Tensor, black: float) -> Tensor:
 
 def _cutout(images: Tensor, black: float) -> Tensor:
     size = images.shape[2]
-    side, axis = round(size * _HOLE), torch.arange(size, device=images.device)
+    side, axis = round(size * _CUTOUT_SHARE), torch.arange(size, device=images.device)
     centres = [_integers(size + 1, images) for _ in "yx"]  # [N, 1]
     rows, columns = (((axis - centre + side // 2) >= 0) & ((axis - centre + side // 2) < side) for centre in centres)
     hole = (rows[:, :, None] & columns[:, None, :])[:, None]  # [N, 1, S, S]

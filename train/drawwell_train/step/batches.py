@@ -73,16 +73,16 @@ class Batches:
         whole = torch.rand((self._batch_size, 1, 1, 1), device=images.device)
         return torch.where(shard(whole) < 0.5, images.flip(3), images)
 
-    def _places(self, wanted: int) -> Iterator[Tensor]:
-        while wanted:
+    def _places(self, count: int) -> Iterator[Tensor]:
+        while count:
             epoch, place = divmod(self._position, len(self._rows))
             if epoch != self._epoch:
                 # once an epoch, so that no step waits for a copy
                 order = _permutation(len(self._rows), self._config.seed, epoch).to(self._rows.device)
                 self._epoch, self._order = epoch, self._rows[order]
-            taken = self._order[place : place + wanted]
+            taken = self._order[place : place + count]
             self._position += len(taken)
-            wanted -= len(taken)
+            count -= len(taken)
             yield taken
 
 
