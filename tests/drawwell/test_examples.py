@@ -29,6 +29,7 @@ WITH_EXAMPLE = {
     "ImageGenerator",
     "ModelCard",
     "TorchDataset",
+    "drawwell.errors",
     "open_generator",
     "generate",
 }

@@ -15,6 +15,7 @@ from drawwell.engine.engine import Engine
 from drawwell.errors import ProviderError
 from drawwell.generator import Images
 from drawwell.http import protocol as wire
+from drawwell.pieces import slices
 from drawwell.text import printable
 from drawwell_serve.drawing.active_request import ActiveRequest
 from drawwell_serve.drawing.body_memory import Bodies
@@ -152,8 +153,8 @@ class ImageService:
         """
         ahead: deque[asyncio.Future[Result]] = deque()
         try:
-            for first in range(0, len(request), self.scheduler.piece_images):
-                ahead.append(self.scheduler.submit(active, request, first, on_images))
+            for places in slices(len(request), self.scheduler.piece_images):
+                ahead.append(self.scheduler.submit(active, request, places, on_images))
                 if len(ahead) > self.engine.threads:
                     yield await self._result(ahead.popleft(), active)
             while ahead:
@@ -166,7 +167,7 @@ class ImageService:
         self, request: ImageRequest, active: ActiveRequest, on_images: Callable[[Images, int], Result]
     ) -> Result:
         """Draw a request that is one piece, and return the value of ``on_images``. Raises as ``stream`` does."""
-        return await self._result(self.scheduler.submit(active, request, 0, on_images), active)
+        return await self._result(self.scheduler.submit(active, request, slice(0, len(request)), on_images), active)
 
     async def check(self) -> None:
         """Raise ``ApiError`` 503 if drawing has failed and the known answers of the generator do not come out right now."""

@@ -76,21 +76,21 @@ class Scheduler:
             thread.start()
 
     def submit(
-        self, active: ActiveRequest, request: ImageRequest, first: int, on_images: OnImages
+        self, active: ActiveRequest, request: ImageRequest, places: slice, on_images: OnImages
     ) -> "asyncio.Future[Any]":
-        """Queue the images of ``request`` from position ``first`` on, at most ``piece_images`` of them.
+        """Queue a piece of ``request``.
 
         Args:
             active: The admitted request. If its client disconnects, the piece is not drawn.
             request: The images.
-            first: The position of the piece's first image in the request.
+            places: The positions of the piece's images in the request, at most ``piece_images`` of them.
             on_images: Called with the images on the thread that has drawn them.
 
         Returns:
             A future of the value that ``on_images`` returns. If it is cancelled in time, the piece is not drawn.
         """
         future = asyncio.get_running_loop().create_future()
-        last = min(first + self.piece_images, len(request))
+        first, last = places.start, places.stop
         with self._changed:
             start = max(self._virtual, active.finish)
             active.finish = start + last - first

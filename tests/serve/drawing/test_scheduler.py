@@ -71,7 +71,8 @@ def ask(scheduler: Scheduler, drawn: Drawn, name: str, active: ActiveRequest, co
         drawn.append(name)
         return images
 
-    return scheduler.submit(active, AddressRequest(7, range(count)), 0, on_images)
+    places = slice(0, min(count, scheduler.piece_images))
+    return scheduler.submit(active, AddressRequest(7, range(count)), places, on_images)
 
 
 def test_a_lone_image_passes_a_long_request(scheduler: Scheduler, turnstile: Turnstile) -> None:
@@ -127,7 +128,9 @@ def test_whoever_is_drawn_together_gets_his_own(engine: Engine, counts: list[int
     async def main() -> list[Images]:
         drawn: list[Images] = await asyncio.gather(
             *(
-                scheduler.submit(ActiveRequest(), AddressRequest(seed, range(count)), 0, lambda images, _: images)
+                scheduler.submit(
+                    ActiveRequest(), AddressRequest(seed, range(count)), slice(0, count), lambda images, _: images
+                )
                 for seed, count in enumerate(counts)
             )
         )

@@ -105,6 +105,11 @@ def test_images_that_make_no_group_are_not_judged_by_their_deviation() -> None:
     assert len(Measures(config, real)._judge(state, real.fixed(0, 58).images, None)) == 56
 
 
+def test_a_discriminator_that_compares_images_of_a_batch_is_judged_with_classes() -> None:
+    config = configured(preset="sngan", minibatch_std=True, width=2, conditional=True, class_names=("a", "b"))
+    assert set(measured(config)) == {"value", "diversity"}  # hinge has no JSD
+
+
 def test_a_line_shows_its_numbers_in_words() -> None:
     line = {
         "step": 50,
