@@ -41,7 +41,7 @@ _Integer = tyro.constructors.PrimitiveConstructorSpec[int](
 class GenerateConfig:
     """Draw images from a generator into a folder of PNGs, an archive, one .npy array, or one contact sheet."""
 
-    generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GENERATOR")] = "fashion"
+    generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[GENERATOR]")] = "fashion"
     """A bundled generator (fashion, fashion-int8, emoji), a file (generator.onnx, ./generator), or the URL of a server."""
     seed: Annotated[
         int | None, _Integer, tyro.conf.arg(help_behavior_hint="(default: a random one, which is printed)")
@@ -70,7 +70,7 @@ class GenerateConfig:
 class InfoConfig:
     """Print the model card of a generator: image size, classes, training data, and measured quality. Nothing is drawn."""
 
-    generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GENERATOR")] = "fashion"
+    generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[GENERATOR]")] = "fashion"
     """A bundled generator (fashion, fashion-int8, emoji), a file (generator.onnx, ./generator), or the URL of a server."""
 
 

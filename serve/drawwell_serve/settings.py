@@ -209,7 +209,7 @@ class Settings:
         "QUEUE_REQUESTS",
         _integer,
         256,
-        "Requests for images that a worker answers at the same time. A further request gets a 429.",
+        "Requests for images that a worker answers at the same time. A further one takes the place of the slowest reader, or gets a 429.",
         unit="requests",
     )
     queue_images: int | None = _setting(
@@ -239,7 +239,7 @@ class Settings:
         "STALL_SECONDS",
         _seconds,
         8.0,
-        "Seconds a client may stop reading before the connection is closed.",
+        "Seconds over which a client must read at least 1 KiB a second of a reply that waits for it; otherwise its connection is closed.",
         unit="seconds",
     )
     keep_alive_seconds: float = _setting(

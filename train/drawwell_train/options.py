@@ -69,7 +69,7 @@ class TrainOptions:
     """Train on the classes of the data, so that images can be drawn by label."""
 
     loss: Annotated[Loss | None, _shown("{non-saturating,minimax,hinge,relativistic,wasserstein}")] = None
-    """Default: the loss of the preset. non-saturating: G minimises -log D(G(z)). minimax: G minimises log(1 - D(G(z))); its gradient
+    """The loss of D and G. Default: the preset's. non-saturating: G minimises -log D(G(z)). minimax: G minimises log(1 - D(G(z))); its gradient
     vanishes while D is confident. hinge (default of sngan): D ignores images it already classifies with a margin (Lim and Ye 2017).
     relativistic: D compares pairs of a real and a generated image, which helps variety (Jolicoeur-Martineau 2018); use it with --r1
     and --r2 (Huang et al. 2024). wasserstein: only with wgan and wgan-gp."""
@@ -82,7 +82,7 @@ class TrainOptions:
     """Steps between two computations of R1 and R2; their weight is multiplied by this number (lazy regularisation, Karras et al.
     2020). Default: 1."""
     penalty_form: Annotated[PenaltyForm | None, _shown("{exact,finite-difference}")] = None
-    """How R1 and R2 are computed. exact (default): double backpropagation in float32. finite-difference: from the change of D's output
+    """Method that computes R1 and R2. exact (default): double backpropagation in float32. finite-difference: from the change of D's output
     under a little noise on the images (Lin et al. 2025); faster."""
     consistency: Annotated[float | None, _shown("FLOAT")] = None
     """Weight of consistency regularisation: D should give the same output for a real image and its shifted copy, by up to an eighth of
@@ -104,7 +104,7 @@ class TrainOptions:
     diffaugment: bool = False
     """Augment real and generated images before D sees them (DiffAugment, Zhao et al. 2020). For a few thousand images or fewer."""
     diffaugment_policy: tuple[Change, ...] = DIFFAUGMENT_POLICY
-    """Augmentations of --diffaugment. cutout hides up to a quarter of each image; with few images, G learns to draw the holes."""
+    """The augmentations that --diffaugment applies. cutout hides up to a quarter of each image; with few images, G learns to draw the holes."""
 
     steps: int = 25_000
     """Training steps. 25,000 steps of 64 images are 27 epochs of 60,000 images."""
@@ -145,8 +145,8 @@ class TrainOptions:
     """Steps between two checkpoints. A crash loses at most this many steps."""
     kid_every: int = 5000
     """Steps between two measurements of KID, the distance between generated and real images; 0: never. Each measurement, and one at the
-    last step, saves a checkpoint; the checkpoint with the lowest KID is kept. Runs of fewer steps are not measured. Needs the extra
-    `eval`."""
+    last step, saves a checkpoint; the checkpoint with the lowest KID is kept. Runs of fewer steps are not measured: give a
+    smaller number for a short run. Needs the extra `eval`."""
     keep: int = 2
     """Newest checkpoints to keep, beside the one with the lowest KID. 2 leaves one to fall back on if the disk damages the last."""
     on_collapse: Literal["stop", "warn"] = "warn"

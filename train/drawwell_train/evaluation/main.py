@@ -60,10 +60,10 @@ class EvaluateConfig:
     extractor: str = DEFAULT
     """Network whose features are compared: efficientnet-lite0, or the path of inception-2015-12-05.pt for Inception."""
     classifier: Annotated[bool, tyro.conf.arg(help_behavior_hint="(default: measure both)")] = True
-    """Leave out class balance and use for training: they need classifiers, which take minutes to train."""
+    """Do not measure class balance and use for training: they need classifiers, which take minutes to train."""
     classifier_seeds: Annotated[int, tyro.conf.arg(metavar="INT")] = CLASSIFIERS
     """Classifiers of each kind: scores are their mean and standard deviation. 1 takes a third of the time of 3."""
-    spreads: Annotated[tuple[float, ...], tyro.conf.arg(metavar="FACTOR")] = ()
+    spreads: Annotated[tuple[float, ...], tyro.conf.arg(metavar="FACTOR", help_behavior_hint="(default: none)")] = ()
     """Factors for the latents, for example 0.7 1.4: measure use for training with each of them as well.
     Each factor trains as many classifiers as --classifier-seeds says."""
     stacked: bool = False
