@@ -19,6 +19,7 @@ from drawwell.errors import (
     ProviderError,
     RequestError,
     ResponseError,
+    SelectionError,
     ServerError,
     StoppedError,
     UnavailableError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from drawwell.engine.onnx_session import Provider
     from drawwell.files.card import ModelCard
     from drawwell.files.labels import LabelChoice
+    from drawwell.files.selection import Selection, read_selection
     from drawwell.generator import Batch, ImageGenerator, Images
     from drawwell.http.client import Client
 
@@ -57,6 +59,8 @@ __all__ = [
     "ProviderError",
     "RequestError",
     "ResponseError",
+    "Selection",
+    "SelectionError",
     "ServerError",
     "StoppedError",
     "UnavailableError",
@@ -64,6 +68,7 @@ __all__ = [
     "WriteError",
     "datasets",
     "open",
+    "read_selection",
 ]
 
 _MODULES = {
@@ -76,6 +81,8 @@ _MODULES = {
     "LabelChoice": "drawwell.files.labels",
     "ModelCard": "drawwell.files.card",
     "Provider": "drawwell.engine.onnx_session",
+    "Selection": "drawwell.files.selection",
+    "read_selection": "drawwell.files.selection",
 }
 """The public names that are imported on first use (PEP 562), so that ``import drawwell`` stays light."""
 _RENAMED = {"Generator": "ImageGenerator"}

@@ -8,6 +8,7 @@
     |   +-- DeviceMemoryError   the memory of the device is full now; the same call may work later
     +-- StoppedError            a signal stopped the work; what was done so far is kept
     +-- WriteError              a file could not be written; its earlier content is unchanged
+    +-- SelectionError          the file is no whole selection, or it is of another generator
     +-- RequestError            the call itself is wrong; trying again will not help   (also a ValueError)
     +-- ServerError             the server cannot be used
         +-- UnreachableError    no connection, or it broke, or the reply took too long
@@ -39,6 +40,10 @@ class DrawwellError(Exception):
 
 class GeneratorFileError(DrawwellError):
     """The file is no whole, valid drawwell generator."""
+
+
+class SelectionError(DrawwellError):
+    """The file is no whole selection, or its images are of another generator."""
 
 
 class ProviderError(DrawwellError):

@@ -69,7 +69,7 @@ OTHER_PACKAGES: dict[str, dict[str, set[str]]] = {
     },
     "drawwell_serve": {
         "drawwell": {"addresses", "atomic_files", "engine", "errors", "files", "forking"}
-        | {"formats", "generator", "http", "install", "opening", "text", THE_PACKAGE_ITSELF}
+        | {"formats", "generator", "http", "install", "opening", "pieces", "text", THE_PACKAGE_ITSELF}
     },
 }
 """The rooms of other packages that a package may import. The stages meet in files and over HTTP, not in calls."""

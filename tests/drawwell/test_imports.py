@@ -84,6 +84,8 @@ def test_the_public_names_are_these() -> None:
         "ProviderError",
         "RequestError",
         "ResponseError",
+        "Selection",
+        "SelectionError",
         "ServerError",
         "StoppedError",
         "UnavailableError",
@@ -91,6 +93,7 @@ def test_the_public_names_are_these() -> None:
         "WriteError",
         "datasets",
         "open",
+        "read_selection",
     ]
     for name in drawwell.__all__:
         assert getattr(drawwell, name) is not None

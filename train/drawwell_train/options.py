@@ -69,8 +69,8 @@ class TrainOptions:
     """Train on the classes of the data, so that images can be drawn by label."""
 
     loss: Annotated[Loss | None, _shown("{non-saturating,minimax,hinge,relativistic,wasserstein}")] = None
-    """The loss of D and G. Default: the preset's. non-saturating: G minimises -log D(G(z)). minimax: G minimises log(1 - D(G(z))); its gradient
-    vanishes while D is confident. hinge (default of sngan): D ignores images it already classifies with a margin (Lim and Ye 2017).
+    """The loss of D and G. Default: the preset's. non-saturating: G minimises -log D(G(z)). minimax: G minimises
+    log(1 - D(G(z))); its gradient vanishes while D is confident. hinge (default of sngan): D ignores images it already classifies with a margin (Lim and Ye 2017).
     relativistic: D compares pairs of a real and a generated image, which helps variety (Jolicoeur-Martineau 2018); use it with --r1
     and --r2 (Huang et al. 2024). wasserstein: only with wgan and wgan-gp."""
     r1: Annotated[float | None, _shown("FLOAT")] = None
@@ -104,7 +104,8 @@ class TrainOptions:
     diffaugment: bool = False
     """Augment real and generated images before D sees them (DiffAugment, Zhao et al. 2020). For a few thousand images or fewer."""
     diffaugment_policy: tuple[Change, ...] = DIFFAUGMENT_POLICY
-    """The augmentations that --diffaugment applies. cutout hides up to a quarter of each image; with few images, G learns to draw the holes."""
+    """The augmentations that --diffaugment applies. cutout hides up to a quarter of each image; with few images, G learns to draw the
+    holes."""
 
     steps: int = 25_000
     """Training steps. 25,000 steps of 64 images are 27 epochs of 60,000 images."""

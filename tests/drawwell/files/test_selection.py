@@ -1,0 +1,110 @@
+"""A selection file holds exactly the images that were selected, in a bit or two an image, or is refused with a sentence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import drawwell
+from drawwell.errors import SelectionError
+from drawwell.files.selection import Selection, read_selection, selection_from_bytes
+
+DIGEST = "a" * 64
+
+
+def selection(indices: list[int] | npt.NDArray[np.int64], **more: Any) -> Selection:
+    return Selection(DIGEST, 7, np.array(indices, np.int64), **more)
+
+
+@given(
+    start=st.integers(0, 2**63 - 2000),
+    steps=st.lists(st.integers(1, 60), max_size=30),
+    labels=st.none() | st.integers(0, 9) | st.just("each"),
+    spread=st.floats(0.001, 2.0),
+)
+def test_what_is_written_is_read_again(start: int, steps: list[int], labels: int | str | None, spread: float) -> None:
+    indices = np.cumsum([start, *steps], dtype=np.int64)
+    chosen = np.arange(len(indices)) % 10 if labels == "each" else labels
+    made = Selection(DIGEST, 7, indices, chosen, spread, {"rule": "agree"})  # type: ignore[arg-type]
+    read = selection_from_bytes(made.to_bytes())
+    assert np.array_equal(read.indices, indices) and read.sha256 == made.sha256
+    assert (read.generator, read.seed, read.spread, read.how) == (DIGEST, 7, spread, {"rule": "agree"})
+    assert np.array_equal(read.labels, chosen) if isinstance(chosen, np.ndarray) else read.labels == chosen  # type: ignore[arg-type]
+
+
+def test_sixty_thousand_images_take_some_ten_kilobytes() -> None:
+    chosen = np.flatnonzero(np.random.default_rng(0).random(80_000) < 0.75)
+    assert len(selection(chosen).to_bytes()) < 12_000
+
+
+def test_another_generator_is_refused_and_both_are_named() -> None:
+    with pytest.raises(SelectionError, match=r"of generator aaaaaaaaaaaa, and fashion is bbbbbbbbbbbb: open the"):
+        selection([1]).check_generator("b" * 64, "fashion")
+    selection([1]).check_generator(DIGEST, "fashion")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"version": 2}, "is of version 2, and this drawwell reads up to 1"),
+        ({"format": "other"}, "is no selection"),
+        ({"seed": 8}, "SHA-256 is wrong"),
+        ({"bitmap": "AAAA"}, "SHA-256 is wrong"),
+        ({"candidates": 2**40}, "more than"),
+        ({"start": 2**63 - 1}, "outside"),
+        ({"more": 1}, "is no selection, or is damaged"),
+    ],
+)
+def test_a_changed_file_is_refused(tmp_path: Path, change: dict[str, object], words: str) -> None:
+    file = tmp_path / "selection.json"
+    file.write_text(json.dumps(json.loads(selection([3, 9]).to_bytes()) | change))
+    with pytest.raises(SelectionError, match=f"selection.json: .*{words}"):
+        read_selection(file)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b"\x89PNG"])
+def test_rubbish_is_refused(content: bytes) -> None:
+    with pytest.raises(SelectionError, match="no selection"):
+        selection_from_bytes(content)
+
+
+def test_a_compressed_bomb_is_refused_before_it_is_in_memory() -> None:
+    members = json.loads(selection([3, 9]).to_bytes())
+    bomb = json.loads(selection(np.arange(0, 2**24, 2**10)).to_bytes())["bitmap"]
+    with pytest.raises(SelectionError, match="another length"):
+        selection_from_bytes(signed(members | {"bitmap": bomb}))
+
+
+def signed(members: dict[str, Any]) -> bytes:
+    from drawwell.files.selection import _sha256
+
+    del members["sha256"]
+    return json.dumps(members | {"sha256": _sha256(members)}).encode()
+
+
+@pytest.mark.parametrize(
+    ("indices", "more", "words"),
+    [
+        ([], {}, "selects no image"),
+        ([3, 3], {}, "ascending"),
+        ([9, 3], {}, "ascending"),
+        ([-1, 3], {}, "ascending"),
+        ([0, 2**40], {}, "apart"),
+        ([1], {"spread": 0.0}, "spread"),
+        ([1], {"spread": 2.5}, "spread"),
+        ([1, 2], {"labels": np.array([1])}, "1 labels for 2 images"),
+    ],
+)
+def test_what_no_selection_has_is_refused(indices: list[int], more: dict[str, Any], words: str) -> None:
+    with pytest.raises(SelectionError, match=words):
+        selection(indices, **more)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SelectionError, match=r"none.json: cannot be read \(No such file"):
+        drawwell.read_selection(tmp_path / "none.json")
