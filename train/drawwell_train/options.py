@@ -69,10 +69,10 @@ class TrainOptions:
     """Train on the classes of the data, so that images can be drawn by label."""
 
     loss: Annotated[Loss | None, _shown("{non-saturating,minimax,hinge,relativistic,wasserstein}")] = None
-    """The loss of D and G. Default: the preset's. non-saturating: G minimises -log D(G(z)). minimax: G minimises
-    log(1 - D(G(z))); its gradient vanishes while D is confident. hinge (default of sngan): D ignores images it already classifies with a margin (Lim and Ye 2017).
-    relativistic: D compares pairs of a real and a generated image, which helps variety (Jolicoeur-Martineau 2018); use it with --r1
-    and --r2 (Huang et al. 2024). wasserstein: only with wgan and wgan-gp."""
+    """The loss of D and G. Default: the preset's. non-saturating: G minimises -log D(G(z)). minimax: G minimises log(1 - D(G(z)));
+    its gradient vanishes while D is confident. hinge (default of sngan): D ignores images it already classifies with a margin (Lim
+    and Ye 2017). relativistic: D compares pairs of a real and a generated image, which helps variety (Jolicoeur-Martineau 2018);
+    use it with --r1 and --r2 (Huang et al. 2024). wasserstein: only with wgan and wgan-gp."""
     r1: Annotated[float | None, _shown("FLOAT")] = None
     """Weight gamma of the R1 penalty: gamma / 2 times the squared gradient of D at real images (Mescheder et al. 2018). Default: 0.
     R3GAN uses 0.05 at 32 px. Needs a discriminator without batch norm."""
