@@ -76,6 +76,8 @@ def is_url(target: str | os.PathLike[str]) -> bool:
 
 def find_file(target: str | os.PathLike[str]) -> Path:
     """Return the file of a bundled generator, or of a path. Raises ``GeneratorFileError`` if there is none."""
+    if is_url(target):
+        raise GeneratorFileError(f"{printable(target)}: is a URL; name a generator file or a bundled generator")
     if isinstance(target, str) and not _is_path(target):
         return _find_bundled(target)
     name = printable(target)

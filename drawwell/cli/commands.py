@@ -14,27 +14,10 @@ from drawwell.files.card import ModelCard
 from drawwell.files.generator_file import read_generator
 from drawwell.files.labels import label_named
 from drawwell.formats.verify import verify as verify_file
-from drawwell.formats.write import Order, is_output, write
+from drawwell.formats.write import Order, check_output, is_output, write
 from drawwell.opening import find_file, is_url, open_generator
 from drawwell.terminal import console, table
 from drawwell.text import printable, reason
-
-
-def _integer(arguments: list[str]) -> int:
-    try:
-        return int(arguments[0])
-    except ValueError:
-        raise ValueError(f"{printable(arguments[0])!r} is no integer") from None
-
-
-_Integer = tyro.constructors.PrimitiveConstructorSpec[int](
-    nargs=1,
-    metavar="INT",
-    instance_from_str=_integer,
-    is_instance=lambda value: isinstance(value, int),
-    str_from_instance=lambda value: [str(value)],
-)
-"""An integer whose default is None: tyro's own error would tell the user of types."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +26,9 @@ class GenerateConfig:
 
     generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[GENERATOR]")] = "fashion"
     """A bundled generator (fashion, fashion-int8, emoji), a file (generator.onnx, ./generator), or the URL of a server."""
-    seed: Annotated[
-        int | None, _Integer, tyro.conf.arg(help_behavior_hint="(default: a random one, which is printed)")
-    ] = None
+    seed: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: a random one, which is printed)")] = None
     """The stream of images, from 0 to 2**63 - 1. The same generator, seed and index give the same image."""
-    count: Annotated[int | None, _Integer, tyro.conf.arg(help_behavior_hint="(default: 64)")] = None
+    count: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: 64)")] = None
     """How many images to draw."""
     start: int = 0
     """The index of the first image."""
@@ -60,7 +41,8 @@ class GenerateConfig:
     """Draw only this class, given by its name or its index."""
     out: Path = Path("drawn")
     """Where to write. The ending chooses the format: .npy (uint8 [N, H, W, C]), .tar (a WebDataset shard), .zip, or .png
-    (a contact sheet); any other name is a folder. A dash writes a .tar to standard output. Folders and archives hold
+    (a contact sheet); any other name is a folder. A file that exists is replaced. A folder that exists gets the images
+    beside those from earlier, and is refused if it holds other files. A dash writes a .tar to standard output. Folders and archives hold
     SEED-INDEX.png, and SEED-INDEX.cls with the label if there are classes; with --label the names are SEED-INDEX-LABEL."""
     provider: Provider = "auto"
     """Where to draw: auto takes CUDA if a device can be used, else the CPU. Not for a URL."""
@@ -89,16 +71,18 @@ def generate(config: GenerateConfig) -> None:
     seed, indices = check_address(seed, count, config.start, config.indices)
     with open_generator(config.generator, provider=config.provider) as generator:
         label = None if config.label is None else label_named(generator.card, config.label)
-        if config.seed is None:
-            console().print(f"seed {seed}")  # before, since a long drawing may be interrupted
         try:
+            check_output(config.out, len(indices))
+            if config.seed is None:
+                console().print(f"seed {seed}")  # before, since a long drawing may be interrupted
             write(config.out, Order(generator, seed, indices, label))
         except BrokenPipeError:
             raise  # nobody reads the output any more, which is no failure of writing
         except OSError as error:
             raise DrawwellError(f"{printable(config.out)}: cannot be written ({reason(error)})") from error
     where = "on standard output" if is_output(config.out) else f"in {printable(config.out)}"
-    console().print(f"{len(indices):,} images of seed {seed} {where}")
+    images = "1 image" if len(indices) == 1 else f"{len(indices):,} images"
+    console().print(f"{images} of seed {seed} {where}")
 
 
 def info(config: InfoConfig) -> None:
@@ -121,6 +105,8 @@ def verify(config: VerifyConfig) -> None:
 
 def _print_if_whole(file: Path) -> str:
     """Print the line of a whole file; return the line of any other."""
+    if file.is_dir():
+        return f"{printable(file)}: is a folder, and its images have no checksum: draw into a .tar, .zip or .npy to verify it"
     try:
         report = verify_file(file)
     except OSError as error:

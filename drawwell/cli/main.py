@@ -151,9 +151,12 @@ def _parse(kind: type, name: str, arguments: Sequence[str]) -> object:
     import tyro
 
     from drawwell.cli.helptext import use_docstrings
+    from drawwell.cli.values import REGISTRY
 
     use_docstrings(kind)
-    return tyro.cli(kind, prog=f"drawwell {name}", args=list(arguments), config=(tyro.conf.FlagCreatePairsOff,))
+    return tyro.cli(
+        kind, prog=f"drawwell {name}", args=list(arguments), config=(tyro.conf.FlagCreatePairsOff,), registry=REGISTRY
+    )
 
 
 def _overview() -> str:

@@ -45,7 +45,9 @@ def label_named(card: ModelCard, text: str) -> int:
     for names in (card.class_names, tuple(map(str, range(len(card.class_names))))):
         if text in names:
             return names.index(text)
-    raise RequestError(f"there is no class {printable(text, _MAX_NAME_CHARACTERS)!r}: {_classes(card)}")
+    raise RequestError(
+        f"there is no class {printable(text, _MAX_NAME_CHARACTERS)!r}: {_classes(card)}, by index 0 to {len(card.class_names) - 1}"
+    )
 
 
 def labels_at(labels: CheckedLabels | None, first: int, last: int) -> CheckedLabels | None:

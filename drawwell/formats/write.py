@@ -16,7 +16,7 @@ from drawwell.addresses.arguments import CheckedIndices
 from drawwell.atomic_files import replacing
 from drawwell.errors import DrawwellError, RequestError
 from drawwell.formats.archives import Archive, File, Tar, Zip
-from drawwell.formats.names import facts_of, files_of
+from drawwell.formats.names import NAME, facts_of, files_of
 from drawwell.formats.npy import Npy
 from drawwell.formats.png import contact_sheet, to_png
 from drawwell.generator import Batch, ImageGenerator
@@ -43,22 +43,37 @@ _MAX_SHEET_IMAGES = 4096
 """64 by 64: nobody looks at more at once."""
 
 
-def write(out: Path, order: Order) -> None:
-    """Draw the images into ``out``, in the format of its suffix, or else into a folder; ``-`` writes a .tar to standard output.
-
-    A file appears under its name when it is whole. Raises ``RequestError`` for an unknown format, or one that does not hold
-    so many images, ``DrawwellError`` if drawing fails, ``OSError`` if writing fails.
-    """
+def check_output(out: Path, count: int) -> None:
+    """Raise ``RequestError`` for an unknown format, one that does not hold ``count`` images, or a folder that holds other files."""
     kind = out.suffix.lower()
     if kind in _OTHER_SUFFIXES:
         raise RequestError(
             f"{printable(out)}: images are written as .npy, .tar or .zip, as a .png contact sheet, or into a folder, "
             f"not as {kind}"
         )
-    if kind == ".png" and len(order.indices) > _MAX_SHEET_IMAGES:
+    if kind == ".png" and count > _MAX_SHEET_IMAGES:
         raise RequestError(
-            f"a contact sheet holds at most {_MAX_SHEET_IMAGES:,} images, not {len(order.indices):,}: write .npy, .tar or a folder"
+            f"a contact sheet holds at most {_MAX_SHEET_IMAGES:,} images, not {count:,}: write .npy, .tar or a folder"
         )
+    if out.is_dir() and (other := next(filter(_is_foreign, out.iterdir()), None)):
+        raise RequestError(
+            f"{printable(out)}: this folder holds {printable(other.name)!r}, which is no drawn image: name another folder with --out"
+        )
+
+
+def _is_foreign(path: Path) -> bool:
+    """Hidden files are of the system, or left over from a killed command."""
+    return not NAME.fullmatch(path.name) and not path.name.startswith(".")
+
+
+def write(out: Path, order: Order) -> None:
+    """Draw the images into ``out``, in the format of its suffix, or else into a folder; ``-`` writes a .tar to standard output.
+
+    A file appears under its name when it is whole. Raises ``RequestError`` as ``check_output`` does, ``DrawwellError`` if drawing
+    fails, ``OSError`` if writing fails.
+    """
+    check_output(out, len(order.indices))
+    kind = out.suffix.lower()
     if is_output(out):
         _write_output(order)
         return
@@ -85,16 +100,16 @@ def _write_output(order: Order) -> None:
 
 def _write_file(out: Path, kind: str, order: Order) -> None:
     if kind == ".npy":
-        _check_room(out.parent, order)
+        _check_room(out, order)
     with replacing(out) as stream:
         _FORMATS[kind](stream, order)
 
 
-def _check_room(folder: Path, order: Order) -> None:
-    needed, free = len(order.indices) * math.prod(order.generator.card.image_shape), shutil.disk_usage(folder).free
+def _check_room(out: Path, order: Order) -> None:
+    needed, free = len(order.indices) * math.prod(order.generator.card.image_shape), shutil.disk_usage(out.parent).free
     if needed > free:
         raise DrawwellError(
-            f"{printable(folder)}: the images need {needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB are free"
+            f"{printable(out)}: the images need {needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB are free"
         )
 
 

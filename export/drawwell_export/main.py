@@ -71,12 +71,19 @@ def main(config: ExportConfig) -> None:
         console.print(
             "this generator has no layer for 8-bit integers: the file is in float32, like a file of target cpu"
         )
-    exported = f"{len(members)} generators" if more else f"step {checkpoint.step:,}"
+    exported = f"{len(members)} generators" if more else _about_step(checkpoint)
     console.print(
         f"{out}: {out.stat().st_size / 2**20:.1f} MiB, {exported}, digest {engine.digest}\n"
         f"{engine.card.parity.in_words()}\n"
         f"{_about_measures(config, quality)}\n"
         f"next: drawwell serve {out}",
+    )
+
+
+def _about_step(checkpoint: Checkpoint) -> str:
+    left = checkpoint.config.steps - checkpoint.step
+    return f"step {checkpoint.step:,}" + (
+        f" of {checkpoint.config.steps:,}: training was not finished" if left > 0 else ""
     )
 
 

@@ -24,6 +24,7 @@ LogFormat = Literal["json", "text"]
 PACKED_GENERATOR = Path(__file__).with_name("generator.onnx")
 """Where `make bento GENERATOR=...` puts a user's own generator, so that the bento contains and serves it."""
 
+_HOST_NAME = re.compile(r"[\w.-]+(:\d+)?|\[?[\da-fA-F:.]+\]?(:\d+)?")
 _ORIGIN = re.compile(r"(?i)\*|https?://[^\s/?#@,*]+")
 
 LEAST_KEY_CHARACTERS = 8
@@ -126,9 +127,13 @@ def _read_key(file: str) -> str:
                     f"{file}: is no regular file, and the server reads the key several times: "
                     "write the key to a file, or set DRAWWELL_KEY"
                 )
-            return stream.read().strip()
+            key = stream.read().strip()
+        if not key:
+            raise DrawwellError(f"{file}: the key file is empty: openssl rand -hex 32 > {file}")
+        return key
     except (OSError, UnicodeDecodeError) as error:
-        raise DrawwellError(f"{file}: cannot be read as a key ({error})") from None
+        why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise DrawwellError(f"{file}: cannot be read as a key ({why})") from None
 
 
 def _open_at_once(file: str, flags: int) -> int:
@@ -298,9 +303,10 @@ class Settings:
                 bounds = "above 0" if isinstance(value, int) else "above 0 and finite"
                 raise DrawwellError(f"{option} ({variable}) must be {bounds}, not {value}")
         for host in (self.hosts or "*").split(","):
-            if "*" in host and host.strip() != "*":
+            if host.strip() not in ("*", "") and not _HOST_NAME.fullmatch(host.strip()):
                 raise DrawwellError(
-                    f"--hosts (DRAWWELL_HOSTS): {host.strip()!r} is not a host name: list each name, or give * for any"
+                    f"--hosts (DRAWWELL_HOSTS): {host.strip()!r} is not a host name: write no scheme, path or wildcard, for example "
+                    "images.example.org, or * for any name"
                 )
         for origin in (self.cors_origins or "*").split(","):
             if not _ORIGIN.fullmatch(origin.strip()):

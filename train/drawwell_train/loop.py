@@ -66,7 +66,9 @@ def train(config: TrainConfig, data: ImageData, run: Run, report: Report, say: S
     state = states.build(config, device)
     _resume(state, config, run, say)
     if state.step >= config.steps:
-        say(f"nothing left to do: {run.path} has {state.step:,} steps, and --steps is {config.steps:,}")
+        say(
+            f"nothing left to do: {run.path} has {state.step:,} steps, and --steps is {config.steps:,}; give more --steps to go on"
+        )
         return state
     real = Batches(data, config, device, state.step * config.d_steps)
     kid = Kid(config, len(data.images), real)
@@ -142,7 +144,8 @@ def check_continues(run: Run, before: TrainConfig, config: TrainConfig) -> None:
     """Raise ``RunError`` if ``config`` cannot continue the run that began with ``before``."""
     if changed := differences(before, config):
         raise RunError(
-            f"{run.path}: holds a run with other options ({'; '.join(changed)}): name another folder with --out"
+            f"{run.path}: holds a run with other options ({'; '.join(changed)}): give the options of this run to continue it, "
+            "or name another folder with --out"
         )
 
 

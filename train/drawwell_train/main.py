@@ -35,6 +35,8 @@ from drawwell_train.step import state
 from drawwell_train.step.batches import held_out_of
 
 _SHOWN_CLASSES = 12
+_FEW_IMAGES = 3000
+"""Below a few thousand images, augmentation of what D sees is worth more than any other option (Zhao et al. 2020)."""
 
 
 def main(options: TrainOptions) -> None:
@@ -142,7 +144,8 @@ def describe(config: TrainConfig, images: ImageData) -> str:
     count, height, width, channels = images.images.shape
     epochs = config.steps * config.images_per_step / count
     lines = [
-        f"data      {count:,} images of {height}x{width}x{channels} from {config.data} ({images.images.nbytes / 2**20:,.0f} MiB in memory)",
+        f"data      {count:,} {'image' if count == 1 else 'images'} of {height}x{width}x{channels} from {config.data} "
+        f"({images.images.nbytes / 2**20:,.1f} MiB in memory)",
         *_describe_classes(config, images),
         f"networks  generator {sizes['generator']:,} parameters, discriminator {sizes['discriminator']:,}",
         f"training  {config.preset}: {config.steps:,} steps of {config.batch_size} images ({epochs:,.1f} epochs), "
@@ -151,6 +154,8 @@ def describe(config: TrainConfig, images: ImageData) -> str:
         f"run       {config.out}",
         f"measures  {best_kid.plan(config, count)}",
     ]
+    if count < _FEW_IMAGES and not config.diffaugment:
+        lines.append("advice    few images: add --diffaugment, so that D does not learn them by heart")
     if held_out_of(count) < config.pack:
         lines.append("measures  no value function and no JSD: too few images to hold some out of training")
     return "\n".join(map(printable, lines))

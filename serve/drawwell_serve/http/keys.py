@@ -36,7 +36,8 @@ class KeyCheck:
         challenge = {"WWW-Authenticate": 'Basic realm="drawwell", charset="UTF-8"' if is_page else "Bearer"}
         if _sent(headers):
             await self._turn()
-            raise ApiError(401, "wrong_key", f"the key is wrong: {_KEY_HINT}", headers=challenge)
+            what = "the key is wrong" if _has_scheme(_sent(headers)) else "the word Bearer is missing before the key"
+            raise ApiError(401, "wrong_key", f"{what}: {_KEY_HINT}", headers=challenge)
         in_browser = (
             "; in a browser, reload the page, enter any user name, and the key as the password" if is_page else ""
         )
@@ -55,6 +56,10 @@ class KeyCheck:
             )
         self._next = mine + 1 / GUESSES_A_SECOND
         await asyncio.sleep(mine - now)
+
+
+def _has_scheme(sent: list[bytes]) -> bool:
+    return all(b" " in value.strip() for value in sent)
 
 
 def _sent(headers: Headers) -> list[bytes]:

@@ -1,5 +1,7 @@
 """The socket that a server listens on."""
 
+import errno
+import os
 import socket
 
 from drawwell.errors import DrawwellError
@@ -24,6 +26,11 @@ def listen(address: str, port: int, backlog: int = BACKLOG) -> socket.socket:
     try:
         listener = socket.create_server((address, port), family=family, backlog=backlog, dualstack_ipv6=both)
     except OSError as error:
-        raise DrawwellError(f"cannot listen on {address}:{port}: {error.strerror}") from error
+        reason = os.strerror(error.errno) if error.errno else error.strerror
+        if error.errno == errno.EADDRINUSE:
+            reason = (
+                f"another program listens there: stop it, or choose another port, for example --port {port % 65535 + 1}"
+            )
+        raise DrawwellError(f"cannot listen on {address}:{port}: {reason}") from error
     listener.setblocking(False)  # several workers wait for the same connection, and one gets it
     return listener

@@ -58,7 +58,8 @@ def serve(given: Mapping[str, Any], command: WorkerCommand, backlog: int | None)
     _take_all_descriptors()
     with listener.listen(address, settings.port, backlog or listener.BACKLOG) as listening:
         scheme, host = "https" if command.has_tls else "http", f"[{address}]" if ":" in address else address
-        logger.info("serving %s, at %s://%s:%d", snapshot.in_words(), scheme, host, settings.port)
+        where = f"{scheme}://{host}:{settings.port}"
+        logger.info("serving %s, at %s; the supervisor is process %d", snapshot.in_words(), where, os.getpid())
         _exit(written, asyncio.run(Supervisor(ServerContext(settings, command, listening, metrics)).run(snapshot)))
 
 
@@ -96,9 +97,12 @@ class Supervisor:
         self._context.listener.close()
         self._leave(self._pool)
         await asyncio.wait(self._leaving.values())
+        logger.info("the server has ended")
         return 0 if event is self._stopped else 1
 
     def _stop(self, number: int) -> None:
+        if not self._stopped.is_set():
+            logger.info("%s: the port is closed, and requests under way are answered", signal.Signals(number).name)
         if self._stopped.is_set() and number == signal.SIGINT:  # the second Ctrl+C
             for pool in self._leaving:
                 pool.kill()

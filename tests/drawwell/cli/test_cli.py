@@ -35,7 +35,7 @@ def test_every_command_explains_itself(command: str) -> None:
 
 def test_wrong_usage_ends_with_2() -> None:
     assert "there is no command 'draw'" in drawwell("draw", code=2).stderr
-    assert "Error parsing --seed: 'x' is no integer" in drawwell("generate", "--seed", "x", code=2).stderr
+    assert "Error parsing --seed: 'x' is not an integer" in drawwell("generate", "--seed", "x", code=2).stderr
     assert "at least 1" in drawwell("train", "digits", "--steps", "0", code=2).stderr
 
 
@@ -61,7 +61,7 @@ def test_wrong_usage_ends_with_2() -> None:
         (["generate", "--count", "5000", "--out", "sheet.png"], "a contact sheet holds at most 4,096"),
         (["generate", "--out", "/proc/nowhere/x.npy"], "cannot be written"),
         (["info", "pyproject.toml"], "is no drawwell generator"),
-        (["export", "nowhere"], "nowhere: is not a run folder"),
+        (["export", "nowhere"], "nowhere: is not there: name the folder"),
         (["train", "nowhere"], "nowhere: no such file or folder"),
         (["serve", "nothing-such"], "nothing-such: there is no bundled generator of this name"),
         (["serve", "nothing.onnx"], "nothing.onnx: no such file"),

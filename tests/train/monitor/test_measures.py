@@ -130,7 +130,7 @@ def test_a_line_shows_its_numbers_in_words() -> None:
         "conditions": ["oscillation"],
     }
     assert in_words(line | judged) == (
-        "1,234 images/s; D(x) 0.70, D(G(z)) 0.20, D right 90%; value -0.60 (G's best -1.39), JSD at least 0.39; "
+        "1,234 images/s; D(x) 0.70, D(G(z)) 0.20, D right 90%; value -0.60 (perfect G: -1.39), JSD at least 0.39; "
         "gradients D 1.5, G 0.25; diversity 0.80; oscillation"
     )
     hinge = line | {"accuracy_d": 0.9, "value": -1.5, "conditions": []}

@@ -21,7 +21,7 @@ from drawwell_train.data.dataset import Limits
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.extractors import DEFAULT, open_extractor
 from drawwell_train.evaluation.measure import evaluate
-from drawwell_train.evaluation.reference import CLASSIFIERS, Sources, read_reference
+from drawwell_train.evaluation.reference import CLASSIFIERS, OTHER_IMAGES, Sources, read_reference
 from drawwell_train.evaluation.source import Source, open_source
 from drawwell_train.evaluation.stacks import count_kinds, read_stacks
 from drawwell_train.run.checkpoint import Checkpoint, Say
@@ -85,7 +85,7 @@ def main(config: EvaluateConfig) -> None:
     folder = config.out or _folder(config.model, source)
     quality = (_stacks if config.stacked else _images)(config, source, folder, console.print)
     files.write(folder / "measures.json", msgspec.json.format(msgspec.json.encode(quality), indent=2))
-    print("\n".join(terminal.table(quality.in_words())))
+    print("\n".join(terminal.table(quality.in_words())), flush=True)
     if source.checkpoint is not None:
         console.print(_keep(config, source.checkpoint, source.more, quality))
     if not config.stacked:
@@ -95,6 +95,8 @@ def main(config: EvaluateConfig) -> None:
 def _keep(config: EvaluateConfig, measured: Checkpoint, more: tuple[Checkpoint, ...], quality: Quality) -> str:
     """Write the measures where export finds them, unless measures of more images are there. Returns a sentence about it."""
     run = Path(config.model).expanduser()
+    if OTHER_IMAGES in quality.remarks:
+        return f"{OTHER_IMAGES}, so the export does not put these measures into the card"
     known = record.read(run, measured, *more)
     if known is not None and known.images > quality.images:
         return f"{run} keeps its measures of {known.images:,} images: these are of only {quality.images:,}"

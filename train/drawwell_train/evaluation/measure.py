@@ -79,7 +79,11 @@ def evaluate(
     found = nearest(drawn.images[:_COPYING_IMAGES], reference.learned)
     parts, histogram = [Part(remarks=remarks), *of_features(reference, drawn)], {}
     if classifier and reference.labelled:
-        say("distances are measured; training classifiers takes a minute or two each")
+        say(
+            "distances are measured; training classifiers takes minutes (--no-classifier leaves their measures out, "
+            "--classifier-seeds 1 trains a third of them)"
+        )
+        say("training a classifier on real images, for the balance of classes")
         histogram = _histogram(reference, drawn.images)
         parts += [_of_balance(reference, histogram), *_of_use(reference, drawn, say, spreads)]
     else:

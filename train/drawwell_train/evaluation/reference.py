@@ -18,6 +18,8 @@ from drawwell_train.evaluation.frechet import Features
 from drawwell_train.evaluation.source import Source
 from drawwell_train.step.batches import held_out_rows
 
+OTHER_IMAGES = "the run was trained on other images than --data"
+"""A remark of measures that do not go into the card."""
 CLASSIFIERS = 3
 """Classifiers of each kind: the result of a single one depends on its seed."""
 _COUNT_BY_DEFAULT = 10_000
@@ -191,7 +193,7 @@ def _apart(images: ImageData, source: Source) -> tuple[ImageData, Images | None,
         return images, None, ()
     config = source.checkpoint.config
     if config.data_sha256 != images.sha256(config.conditional):
-        return images, None, ("the run was trained on other images than --data",)
+        return images, None, (OTHER_IMAGES,)
     held_out = held_out_rows(len(images.images), config.seed).numpy()
     if len(held_out) < LEAST_IMAGES:
         return images, None, ()

@@ -85,7 +85,7 @@ def in_words(line: Line) -> str:
         outputs += f", D right {line['accuracy_d']:.0%}"
     parts = [f"{line['images_per_second']:,.0f} images/s", outputs]
     if "jsd" in line:
-        parts.append(f"value {line['value']:.2f} (G's best {_BEST_VALUE:.2f}), JSD at least {line['jsd']:.2f}")
+        parts.append(f"value {line['value']:.2f} (perfect G: {_BEST_VALUE:.2f}), JSD at least {line['jsd']:.2f}")
     elif "value" in line:
         parts.append(f"value {line['value']:.3g}")
     parts.append(f"gradients D {line['gradient_d']:.3g}, G {line['gradient_g']:.3g}")

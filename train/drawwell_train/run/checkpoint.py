@@ -36,6 +36,7 @@ Step = int | Literal["best"] | None
 Say = Callable[[str], None]
 """Takes a sentence for the user."""
 
+_RUNS_SHOWN = 8
 _NOT_WHOLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError, SafetensorError)
 """Exceptions that reading a damaged checkpoint may raise."""
 
@@ -167,11 +168,23 @@ def load_best(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, damaged
 
 
+def _why_no_run(folder: Path) -> str:
+    if not folder.exists():
+        return "is not there: name the folder that drawwell train --out made"
+    runs = sorted(path.parent.name for path in folder.glob("*/checkpoints"))
+    inside = (
+        f"; the runs in it are {', '.join(runs[:_RUNS_SHOWN])}{', ...' if len(runs) > _RUNS_SHOWN else ''}"
+        if runs
+        else ""
+    )
+    return f"is not a run folder of drawwell train{inside}"
+
+
 def find(run: Path, step: Step) -> tuple[Checkpoint, list[str]]:
     """A checkpoint of a run folder, and a sentence for each damaged one that was skipped. Raises ``CheckpointError``, ``FormatError``."""
     folder = run / "checkpoints"
     if not folder.is_dir():
-        raise CheckpointError(f"{run}: is not a run folder of drawwell train")
+        raise CheckpointError(f"{run}: {_why_no_run(run)}")
     if step == "best":
         return _found(
             load_best(folder),

@@ -44,6 +44,7 @@ class Run:
             RunError: another training holds the lock, or something cannot be read or written.
         """
         try:
+            self._check_ours()
             made = not self.path.exists()
             (self.path / "samples").mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
@@ -67,6 +68,13 @@ class Run:
             raise RunError(f"{self.path}: another training is running in this folder{self._holder()}") from error
         except OSError as error:
             raise RunError(f"{error.filename or self.path}: cannot be written ({error.strerror})") from error
+
+    def _check_ours(self) -> None:
+        """A folder of pictures, or of anything else, is no place for a run."""
+        if not self.path.is_dir() or self.checkpoints.exists() or self._config.exists():
+            return
+        if other := next((path for path in self.path.iterdir() if not path.name.startswith(".")), None):
+            raise RunError(f"{self.path}: holds {other.name!r} and no run: name another folder with --out")
 
     def _holder(self) -> str:
         """Process and host that hold the lock, for a sentence; empty if the file does not say."""
