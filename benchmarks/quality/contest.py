@@ -26,7 +26,7 @@ import torch
 import tyro
 
 from benchmarks.quality import results, tables
-from benchmarks.quality.experiments import find, prepare
+from benchmarks.quality.experiments import RELATIVISTIC, find, prepare
 from benchmarks.quality.measuring import extractor, judge, last_step
 from benchmarks.report import RESULTS
 from drawwell import atomic_files as files
@@ -76,7 +76,7 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "sngan-quarter": ("--preset", "sngan", "--d-width", "16"),
     "sngan-half-r1r2": ("--preset", "sngan", "--d-width", "32", *_R1_R2),
     "sngan-quarter-r1r2": ("--preset", "sngan", "--d-width", "16", *_R1_R2),
-    "sngan-quarter-r1r2-early": ("--preset", "sngan", "--d-width", "16", *_R1_R2, *_EARLY),
+    "sngan-quarter-r1r2-early": RELATIVISTIC,
     "sngan-half-early": ("--preset", "sngan", "--d-width", "32", *_EARLY),
     "sngan-half-batch-norm": (*_DEEP_BATCH_NORM, *_EARLY, "--d-width", "32"),
     "sngan-quarter-batch-norm": (*_DEEP_BATCH_NORM, *_EARLY, "--d-width", "16"),

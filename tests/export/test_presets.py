@@ -142,7 +142,7 @@ def test_the_pixels_are_torchs_and_the_layers_the_fastest(
     nodes = Counter(node.op_type for node in onnx.load(tmp_path / "generator.onnx").graph.node)
     assert (
         tuple(nodes[kind] for kind in KINDS)
-        == GRAPHS["dcgan" if preset == "sngan" else PRESETS[preset].architecture][target]
+        == GRAPHS["dcgan" if PRESETS[preset].architecture == "sngan" else PRESETS[preset].architecture][target]
     )
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -49,6 +50,7 @@ PARAMETERS = {
     ("wgan", 64, 3): (3_576_707, 2_765_633),
     ("wgan-gp", 64, 3): (3_576_707, 2_764_737),
     ("sngan", 32, 3): (1_068_931, 2_928_193),
+    ("rpgan", 28, 1): (759_681, 183_409),
 }
 
 
@@ -78,6 +80,18 @@ def test_every_preset_makes_steps(preset: str, size: int, channels: int, classes
     assert images.shape == (4, channels, size, size)
     assert state.generator.lowest == lowest(config.sigmoid)
     assert images.min() >= state.generator.lowest and images.max() <= 1
+
+
+def test_rpgan_is_sngan_with_the_options_that_won_the_contest() -> None:
+    won: dict[str, Any] = {
+        "loss": "relativistic",
+        "d_norm": "none",
+        "r1": 0.05,
+        "r2": 0.05,
+        "penalty_form": "finite-difference",
+    }
+    explicit = resolved("sngan", d_width=16, schedule="constant", ema_halflife_images=10_000, **won)
+    assert replace(explicit, preset="rpgan") == resolved("rpgan")
 
 
 @pytest.mark.parametrize("preset", NAMES)

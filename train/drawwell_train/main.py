@@ -35,6 +35,10 @@ from drawwell_train.step import state
 from drawwell_train.step.batches import held_out_of
 
 _SHOWN_CLASSES = 12
+_LONG_IMAGES = 2_500_000
+"""In the time in which dcgan sees so many images of 28 px, about 40 minutes of one core, rpgan's images are the better ones to train
+classifiers on, though dcgan's are nearer to real ones (docs/reports/quality.md).
+"""
 _FEW_IMAGES = 3000
 """Below a few thousand images, augmentation of what D sees is worth more than any other option (Zhao et al. 2020)."""
 
@@ -154,6 +158,10 @@ def describe(config: TrainConfig, images: ImageData) -> str:
         f"run       {config.out}",
         f"measures  {best_kid.plan(config, count)}",
     ]
+    if config.preset == "dcgan" and config.conditional and config.steps * config.images_per_step >= _LONG_IMAGES:
+        lines.append(
+            "advice    to train classifiers on the images, --preset rpgan is better in a training of this length"
+        )
     if count < _FEW_IMAGES and not config.diffaugment:
         lines.append("advice    few images: add --diffaugment, so that D does not learn them by heart")
     if held_out_of(count) < config.pack:
