@@ -42,6 +42,39 @@ def test_wrong_usage_ends_with_2() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["train", "digits", "--steps", "3,000"], "'3,000' is not an integer: write 3000"),
+        (["train", "digits", "--steps", "1e4"], "'1e4' is not an integer"),
+        (["train", "digits", "--learning-rate", "fast"], "'fast' is not a number"),
+        (["train", "digits", "--batch-size", "x"], "'x' is not an integer"),
+        (["train", "digits", "--size", "50"], "Expected one of ('28', '32', '64', '128')"),
+        (["generate", "--indices", "5,63,5"], "'5,63,5': separate the numbers by spaces: 5 63 5"),
+        (["generate", "--indices", "5", "x"], "'x' is not an integer"),
+        (["generate", "--output", "x.png"], "Unrecognized options: --output"),
+        (["export", "runs/x", "--step", "last"], "'last' is neither a number nor 'best'"),
+        (["serve", "--port", "http"], "'http' is not an integer"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_told_without_types(arguments: list[str], sentence: str) -> None:
+    said = " ".join(drawwell(*arguments, code=2).stderr.replace("│", " ").split())
+    assert sentence in said and "None" not in said
+
+
+def test_a_folder_of_other_files_is_not_written_into(tmp_path: Path, tiny_generator: Path) -> None:
+    for out in ("drawn", "photos"):
+        (tmp_path / out).mkdir()
+    (tmp_path / "photos" / "cat.png").write_bytes(b"")
+    drawing = ["generate", str(tiny_generator), "--count", "1", "--out"]
+    error = drawwell(*drawing, str(tmp_path / "photos"), code=1).stderr
+    assert "this folder holds 'cat.png', which is no drawn image: name another folder with --out" in error
+    assert "seed" not in error
+    drawwell(*drawing, str(tmp_path / "drawn"))
+    drawwell(*drawing, str(tmp_path / "drawn"))
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
         (
             ["generate", "nothing-such"],
             "nothing-such: there is no bundled generator of this name, only emoji, fashion, fashion-int8",
@@ -51,6 +84,10 @@ def test_wrong_usage_ends_with_2() -> None:
         (["generate", "--out", "x.jpg"], "images are written as .npy, .tar or .zip"),
         (["generate", "--out", "x.tar.gz"], "not as .gz"),
         (["verify"], "name the files to verify"),
+        (["verify", "docs"], "docs: is a folder, and its images have no checksum: draw into a .tar, .zip or .npy"),
+        (["serve", "http://localhost:3000"], "http://localhost:3000: is a URL; name a generator file"),
+        (["export", "tests/train/run/checkpoints"], "is not a run folder of drawwell train"),
+        (["generate", "--label", "99"], "by index 0 to 9"),
         (["verify", "nowhere.tar"], "nowhere.tar: cannot be read (No such file or directory)"),
         (["verify", "README.md"], "is no .npy, .tar or .zip of images from drawwell"),
         (["generate", "--count", "1000000000000000", "--out", "x.npy"], "GiB are free"),

@@ -93,6 +93,8 @@ def test_a_wrong_key_is_told_from_a_missing_one(locked: Server) -> None:
     assert wrong.status_code == 401
     assert wrong.json()["error"]["code"] == "wrong_key"
     assert wrong.json()["error"]["message"].startswith("the key is wrong: send the key of this server as")
+    bare = httpx.get(f"{locked.url}/model", headers={"Authorization": "a-key-without-its-scheme"})
+    assert bare.json()["error"]["message"].startswith("the word Bearer is missing before the key: send the key")
 
 
 def test_a_person_with_a_browser_is_asked_for_the_key(locked: Server) -> None:

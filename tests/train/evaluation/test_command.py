@@ -244,3 +244,14 @@ def test_a_generator_of_other_classes_is_a_sentence(tmp_path: Path, capsys: pyte
     np.savez(tmp_path / "two.npz", images=images, labels=labels, classes=np.array(["a", "b"]))
     assert run(["evaluate", "fashion", "--data", str(tmp_path / "two.npz")]) == 1
     assert "the data's 'a', 'b'" in capsys.readouterr().err
+
+
+def test_measures_of_other_images_stay_out_of_the_card(copied: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.npy"
+    np.save(other, np.random.default_rng(0).integers(0, 256, (400, 28, 28), dtype=np.uint8))
+    alone = Path(shutil.copytree(copied, tmp_path / "alone"))
+    shutil.rmtree(alone / "measures", ignore_errors=True)
+    given = ["--data", str(other), "--count", "100", "--no-classifier", "--threads", "1"]
+    said = " ".join(drawwell("evaluate", str(alone), *given).stderr.split())
+    assert "the run was trained on other images than --data, so the export does not put these measures into" in said
+    assert drawwell("export", str(alone)).stderr.count("not measured") == 1

@@ -333,7 +333,14 @@ def test_a_run_is_never_written_beside_the_runs(options: dict[str, str]) -> None
 def test_other_options_do_not_continue_a_run(straight: Path) -> None:
     error = train(straight, "--steps", "40", "--latent-dim", "50", code=1).stderr
     assert "latent_dim was 100, is 50" in error
-    assert "name another folder with --out" in error
+    assert "give the options of this run to continue it, or name another folder with --out" in error
+
+
+def test_a_folder_of_other_files_becomes_no_run(tmp_path: Path) -> None:
+    (tmp_path / "cat.png").write_bytes(b"")
+    error = train(tmp_path, "--steps", "1", code=1).stderr
+    assert f"{tmp_path}: holds 'cat.png' and no run: name another folder with --out" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["cat.png"]
 
 
 def test_nan_in_a_loss_stops_at_once(tmp_path: Path) -> None:
