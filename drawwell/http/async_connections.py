@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -39,7 +40,14 @@ class AsyncConnections:
 
     async def send(self, request: httpcore.Request) -> httpcore.Response:
         self._belong()
-        return await self._pool.handle_async_request(request)
+        _opened.set(None)
+        try:
+            return await self._pool.handle_async_request(request)
+        except BaseException:
+            if (stream := _opened.get()) is not None:  # httpcore leaves it open where a SOCKS proxy fails
+                with anyio.CancelScope(shield=True):
+                    await stream.aclose()
+            raise
 
     async def chunks(self, response: httpcore.Response) -> AsyncGenerator[bytes, None]:
         async for chunk in response.aiter_stream():
@@ -76,4 +84,18 @@ class AsyncConnections:
             proxy=self._proxy,
             max_connections=None,  # as many as tasks that call
             keepalive_expiry=IDLE_SECONDS,
+            network_backend=_Backend(),
         )
+
+
+_opened: ContextVar[httpcore.AsyncNetworkStream | None] = ContextVar("_opened", default=None)
+"""The connection that was opened for the request of the task, if any."""
+
+
+class _Backend(httpcore.AnyIOBackend):
+    """The sockets of httpcore. anyio tries the addresses of a host side by side."""
+
+    async def connect_tcp(self, *arguments: Any, **named: Any) -> httpcore.AsyncNetworkStream:
+        stream = await super().connect_tcp(*arguments, **named)
+        _opened.set(stream)
+        return stream

@@ -131,7 +131,7 @@ async def short(work: Awaitable[Result]) -> Result:
 
 
 def _check_urls(url: str | Sequence[str]) -> list[str]:
-    urls = [url] if isinstance(url, str) else [*url]
+    urls = [*url] if isinstance(url, Sequence) and not isinstance(url, str) else [url]
     if not urls or not all(isinstance(one, str) for one in urls):
         raise RequestError(f"url must be the URL of a server, or a list of at least one, not {printable(repr(url))}")
     return urls

@@ -119,7 +119,8 @@ class Transport:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._connections.close()
+        with _without_log():
+            await self._connections.close()
 
     def _forked(self) -> None:
         self._connections.forked()

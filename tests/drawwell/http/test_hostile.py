@@ -398,7 +398,7 @@ def socks(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "socksio.py").write_text(SOCKSIO)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.MonkeyPatch.context() as context:
-        for name in ("socksio", "httpcore._sync.socks_proxy"):
+        for name in ("socksio", "httpcore._sync.socks_proxy", "httpcore._async.socks_proxy"):
             context.setitem(sys.modules, name, None)  # so that it is restored
             del sys.modules[name]
         yield
@@ -603,7 +603,8 @@ def silent(host: str, port: int) -> Iterator[int]:
 def resolve_as(monkeypatch: pytest.MonkeyPatch, addresses: list[str]) -> None:
     resolve = socket.getaddrinfo
 
-    def resolved(host: str, *more: Any, **named: Any) -> Any:
+    def resolved(host: str | bytes, *more: Any, **named: Any) -> Any:
+        host = host.decode() if isinstance(host, bytes) else host
         hosts = addresses if host.endswith(".example") else [host]
         return [found for one in hosts for found in resolve(one, *more, **named)]
 
