@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from drawwell.files.labels import LabelChoice
     from drawwell.files.selection import Selection, read_selection
     from drawwell.generator import Batch, ImageGenerator, Images
+    from drawwell.http.async_client import AsyncClient
     from drawwell.http.client import Client
 
     Generator = ImageGenerator  # the old name
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncClient",
     "Batch",
     "Client",
     "DeviceMemoryError",
@@ -72,6 +74,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "AsyncClient": "drawwell.http.async_client",
     "Batch": "drawwell.generator",
     "Client": "drawwell.http.client",
     "Engine": "drawwell.engine.engine",

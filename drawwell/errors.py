@@ -97,7 +97,13 @@ class UnavailableError(ServerError):
 
 
 class ResponseError(ServerError):
-    """The reply is not the one that was requested: its shape, count, digest or checksum is wrong."""
+    """The reply is not the one that was requested: its shape, count, digest or checksum is wrong.
+
+    Attributes:
+        digest: SHA-256 of the generator that the server has now, if it is another one than the client opened; else None.
+    """
+
+    digest: str | None = None
 
 
 def _unpickled(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:

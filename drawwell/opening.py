@@ -3,6 +3,7 @@
 import os
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,30 +13,39 @@ from drawwell.text import printable, reason
 if TYPE_CHECKING:
     from drawwell.engine.onnx_session import Provider
     from drawwell.generator import ImageGenerator
+    from drawwell.http.keys import Key
 
 _MODELS = Path(__file__).with_name("models")
 
 
 def open_generator(
-    target: str | os.PathLike[str],
+    target: str | os.PathLike[str] | Sequence[str],
     *,
-    key: str | None = None,
+    key: "Key | None" = None,
     timeout: float | None = None,
     retry_for: float | None = None,
+    digest: str | None = None,
+    pin: bool = True,
     provider: "Provider" = "auto",
     threads: int | None = None,
 ) -> "ImageGenerator":
-    """Open a generator: a bundled one, a file, or one on a server.
+    """Open a generator: a bundled one, a file, or one on a server or on several.
 
-    What a text means does not depend on the current folder. ``http://...`` and ``https://...`` are servers. A text with a
+    What a text means does not depend on the current folder. ``http://...`` and ``https://...`` are servers; a
+    list of URLs is several servers of one generator, of which the first that works is asked. A text with a
     separator or an ending (``./generator``, ``generator.onnx``) is a path, and so is every ``pathlib.Path``. Any other text is the
     name of a bundled generator: ``emoji``, ``fashion`` or ``fashion-int8``.
 
     Args:
-        target: A name, a path or a URL.
-        key: The server's key; by default the environment variable DRAWWELL_KEY. For a URL only.
+        target: A name, a path, a URL, or a list of URLs.
+        key: The server's key; by default the environment variable DRAWWELL_KEY. For several hosts a mapping from URLs to
+            keys. For a URL only.
         timeout: Seconds for each connect, read and write, 30 by default. For a URL only.
-        retry_for: Seconds after which a failing call is given up, 60 by default; 0 tries once. For a URL only.
+        retry_for: Seconds after which a failing call is given up; 0 tries once. By default the environment variable
+            DRAWWELL_RETRY_FOR, or else 60. For a URL only.
+        digest: SHA-256 of the generator to draw with; servers with another one are left aside. For a URL only.
+        pin: Whether a server that changes its generator stops the calls; with ``False`` the client goes over to the new
+            generator. For a URL only.
         provider: Draw on ``cuda`` or ``cpu``; ``auto`` takes CUDA if a device can be used. For a file or a bundled generator only.
         threads: The most that draw at once on the CPU, by default one for each core. For a file or a bundled generator only.
 
@@ -54,19 +64,30 @@ def open_generator(
         >>> batch.images.shape, batch.images.dtype, batch.labels[:3].tolist()
         ((64, 28, 28, 1), dtype('uint8'), [9, 0, 3])
     """
-    of_server: dict[str, Any] = {"key": key, "timeout": timeout, "retry_for": retry_for}
-    given = {name: value for name, value in of_server.items() if value is not None}
-    if is_url(target):
+    of_server: dict[str, Any] = {"key": key, "timeout": timeout, "retry_for": retry_for, "digest": digest}
+    given = {name: value for name, value in of_server.items() if value is not None} | ({} if pin else {"pin": pin})
+    if not isinstance(target, str | os.PathLike):
+        target = _check_list(target)
+    if isinstance(target, list) or is_url(target):
         if provider != "auto" or threads is not None:
             raise RequestError("provider and threads are for a generator on this machine: leave them out for a URL")
         from drawwell.http.client import Client
 
-        return Client(str(target), **given)
+        return Client(target if isinstance(target, list) else str(target), **given)
     if given:
         raise RequestError(f"{' and '.join(given)}: only for a server's URL, which {printable(target)!r} is not")
     from drawwell.engine.engine import Engine
 
     return Engine(find_file(target), provider, threads)
+
+
+def _check_list(targets: Sequence[str]) -> list[str]:
+    for target in targets:
+        if not is_url(target):
+            raise RequestError(
+                f"{printable(target)}: a list names servers, by URLs that begin with http:// or https://"
+            )
+    return [*targets]
 
 
 def is_url(target: str | os.PathLike[str]) -> bool:

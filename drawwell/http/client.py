@@ -1,56 +1,29 @@
 """A generator behind HTTP, with the calls of a local one."""
 
-import functools
-import math
-import numbers
-import time
-from typing import Annotated, Any, NoReturn
+from collections.abc import Sequence
+from typing import Any
 
-import msgspec
-import numpy as np
-
-from drawwell import __version__
-from drawwell.addresses.arguments import CheckedIndices, Indices, check_address
-from drawwell.errors import (
-    GeneratorFileError,
-    RequestError,
-    ResponseError,
-    UnavailableError,
-)
-from drawwell.files.card import UNREADABLE, ModelCard, Sha256, card_from_json
-from drawwell.files.labels import CheckedLabels, LabelChoice, check_labels, labels_at, labels_of
-from drawwell.formats.npy import NPY_TYPE, Npy
-from drawwell.generator import Batch, ImageGenerator, Images, allocate
-from drawwell.http import protocol
-from drawwell.http.retries import retry, retry_after
-from drawwell.http.transport import Answer, Transport
-from drawwell.pieces import slices
-from drawwell.text import printable
-
-REQUEST_IMAGES = 4096
-"""The most images in one request: a connection that breaks costs at most these, and a request is under 65,536 indices."""
-TIMEOUT_SECONDS, RETRY_SECONDS = 30.0, 60.0
-
-_MAX_REPLY_BYTES = 2**28
-"""Of a reply with more than one image, which is held in memory: 4,096 images of 128 px are less."""
-_MAX_MODEL_BYTES = 2**23
-"""More than any card: with 1,000 classes and all measures of each it has 1 MB."""
-_SHOWN_PAGE_BYTES = 200
-"""Of a page that another server answers with."""
-_MAX_SECONDS = 10**6
-"""Eleven days; sockets take no timeout that is much longer."""
-_BUSY_STATUSES = (429, 502, 503, 504)
+from drawwell.addresses.arguments import Indices
+from drawwell.files.card import ModelCard
+from drawwell.files.labels import LabelChoice
+from drawwell.generator import Batch, ImageGenerator
+from drawwell.http.connections import BlockingConnections, run
+from drawwell.http.core import TIMEOUT_SECONDS, Core, Settings, short
+from drawwell.http.keys import Key
 
 
 class Client(ImageGenerator):
-    """A generator on a drawwell server. ``drawwell.open`` makes one from a URL.
+    """A generator on a drawwell server, or on several. ``drawwell.open`` makes one from a URL, or from a list of URLs.
 
     The client retries temporary failures, verifies a SHA-256 of every reply, and raises instead of returning a partial batch. A
     retry gives the same bytes, since an image depends on its address alone. A request for up to 4,096 images ends after
     ``retry_for`` plus ``timeout`` seconds whatever the server does, unless images arrive, at 64 KiB a second or more.
 
+    Several servers are one: all must have the same generator. The client asks the first that works, goes to the next one at
+    once when it fails, and comes back to it later. Each server that fails may add ``timeout`` seconds to a request.
+
     Any number of threads may call. A forked process makes its own connections. A pickled client travels as its URL, its
-    timeouts and the ``key`` that was passed to it, and connects where it is unpickled.
+    timeouts, its digest and the ``key`` that was passed to it, and connects where it is unpickled.
 
     Example:
         >>> with drawwell.Client("http://127.0.0.1:3000", timeout=10) as client:
@@ -61,47 +34,52 @@ class Client(ImageGenerator):
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         timeout: float = TIMEOUT_SECONDS,
-        retry_for: float = RETRY_SECONDS,
+        retry_for: float | None = None,
         *,
-        key: str | None = None,
+        key: Key | None = None,
+        digest: str | None = None,
+        pin: bool = True,
     ) -> None:
         """Connect, and ask the server for its card.
 
         Args:
-            url: Of the server, ``http://...`` or ``https://...``; ``user:password@`` in it is sent as Basic authentication.
+            url: Of the server, ``http://...`` or ``https://...``, or a list of several; ``user:password@`` in a URL is sent
+                to its server as Basic authentication.
             timeout: Seconds for each connect, read and write.
-            retry_for: Seconds after which a failing call is given up; 0 tries once.
+            retry_for: Seconds after which a failing call is given up; 0 tries once. By default the environment variable
+                DRAWWELL_RETRY_FOR, or else 60.
             key: The server's key, sent as ``Authorization: Bearer KEY``; by default the environment variable DRAWWELL_KEY.
+                For servers on several hosts a mapping from URLs to keys: no host is sent the key of another one.
+            digest: SHA-256 of the generator to draw with, 64 hex digits. A server that has another one is left aside; the
+                call fails if no server has this one. By default the generator that the servers have now.
+            pin: Whether a server that changes its generator stops the calls with ``ResponseError``. With ``False`` the
+                client goes over to the new generator; ``Batch.digest`` names the one that drew a batch.
 
         Raises:
-            RequestError: The URL, the seconds or the key are wrong, an environment variable (proxy, certificates) is wrong, or
-                the server refuses the key.
+            RequestError: The URL, the seconds, the digest or the key are wrong, an environment variable (proxy, certificates,
+                seconds) is wrong, or the server refuses the key.
             UnreachableError: There is no connection.
             UnavailableError: The server is not ready.
-            ResponseError: The reply is not from a drawwell server of this version.
+            ResponseError: The reply is not from a drawwell server of this version, or the servers have different generators.
         """
-        _check_seconds("timeout", timeout)
-        _check_seconds("retry_for", retry_for, or_none=True)
-        self._url, self._timeout, self._retry_for, self._key = url, timeout, retry_for, key
-        self._name, self._closed = printable(url), False
-        self._transport = Transport(url, timeout, _HEADERS, key)
+        self._core = Core(BlockingConnections, Settings(url, timeout, retry_for, key, digest, pin))
         try:
-            self._digest, self._card, self._max_count = retry(self._model, retry_for)
+            run(short(self._core.open()))
         except BaseException:
-            self._transport.close()
+            self.close()
             raise
 
     @property
     def card(self) -> ModelCard:
         """The model card: image size, classes, training data and measured quality."""
-        return self._card
+        return self._core.model.card
 
     @property
     def digest(self) -> str:
         """SHA-256 of the generator file, 64 hex digits. If the server changes its generator, the next call raises ``ResponseError``."""
-        return self._digest
+        return self._core.model.digest
 
     def generate(
         self,
@@ -119,163 +97,22 @@ class Client(ImageGenerator):
                 refuses the request, or the client is closed.
             ServerError: The server did not send the whole, right batch within ``retry_for`` seconds.
         """
-        seed, chosen = check_address(seed, count, start, indices)
-        given = check_labels(self._card, labels, len(chosen))
-        images = allocate(len(chosen), self._card)
-        for piece in slices(len(chosen), self._request_images()):
-            draw = functools.partial(self._draw, seed, chosen[piece], labels_at(given, piece.start, piece.stop))
-            images[piece] = retry(draw, self._retry_for)
-        return Batch(images, labels_of(self._card, seed, chosen, given), seed, chosen, self._digest)
+        return run(short(self._core.generate(seed, count, start, indices, labels)))
 
     def close(self) -> None:
         """Close the connections. The client draws no more."""
-        self._closed = True
-        self._transport.close()
+        run(self._core.close())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._url, self._timeout, self._retry_for, self._key, self._digest)
-
-    def _request_images(self) -> int:
-        return min(REQUEST_IMAGES, self._max_count, max(1, _MAX_REPLY_BYTES // math.prod(self._card.image_shape)))
-
-    def _model(self, ends: float) -> tuple[str, ModelCard, int]:
-        answer = self._send("GET", "model", ends, _MAX_MODEL_BYTES, "application/json")
-        try:
-            model = msgspec.json.decode(answer.body, type=_Model)
-            return model.digest, card_from_json(model.card), model.max_count
-        except (*UNREADABLE, GeneratorFileError) as error:
-            sentence = f"is no drawwell server, or one of another version ({printable(error)})"
-            raise ResponseError(f"{self._name}: {sentence}") from error
-
-    def _draw(self, seed: int, piece: CheckedIndices, labels: CheckedLabels | None, ends: float) -> Images:
-        shape = (len(piece), *self._card.image_shape)
-        npy = Npy(shape)
-        # one byte more shows a reply that goes on
-        answer = self._send(
-            "POST", "generate", ends, npy.length + 1, NPY_TYPE, _request(seed, piece, labels), npy.header
-        )
-        self._check_headers(answer, protocol.about(seed, piece, labels))
-        try:
-            return Npy.decode(answer.body, shape)
-        except ValueError as error:
-            raise self._damaged(str(error)) from error
-
-    def _check_headers(self, answer: Answer, expected: dict[str, str]) -> None:
-        for name in (protocol.DIGEST, *protocol.ABOUT):
-            if (times := len(answer.headers.get_list(name))) > 1:
-                raise self._damaged(f"answered with the header {name} {times} times: {_PROXY_HINT}")
-        digest = answer.headers.get(protocol.DIGEST)
-        if digest is None:
-            raise self._damaged(f"answered without naming a generator: {_PROXY_HINT}")
-        if digest != self._digest:
-            raise _changed(self._name, digest, self._digest)
-        received = {name: answer.headers[name] for name in protocol.ABOUT if name in answer.headers}
-        if received != expected:
-            raise self._damaged(f"answered with other images than those requested ({printable(received)})")
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        ends: float,
-        most_bytes: int,
-        accept: str,
-        body: bytes = b"",
-        begins: bytes = b"",
-    ) -> Answer:
-        if self._closed:
-            raise RequestError("this generator is closed: open it again")
-        content_type = {"Content-Type": "application/json"} if body else {}
-        # an attempt has at least the time that one read has
-        ends = max(ends, time.monotonic() + self._timeout)
-        answer = self._transport.exchange(
-            method, path, {"Accept": accept} | content_type, body, most_bytes, ends, begins
-        )
-        if answer.status != 200:
-            self._refuse(answer)
-        if (encoding := answer.headers.get("Content-Encoding", "").strip()).lower() not in ("", "identity"):
-            sentence = f"answered in the encoding {printable(encoding)!r}, which was not asked for"
-            raise ResponseError(
-                f"{self._name}: {sentence}: turn compression off in the server, or in a proxy before it"
-            )
-        return answer
-
-    def _refuse(self, answer: Answer) -> NoReturn:
-        said = _message_of(answer)
-        sentence = f"{self._name}: answered {answer.status}: {said or _beginning_of(answer)}"
-        if answer.status in _BUSY_STATUSES:
-            busy = UnavailableError(sentence)
-            busy.retry_after = retry_after(answer.headers)
-            raise busy
-        if 400 <= answer.status < 500:
-            raise RequestError(f"{self._name}: {said}" if said else sentence)
-        if 300 <= answer.status < 400 and (location := answer.headers.get("Location")):
-            raise ResponseError(f"{sentence}; it redirects to {printable(location)}: open that URL instead")
-        raise ResponseError(sentence)
-
-    def _damaged(self, sentence: str) -> ResponseError:
-        """A reply that was spoilt on its way: the next one may be whole."""
-        error = ResponseError(f"{self._name}: {sentence}")
-        error.is_temporary = True
-        return error
+        return _reopen, (self._core.pickled,)
 
 
-_HEADERS = {"User-Agent": f"drawwell/{__version__}", "Accept-Encoding": "identity"}
-_PROXY_HINT = "is there a proxy before the server that changes replies?"
-
-
-class _Model(msgspec.Struct):
-    digest: Sha256
-    card: msgspec.Raw
-    max_count: Annotated[int, msgspec.Meta(ge=1)]
-
-
-class _Refusal(msgspec.Struct):
-    message: str
-
-
-class _RefusalReply(msgspec.Struct):
-    error: _Refusal
-
-
-def _request(seed: int, piece: CheckedIndices, labels: CheckedLabels | None) -> bytes:
-    which: dict[str, Any] = (
-        {"start": piece.start, "count": len(piece)} if isinstance(piece, range) else {"indices": piece.tolist()}
+def _reopen(settings: Settings) -> Client:
+    return Client(
+        settings.url,
+        settings.timeout,
+        settings.retry_for,
+        key=settings.key,
+        digest=settings.digest,
+        pin=settings.pin,
     )
-    if labels is not None:
-        which["labels"] = labels.tolist() if isinstance(labels, np.ndarray) else labels
-    return msgspec.json.encode({"seed": seed, **which})
-
-
-def _check_seconds(name: str, seconds: float, or_none: bool = False) -> None:
-    is_number = isinstance(seconds, numbers.Real) and not isinstance(seconds, bool)
-    if not is_number or not 0 <= seconds <= _MAX_SECONDS or (seconds == 0 and not or_none):
-        least = "0 or more" if or_none else "more than 0"
-        raise RequestError(
-            f"{name} must be in seconds, {least} and at most {_MAX_SECONDS:,}, not {printable(repr(seconds))}"
-        )
-
-
-def _reopen(url: str, timeout: float, retry_for: float, key: str | None, digest: str) -> Client:
-    client = Client(url, timeout, retry_for, key=key)
-    if client.digest != digest:
-        client.close()
-        raise _changed(printable(url), client.digest, digest)
-    return client
-
-
-def _changed(name: str, digest: str, expected: str) -> ResponseError:
-    return ResponseError(f"{name}: now serves the generator {printable(digest, 64)}, not {expected}: open it again")
-
-
-def _message_of(answer: Answer) -> str:
-    """The sentence in an error reply of drawwell; empty if it is no such reply."""
-    try:
-        return printable(msgspec.json.decode(answer.body, type=_RefusalReply).error.message)
-    except UNREADABLE:
-        return ""
-
-
-def _beginning_of(answer: Answer) -> str:
-    """The beginning of the page of another server."""
-    return printable(answer.body[:_SHOWN_PAGE_BYTES].decode(errors="replace") or answer.reason)

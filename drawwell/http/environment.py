@@ -11,7 +11,6 @@ import httpcore
 import httpx
 
 from drawwell.errors import RequestError
-from drawwell.http.protocol import check_key
 from drawwell.http.urls import parse_url
 from drawwell.install import PIP
 from drawwell.text import printable
@@ -39,15 +38,6 @@ class Proxy:
         url = httpcore.URL(scheme=self.url.raw_scheme, host=self.url.raw_host, port=self.url.port, target=b"/")
         auth = (self.url.username.encode(), self.url.password.encode()) if self.url.userinfo else None
         return httpcore.Proxy(url, auth, ssl_context=certificates if self.scheme == "https" else None)
-
-
-def bearer(key: str | None) -> dict[str, str]:
-    """Return the header with ``key``, or with the key in DRAWWELL_KEY, if there is one. Raises ``RequestError`` for a wrong key."""
-    name, value = ("DRAWWELL_KEY", os.environ.get("DRAWWELL_KEY")) if key is None else ("key", key)
-    try:
-        return {} if value is None else {"Authorization": f"Bearer {check_key(value)}"}
-    except ValueError as error:
-        raise RequestError(f"{name}: {error}") from None
 
 
 def proxy_of(url: httpx.URL) -> Proxy | None:

@@ -4,7 +4,7 @@ import email.utils
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from drawwell.errors import ServerError, UnavailableError
@@ -17,11 +17,13 @@ Result = TypeVar("Result")
 logger = logging.getLogger("drawwell.client")
 
 
-def retry(call: Callable[[float], Result], seconds: float) -> Result:
+async def retry(
+    call: Callable[[float], Awaitable[Result]], seconds: float, sleep: Callable[[float], Awaitable[None]]
+) -> Result:
     """Call until it works, for at most ``seconds``; raise the last error when they are over, and an error that is not temporary at once.
 
     The waits are up to 0.2 s, 0.4 s, ... 5 s, chosen at random so that clients do not come back together. A ``Retry-After``
-    is waited for whole, and up to a second more. ``call`` is given the end of its time, of ``time.monotonic``.
+    is waited for whole, and up to a second more. ``call`` is given the end of its time, of ``time.monotonic``; ``sleep`` waits.
     """
     import tenacity  # so that `import drawwell` stays light
 
@@ -37,13 +39,20 @@ def retry(call: Callable[[float], Result], seconds: float) -> Result:
         level = logging.WARNING if state.attempt_number == 1 else logging.DEBUG
         logger.log(level, "%s; trying again for up to %g s", _error_of(state), seconds)
 
-    return tenacity.Retrying(
+    attempts = tenacity.AsyncRetrying(
+        sleep=sleep,
         retry=tenacity.retry_if_exception(lambda error: isinstance(error, ServerError) and error.is_temporary),
         wait=wait,
         stop=tenacity.stop_before_delay(seconds),
         before_sleep=log,
         reraise=True,
-    )(call, time.monotonic() + seconds)
+    )
+    ends = time.monotonic() + seconds
+
+    async def attempt() -> Result:
+        return await call(ends)
+
+    return await attempts(attempt)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

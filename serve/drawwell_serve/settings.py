@@ -385,7 +385,7 @@ def option_of(name: str) -> str:
 
 def unknown_variables(names: Iterable[str]) -> list[str]:
     """A sentence for each of these variables that begins with DRAWWELL_ and is no setting."""
-    known = ["DRAWWELL_KEY", *Settings.variables_by_field().values()]
+    known = ["DRAWWELL_KEY", "DRAWWELL_RETRY_FOR", *Settings.variables_by_field().values()]
     unknown = sorted(name for name in names if name.startswith("DRAWWELL_") and name not in known)
     return [f"{name} is not a setting and has no effect; did you mean {_nearest(name, known)}?" for name in unknown]
 

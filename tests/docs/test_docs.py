@@ -27,8 +27,8 @@ EXAMPLES = sorted((ROOT / "examples").iterdir())
 COMMANDS = re.findall(r"^  (\w+)  ", cli_page.help_of(), re.MULTILINE)
 FOREIGN_OPTIONS = {"--reload", "--short", "--version"}
 """Of `bentoml serve`, of the benchmarks, and of `drawwell` itself."""
-TEST_VARIABLES = {"DRAWWELL_KEY", "DRAWWELL_TORTURE", "DRAWWELL_INSTALLED"}
-"""The key, which is not a field of the settings, and what the Makefile tells the tests."""
+TEST_VARIABLES = {"DRAWWELL_KEY", "DRAWWELL_RETRY_FOR", "DRAWWELL_TORTURE", "DRAWWELL_INSTALLED"}
+"""The key and the seconds of the client, which are no fields of the settings, and what the Makefile tells the tests."""
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=[page.relative_to(ROOT).as_posix() for page in PAGES])
 

@@ -23,6 +23,7 @@ CALLS = [getattr(drawwell, name) for name in drawwell.__all__ if inspect.isrouti
 CLASSES = [getattr(drawwell, name) for name in drawwell.__all__ if inspect.isclass(getattr(drawwell, name))]
 DOCUMENTED = [drawwell, errors, *CALLS, *CLASSES, drawwell.datasets.TorchDataset, drawwell.ImageGenerator.generate]
 WITH_EXAMPLE = {
+    "AsyncClient",
     "Batch",
     "Client",
     "Engine",

@@ -39,7 +39,7 @@ def test_import_drawwell_is_light() -> None:
 @pytest.mark.parametrize(
     ("statement", "allowed"),
     [
-        ("import drawwell.http.client, drawwell.datasets, drawwell.cli", set()),
+        ("import drawwell.http.client, drawwell.http.async_client, drawwell.datasets, drawwell.cli", set()),
         ("import drawwell.engine.engine", set()),
         ("import drawwell.cli.commands", {"tyro"}),
         ("import drawwell_train.main", {"torch", "tyro", "PIL", "drawwell_train"}),
@@ -69,6 +69,7 @@ def test_the_command_line_imports_a_stage_only_when_called() -> None:
 
 def test_the_public_names_are_these() -> None:
     assert drawwell.__all__ == [
+        "AsyncClient",
         "Batch",
         "Client",
         "DeviceMemoryError",

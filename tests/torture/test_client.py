@@ -11,22 +11,31 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
 
+import httpx
 import numpy as np
+import pytest
 
 from drawwell.engine.engine import Engine
 from drawwell.errors import DrawwellError
+from drawwell.generator import ImageGenerator
 from drawwell.http.client import Client
 from drawwell.opening import find_file
+from tests.async_client import AsyncAsClient
 from tests.conftest import StartServer
 from tests.scripted import DIGEST, Handler, body_of, headers_of, pixels, serving
 
 from .conftest import Record, times
+from .faults import FAULTS, faulty
 from .replies import mutated
 
 SEED = 7
 TIMEOUT = 0.5
 LIMIT_SECONDS = 30
 """Of a call that should end after twice its timeout, on a busy machine."""
+CALL_IMAGES, PIECE_IMAGES = 1000, 100
+FAULTY_SHARE = 0.2
+MOST_REQUESTS = 1.5
+"""Times the requests that a good line needs."""
 MOST_BYTES = 32 * 2**20
 PROCESSES, THREADS, CALLS = 4, 3, 25
 
@@ -89,6 +98,33 @@ def whole(asked: dict[str, int]) -> bytes:
     assert DIGEST in headers.values()
     lines = ["HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     return "\r\n".join(lines).encode() + body
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncAsClient], ids=["client", "async_client"])
+def test_a_bad_line_loses_no_image(
+    kind: type[ImageGenerator], start_server: StartServer, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through a proxy that delays, cuts, duplicates, corrupts and resets: every image comes once, with few requests more."""
+    count, server = times(100_000, 8_000), start_server("fashion")
+    upstream = httpx.URL(server.url)
+    monkeypatch.setattr("drawwell.http.image_request.REQUEST_IMAGES", PIECE_IMAGES)
+    with (
+        faulty((upstream.host, upstream.port or 80), random.Random(SEED), FAULTY_SHARE) as proxy,
+        closing(kind(proxy.url, retry_for=LIMIT_SECONDS * 4)) as client,  # type: ignore[call-arg]
+        closing(Engine(find_file("fashion"))) as engine,
+    ):
+        needed, wrong = 0, 0
+        for start in range(0, count, CALL_IMAGES):
+            drawn, wanted = (one.generate(SEED, min(CALL_IMAGES, count - start), start) for one in (client, engine))
+            assert drawn.indices == wanted.indices
+            wrong += int((drawn.images != wanted.images).any(axis=(1, 2, 3)).sum())
+            needed += -(-len(drawn) // PIECE_IMAGES)
+    assert wrong == 0
+    assert sum(proxy.faults[fault] for fault in FAULTS) > 0, "nothing was tried"
+    assert proxy.requests <= MOST_REQUESTS * needed
+    record(
+        count=count, lost=0, wrong=wrong, doubled=0, needed=needed, requests=proxy.requests, faults=dict(proxy.faults)
+    )
 
 
 def test_a_fork_in_the_middle_of_its_work_loses_nothing(start_server: StartServer, record: Record) -> None:

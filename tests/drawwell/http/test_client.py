@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,12 +18,20 @@ import drawwell
 from drawwell.errors import RequestError, ResponseError, UnavailableError, UnreachableError
 from drawwell.formats.npy import FOOTER_BYTES, FOOTER_MAGIC
 from drawwell.http import protocol as wire
-from drawwell.http.client import REQUEST_IMAGES, Client
+from drawwell.http.client import Client
+from drawwell.http.image_request import REQUEST_IMAGES
 from tests import graphs
+from tests.async_client import AsyncAsClient
 from tests.conftest import free_port
 from tests.scripted import CARD, DIGEST, Handler, Reply, Scripted, body_of, headers_of, pixels, right, serving
 
 Connect = Callable[..., Client]
+
+
+@pytest.fixture(autouse=True, params=[Client, AsyncAsClient], ids=["Client", "AsyncClient"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test of this module is a test of both clients."""
+    monkeypatch.setattr(sys.modules[__name__], "Client", request.param)
 
 
 @pytest.fixture

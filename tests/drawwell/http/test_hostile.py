@@ -26,11 +26,18 @@ from drawwell.errors import DrawwellError, RequestError, ResponseError, ServerEr
 from drawwell.formats.npy import Npy
 from drawwell.http import protocol as wire
 from drawwell.http.client import Client
+from tests.async_client import AsyncAsClient
 from tests.scripted import DIGEST, Handler, Reply, Scripted, body_of, headers_of, pixels, serving
 
 MOST_SECONDS = 25
 """Of calls that are to take 2: far below the time without a bound, which has no end."""
 MOST_BYTES = 16 * 2**20
+
+
+@pytest.fixture(autouse=True, params=[Client, AsyncAsClient], ids=["Client", "AsyncClient"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test of this module is a test of both clients."""
+    monkeypatch.setattr(sys.modules[__name__], "Client", request.param)
 
 
 @pytest.fixture
@@ -291,7 +298,7 @@ def test_a_url_that_is_none_is_refused_and_not_tried(url: str, cause: str, caplo
     ],
 )
 def test_a_password_is_never_shown(url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Client.__init__, "__defaults__", (1.0, 0.3))
+    monkeypatch.setenv("DRAWWELL_RETRY_FOR", "0.3")
     with pytest.raises(DrawwellError) as raised:
         drawwell.open(url)
     assert "***@" in str(raised.value)
@@ -391,7 +398,7 @@ def socks(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "socksio.py").write_text(SOCKSIO)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.MonkeyPatch.context() as context:
-        for name in ("socksio", "httpcore._sync.socks_proxy"):
+        for name in ("socksio", "httpcore._sync.socks_proxy", "httpcore._async.socks_proxy"):
             context.setitem(sys.modules, name, None)  # so that it is restored
             del sys.modules[name]
         yield
@@ -534,7 +541,7 @@ def test_a_closed_client_says_so(client: Client) -> None:
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), 1e300, None, "9", True])
 def test_seconds_that_are_none_are_refused(server: Scripted, seconds: Any) -> None:
-    for name in ("timeout", "retry_for"):
+    for name in ("timeout", "retry_for")[: 1 if seconds is None else 2]:  # None is the default of retry_for
         with pytest.raises(RequestError, match=f"{name} must be in seconds"):
             Client(server.url, **{name: seconds})
 
@@ -596,7 +603,8 @@ def silent(host: str, port: int) -> Iterator[int]:
 def resolve_as(monkeypatch: pytest.MonkeyPatch, addresses: list[str]) -> None:
     resolve = socket.getaddrinfo
 
-    def resolved(host: str, *more: Any, **named: Any) -> Any:
+    def resolved(host: str | bytes, *more: Any, **named: Any) -> Any:
+        host = host.decode() if isinstance(host, bytes) else host
         hosts = addresses if host.endswith(".example") else [host]
         return [found for one in hosts for found in resolve(one, *more, **named)]
 
