@@ -30,7 +30,7 @@ def written(digits: ImageData, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A selection of a generator that draws half of its images wrong, by the whole command."""
     out = tmp_path_factory.mktemp("selected") / "threes.json"
     config = SelectConfig(
-        "copier", "digits", out, per_class=PER_CLASS, quick=True, even_if_worse=True, start=100, threads=1
+        "copier", "digits", out, per_class=PER_CLASS, quick=True, even_if_worse=True, start=100, resize=True, threads=1
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "QUICK_IMAGES_SEEN", 60 * 128)

@@ -155,7 +155,7 @@ def to_selection(
 
 def _versions(generator: ImageGenerator) -> dict[str, str]:
     drawn = {"engine": generator.fingerprint} if isinstance(generator, Engine) else {}
-    return {"drawwell": __version__, "torch": torch.__version__, **drawn}
+    return {"drawwell": __version__, "torch": str(torch.__version__), **drawn}
 
 
 def _stream(config: SelectConfig, budgets: Budgets, criteria: Criteria) -> Stream:
