@@ -53,7 +53,7 @@ class GainRecord:
         moved = f"{'lost' if self.points < 0 else 'gained'} {abs(self.points):.1f} points"
         chance = f" (deviation {100 * self.deviation:.1f})" if self.deviation is not None else ""
         return (
-            f"{moved}{chance}: classifiers trained on {self.images:,} images of it name {self.selected:.1%} of the validation "
+            f"{moved}{chance}: classifiers trained on {self.images:,} images with it name {self.selected:.1%} of the validation "
             f"images correctly, and {self.unselected:.1%} when trained on as many unselected images"
         )
 

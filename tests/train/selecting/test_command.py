@@ -79,7 +79,7 @@ def test_info_says_what_a_selection_is(written: Path, capsys: pytest.CaptureFixt
     assert "c" * 64 in said
     assert "50, of seed 0, indices from 1" in said
     assert "3 30, 8 20" in said
-    assert "trained on 290 images of it name" in said
+    assert "trained on 290 images with it name" in said
 
 
 def test_info_of_a_selection_that_another_program_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
