@@ -13,6 +13,8 @@ from drawwell.errors import DrawwellError, RequestError
 from drawwell.files.card import ModelCard
 from drawwell.files.generator_file import read_generator
 from drawwell.files.labels import label_named
+from drawwell.files.selected import in_words
+from drawwell.files.selection import read_selection
 from drawwell.formats.verify import verify as verify_file
 from drawwell.formats.write import Order, check_output, is_output, write
 from drawwell.opening import find_file, is_url, open_generator
@@ -50,10 +52,12 @@ class GenerateConfig:
 
 @dataclass(frozen=True)
 class InfoConfig:
-    """Print the model card of a generator: image size, classes, training data, and measured quality. Nothing is drawn."""
+    """Print the model card of a generator: image size, classes, training data, and measured quality. Nothing is drawn. For a selection
+    file, print how it was made and what it gained."""
 
     generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[GENERATOR]")] = "fashion"
-    """A bundled generator (fashion, fashion-int8, emoji), a file (generator.onnx, ./generator), or the URL of a server."""
+    """A bundled generator (fashion, fashion-int8, emoji), a file (generator.onnx, ./generator), the URL of a server, or a selection
+    file (bags.json)."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,10 @@ def generate(config: GenerateConfig) -> None:
 
 
 def info(config: InfoConfig) -> None:
-    """Print the card. Raises ``DrawwellError`` if there is no such generator."""
+    """Print the card, or a selection. Raises ``DrawwellError`` if there is no such generator or selection."""
+    if not is_url(config.generator) and config.generator.endswith(".json"):
+        print("\n".join(table(in_words(read_selection(Path(config.generator).expanduser())))))
+        return
     card, digest = _card(config.generator)
     rows = card.in_words() | {"Digest": digest}
     print("\n".join([printable(card.name), *(f"  {line}" for line in table(rows))]))

@@ -40,6 +40,13 @@ _COMMANDS = {
         "measure how good the images of a run or generator are",
         ("train", "eval", "cpu"),
     ),
+    "select": _Command(
+        "drawwell_train.selecting.main",
+        "SelectConfig",
+        "main",
+        "choose the images that a classifier of real images approves",
+        ("train", "cpu"),
+    ),
     "export": _Command(
         "drawwell_export.main", "ExportConfig", "main", "turn a run into one generator file", ("export", "cpu")
     ),

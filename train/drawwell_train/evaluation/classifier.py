@@ -1,6 +1,8 @@
 """A small convolutional classifier, trained in the same way on any set of images."""
 
+import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,16 @@ BATCH_IMAGES = 128
 _LEARNING_RATE, _WEIGHT_DECAY = 0.1, 5e-4
 _SHIFT_PIXELS = 2
 _CLASSIFIED_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a classifier says of ``N`` images."""
+
+    log_probabilities: npt.NDArray[np.float32]
+    """float32 ``[N, classes]``, in nats."""
+    features: npt.NDArray[np.float32]
+    """float32 ``[N, 128]``, the inputs of the last layer."""
 
 
 class Classifier:
@@ -63,6 +75,25 @@ class Classifier:
             classes = [self._logits(_to_floats(batch)).argmax(1).numpy() for batch in batches]
         return np.concatenate(classes).astype(np.int64)
 
+    def scores_of(self, images: Images) -> Scores:
+        """Return the log-probabilities and the features of ``images``, uint8 ``[N, H, W, C]``.
+
+        Their last bits depend on the processor.
+        """
+        self._network.eval()
+        with torch.inference_mode():
+            found = [self._features_and_logits(_to_floats(batch)) for batch in pieces(images, _CLASSIFIED_AT_ONCE)]
+        features, logits = (torch.cat(tensors) for tensors in zip(*found, strict=True))
+        return Scores(logits.log_softmax(1).numpy(), features.numpy())
+
+    def weights_sha256(self) -> str:
+        """Return the SHA-256 of the names and values of all weights, 64 hex digits."""
+        total = hashlib.sha256()
+        for name, values in sorted(self._network.state_dict().items()):
+            total.update(name.encode())
+            total.update(values.contiguous().numpy().tobytes())
+        return total.hexdigest()
+
     def accuracy(self, images: Images, labels: LabelArray) -> float:
         """Return the share of ``images`` whose class it names correctly."""
         return float((self.classes_of(images) == labels).mean())
@@ -71,6 +102,12 @@ class Classifier:
         with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
             logits: Tensor = self._network(images)
         return logits.float()
+
+    def _features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+            features = self._network[:-1](images)
+            logits = self._network[-1](features)
+        return features.float(), logits.float()
 
     def _rows(self, count: int) -> Iterator[npt.NDArray[np.int64]]:
         order = np.empty(0, np.int64)
