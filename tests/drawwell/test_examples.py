@@ -21,7 +21,8 @@ from tests.scripted import Handler, body_of, headers_of, serving
 URL = "http://127.0.0.1:3000"
 CALLS = [getattr(drawwell, name) for name in drawwell.__all__ if inspect.isroutine(getattr(drawwell, name))]
 CLASSES = [getattr(drawwell, name) for name in drawwell.__all__ if inspect.isclass(getattr(drawwell, name))]
-DOCUMENTED = [drawwell, errors, *CALLS, *CLASSES, drawwell.datasets.TorchDataset, drawwell.ImageGenerator.generate]
+DATASETS = [getattr(drawwell.datasets, name) for name in drawwell.datasets.__all__]
+DOCUMENTED = [drawwell, errors, *CALLS, *CLASSES, drawwell.datasets, *DATASETS, drawwell.ImageGenerator.generate]
 WITH_EXAMPLE = {
     "AsyncClient",
     "Batch",
@@ -30,9 +31,13 @@ WITH_EXAMPLE = {
     "ImageGenerator",
     "ModelCard",
     "TorchDataset",
+    "TorchStream",
+    "concat",
+    "drawwell.datasets",
     "drawwell.errors",
     "open_generator",
     "generate",
+    "mixed",
 }
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -67,7 +72,9 @@ def test_the_example_of_a_public_name_runs(documented: Any, url: str) -> None:
     assert result.failed == 0, "".join(said)
 
 
-@pytest.mark.parametrize("kind", [*CLASSES, drawwell.datasets.TorchDataset], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "kind", [*CLASSES, drawwell.datasets.TorchDataset, drawwell.datasets.TorchStream], ids=lambda one: one.__name__
+)
 def test_what_a_public_class_offers_is_described(kind: type) -> None:
     """Each method that a user calls, where it says anything that its base does not."""
     assert inspect.getdoc(kind)
