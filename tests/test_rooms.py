@@ -39,7 +39,7 @@ FLOORS = {
         {"step", "resolve"},
         {"run"},
         {"evaluation"},
-        {"monitor"},
+        {"monitor", "certify"},
         {"loop"},
         {"main"},
     ],

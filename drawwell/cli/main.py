@@ -40,6 +40,13 @@ _COMMANDS = {
         "measure how good the images of a run or generator are",
         ("train", "eval", "cpu"),
     ),
+    "certify": _Command(
+        "drawwell_train.certify.main",
+        "CertifyConfig",
+        "main",
+        "measure whether drawn images help to train a classifier",
+        ("train", "cpu"),
+    ),
     "export": _Command(
         "drawwell_export.main", "ExportConfig", "main", "turn a run into one generator file", ("export", "cpu")
     ),
