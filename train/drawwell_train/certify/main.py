@@ -145,9 +145,9 @@ def _is_given(config: CertifyConfig, name: str) -> bool:
 
 
 def _check(options: Options, threads: int | None) -> None:
-    check_address(options.seed, options.images, 0, None)
     if options.images < 1:
         raise DrawwellError(f"--count must be at least 1, not {options.images}")
+    check_address(options.seed, options.images, 0, None)
     if threads is not None and threads < 1:
         raise DrawwellError(f"--threads must be at least 1, not {threads}")
     if options.seeds < _LEAST_SEEDS:
