@@ -63,7 +63,7 @@ def noise() -> Source:
     return with_addresses(makers.source(draw, SHAPE, NAMES))
 
 
-def options_of(files: tuple[str, str], images: int, images_seen: int = 5120) -> Options:
+def options_of(files: tuple[str, str], images: int, images_seen: int = 7680) -> Options:
     return Options("made", *files, None, SHARES, (0.5,), 2, images_seen, 0, images, False, False)
 
 
@@ -170,7 +170,7 @@ def test_a_smaller_share_is_a_part_of_a_larger_one_and_validation_of_none(files:
 def test_data_that_cannot_be_learned_gets_no_certificate(files: tuple[str, str], tmp_path: Path) -> None:
     real = read_real(*files, noise(), False)
     shuffled = replace(real, learn=Labelled(real.learn.images, np.random.default_rng(1).permutation(real.learn.labels)))
-    drawn, options = drawn_images(noise(), 0, 300), options_of(files, 300, 1280)
+    drawn, options = drawn_images(noise(), 0, 300), options_of(files, 300)
     inputs = inputs_of(noise(), real, drawn, "", 0)
     with pytest.raises(DataError, match="a classifier cannot learn the real images, so there is no certificate"):
         certify(noise(), shuffled, drawn, inputs, options, tmp_path, lambda _: None)
@@ -225,7 +225,7 @@ def test_a_run_that_saw_all_of_the_data_says_so_first(tiny_run: Path, files: tup
     ("words", "sentence"),
     [
         (["fashion", "--data", "digits"], "name a GENERATOR, --data and --test"),
-        (["fashion", "--data", "a", "--test", "b", "--seeds", "1"], "--seeds must be at least 2"),
+        (["fashion", "--data", "a", "--test", "b", "--seeds", "1"], "--seeds must be at least 3"),
         (["fashion", "--data", "a", "--test", "b", "--shares", "0"], "--shares must be above 0"),
         (["fashion", "--data", "a", "--test", "b", "--shares", "1", "0.5"], "--shares must be ascending"),
         (["fashion", "--data", "a", "--test", "b", "--count", "0"], "--count must be at least 1"),
@@ -243,7 +243,7 @@ def test_the_command_writes_a_certificate_and_repeats_it(
 ) -> None:
     copier = with_addresses(makers.copier(ImageData(*np.load(files[0]).values(), NAMES)))  # type: ignore[arg-type]
     monkeypatch.setattr(command, "open_source", lambda *_: copier)
-    monkeypatch.setattr(command, "_QUICK_IMAGES_SEEN", 2560)
+    monkeypatch.setattr(command, "_QUICK_IMAGES_SEEN", 7680)
     out = tmp_path / "out"
     words = [
         "made",
@@ -268,7 +268,7 @@ def test_the_command_writes_a_certificate_and_repeats_it(
     assert run(again) == 0
     assert "every SHA-256 is the same, and accuracies differ by at most 0.00 points" in capsys.readouterr().out
     found = msgspec.json.decode(file.read_bytes(), type=Certificate)
-    assert found.options.shares == (0.5, 1.0)
+    assert found.options.shares == (1.0,)
     assert run([*again, "--test", files[1], "--data", files[1]]) == 1  # the test set as the data
     assert run(["certify", "--repeat", str(file), "--seeds", "5"]) == 1
     write(file, replace(found, inputs=replace(found.inputs, test="0" * 64)))

@@ -24,7 +24,7 @@ from drawwell_train.run.checkpoint import Say
 
 _SHARES = (0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
 _RATIOS = (0.25, 0.5, 0.75)
-_LEAST_SEEDS = 2
+_LEAST_SEEDS = 3
 _IMAGES, _QUICK_IMAGES, _QUICK_IMAGES_SEEN = 60_000, 10_000, 30_000
 
 
@@ -49,7 +49,7 @@ class CertifyConfig:
     shares: Annotated[tuple[float, ...], tyro.conf.arg(metavar="SHARE")] = _SHARES
     """Shares of the real images to measure with, in ascending order. A smaller share is a part of a larger one."""
     seeds: int = 3
-    """Classifiers of each kind, at least 2: accuracies are their mean and standard deviation."""
+    """Classifiers of each kind, at least 3: accuracies are their mean and standard deviation."""
     seed: int = 0
     """Seed of the drawn images."""
     count: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
@@ -151,7 +151,9 @@ def _check(options: Options, threads: int | None) -> None:
     if threads is not None and threads < 1:
         raise DrawwellError(f"--threads must be at least 1, not {threads}")
     if options.seeds < _LEAST_SEEDS:
-        raise DrawwellError(f"--seeds must be at least {_LEAST_SEEDS}, or there is no spread, not {options.seeds}")
+        raise DrawwellError(
+            f"--seeds must be at least {_LEAST_SEEDS}, since fewer give no reliable spread, not {options.seeds}"
+        )
     if wrong := [share for share in options.shares if not 0 < share <= 1]:
         raise DrawwellError(f"--shares must be above 0 and at most 1, not {wrong[0]:g}")
     if not options.shares or list(options.shares) != sorted(set(options.shares)):
