@@ -241,7 +241,8 @@ def test_wrong_options_are_refused(words: list[str], sentence: str, capsys: pyte
 def test_the_command_writes_a_certificate_and_repeats_it(
     files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copier = with_addresses(makers.copier(ImageData(*np.load(files[0]).values(), NAMES)))  # type: ignore[arg-type]
+    arrays = np.load(files[0])
+    copier = with_addresses(makers.copier(ImageData(arrays["images"], arrays["labels"], NAMES)))
     monkeypatch.setattr(command, "open_source", lambda *_: copier)
     monkeypatch.setattr(command, "_QUICK_IMAGES_SEEN", 7680)
     out = tmp_path / "out"
