@@ -41,7 +41,7 @@ FLOORS = {
         {"step", "resolve"},
         {"run"},
         {"evaluation"},
-        {"monitor", "selecting"},
+        {"monitor", "selecting", "certify"},
         {"loop"},
         {"main"},
     ],

@@ -47,6 +47,13 @@ _COMMANDS = {
         "choose the images that a classifier of real images approves",
         ("train", "cpu"),
     ),
+    "certify": _Command(
+        "drawwell_train.certify.main",
+        "CertifyConfig",
+        "main",
+        "measure whether drawn images help to train a classifier",
+        ("train", "cpu"),
+    ),
     "export": _Command(
         "drawwell_export.main", "ExportConfig", "main", "turn a run into one generator file", ("export", "cpu")
     ),

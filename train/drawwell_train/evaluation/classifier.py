@@ -1,8 +1,9 @@
 """A small convolutional classifier, trained in the same way on any set of images."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,13 +38,23 @@ class Classifier:
     """A network that names the class of an image. On one machine the same images and seed give the same network.
 
     It trains for ``steps`` steps of ``BATCH_IMAGES`` images with SGD and one rise and fall of the learning rate (Smith 2018).
-    ``images_seen`` is the number of images of all steps, repeats included; by default ``IMAGES_SEEN``.
+    ``images_seen`` is the number of images of all steps, repeats included; by default ``IMAGES_SEEN``. ``network`` makes another
+    network than the usual one from channels and classes. With ``flip``, half of the batches are mirrored.
     """
 
-    def __init__(self, channels: int, classes: int, seed: int, images_seen: int | None = None) -> None:
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        seed: int,
+        images_seen: int | None = None,
+        network: Callable[[int, int], nn.Module] | None = None,
+        flip: bool = False,
+    ) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self._network = _network(channels, classes)
+            self._network = (network or _network)(channels, classes)
+        self._flip = flip
         self._chance = torch.Generator().manual_seed(seed)
         self._bfloat16 = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
         self.steps = max(1, (images_seen or IMAGES_SEEN) // BATCH_IMAGES)
@@ -60,7 +71,7 @@ class Classifier:
     def step(self, images: Images, labels: LabelArray) -> None:
         """Take one step on a batch: images uint8 ``[N, H, W, C]``, labels int64 ``[N]``."""
         self._network.train()
-        logits = self._logits(self._shifted(_to_floats(images)))
+        logits = self._logits(self._flipped(self._shifted(_to_floats(images))))
         loss = F.cross_entropy(logits, torch.from_numpy(labels))
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -98,6 +109,14 @@ class Classifier:
         """Return the share of ``images`` whose class it names correctly."""
         return float((self.classes_of(images) == labels).mean())
 
+    def weights(self) -> dict[str, Any]:
+        """Return the tensors of the network, for ``load_weights``."""
+        return self._network.state_dict()
+
+    def load_weights(self, weights: dict[str, Any]) -> None:
+        """Take the tensors of a classifier of the same network, which was trained before. Raises ``RuntimeError`` for others."""
+        self._network.load_state_dict(weights)
+
     def _logits(self, images: Tensor) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
             logits: Tensor = self._network(images)
@@ -122,6 +141,12 @@ class Classifier:
         down, right = torch.randint(0, 2 * _SHIFT_PIXELS + 1, (2,), generator=self._chance).tolist()
         height, width = images.shape[2:]
         return F.pad(images, 4 * (_SHIFT_PIXELS,), mode="replicate")[:, :, down : down + height, right : right + width]
+
+    def _flipped(self, images: Tensor) -> Tensor:
+        """Without ``flip`` no random number is drawn: classifiers of earlier versions stay the same."""
+        if self._flip and bool(torch.randint(0, 2, (), generator=self._chance)):
+            return images.flip(3)
+        return images
 
 
 def _network(channels: int, classes: int) -> nn.Sequential:

@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from drawwell.addresses.latents import latents, members
+from drawwell.addresses.latents import Prior, latents, members
+from drawwell.addresses.latents import labels as labels_of_addresses
 from drawwell.engine.engine import Engine
 from drawwell.errors import RequestError
 from drawwell.generator import Images
@@ -45,6 +46,10 @@ class Source:
     """Returns a ``Draw`` with latents multiplied by a factor; None for a server, which makes its latents itself."""
     more: tuple[Checkpoint, ...] = ()
     """The other checkpoints of a mixture."""
+    digest: str = ""
+    """SHA-256 of the generator file, or of the EMA weights of checkpoints: 64 hex digits."""
+    labels_at: Callable[[int, range], LabelArray] | None = None
+    """Returns the labels of addresses, int64 ``[N]``; None for a generator without classes."""
 
 
 def open_source(
@@ -68,7 +73,15 @@ def open_source(
         return generator.generate(seed, indices=indices, labels=labels).images
 
     at_spread = partial(_file_at_spread, generator) if isinstance(generator, Engine) else None
-    return Source(card.name, card.image_shape, card.class_names, draw, at_spread=at_spread)
+    return Source(
+        card.name,
+        card.image_shape,
+        card.class_names,
+        draw,
+        at_spread=at_spread,
+        digest=generator.digest,
+        labels_at=_labels_at(card.class_names, card.latent_dim, card.prior),
+    )
 
 
 def of_checkpoints(found: Checkpoint, *more: Checkpoint) -> Source:
@@ -80,7 +93,24 @@ def of_checkpoints(found: Checkpoint, *more: Checkpoint) -> Source:
         return partial(_draw, generators, config, spread)
 
     shape = config.size, config.size, config.channels
-    return Source(config.name, shape, config.class_names, at_spread(1.0), found, at_spread, more)
+    return Source(
+        config.name,
+        shape,
+        config.class_names,
+        at_spread(1.0),
+        found,
+        at_spread,
+        more,
+        mixture.weights_sha256(found, *more),
+        _labels_at(config.class_names, config.latent_dim, config.prior),
+    )
+
+
+def _labels_at(class_names: tuple[str, ...], dim: int, prior: Prior) -> Callable[[int, range], LabelArray] | None:
+    def labels_at(seed: int, indices: range) -> LabelArray:
+        return labels_of_addresses(seed, indices, len(class_names), dim, prior)
+
+    return labels_at if class_names else None
 
 
 def _file_at_spread(engine: Engine, spread: float) -> Draw:

@@ -1,0 +1,165 @@
+"""The certificate: what was measured, on what, and in words for people. ``certificate.json`` holds one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from drawwell import atomic_files as files
+from drawwell.errors import DrawwellError
+from drawwell.files.card import UNREADABLE, Count, Positive, Sha256
+
+VERSION = 1
+_MAX_BYTES = 2**24
+
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+
+class CertificateError(DrawwellError):
+    """The certificate cannot be read, or its inputs are others now; the message says which."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Mean and sample standard deviation over classifier seeds, of the accuracy on the test images, in [0, 1]."""
+
+    mean: float
+    spread: float
+
+    def __str__(self) -> str:
+        return f"{100 * self.mean:.2f} ± {100 * self.spread:.2f} %"
+
+
+@dataclass(frozen=True)
+class Row:
+    """The accuracies at one share of the real images. ``drawn_share`` of every batch of real + drawn was drawn."""
+
+    share: Share
+    real_images: Positive
+    real: Accuracy
+    both: Accuracy
+    drawn_share: float
+    helps: bool
+    """Whether real + drawn is above real only by more than two standard errors of the difference."""
+    worst_class: str
+    """The class in which real + drawn loses most, or gains least."""
+    worst_class_gain: float
+
+
+@dataclass(frozen=True)
+class Second:
+    """The accuracies of an architecture that selected nothing, at the row of ``share``."""
+
+    architecture: str
+    share: Share
+    real: Accuracy
+    drawn: Accuracy
+    both: Accuracy
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """SHA-256 of what was used. ``selection`` is empty for the addresses 0 to ``images`` - 1 of ``seed``."""
+
+    generator: Sha256
+    data: Sha256
+    test: Sha256
+    selection: str
+    seed: Count
+    images: Positive
+    drawn_pixels: Sha256
+    """Of the drawn images and their labels."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the command was called: the paths as they were given, and the values that the protocol depends on."""
+
+    generator: str
+    data: str
+    test: str
+    selection: str | None
+    shares: tuple[Share, ...]
+    ratios: tuple[Share, ...]
+    seeds: Positive
+    images_seen: Positive
+    seed: Count
+    images: Positive
+    flip: bool
+    resize: bool
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What drawn images are worth for the training of a classifier. ``read`` and ``write`` keep one in a file."""
+
+    generator_saw: str
+    """Which real images the generator saw: the first line."""
+    verdict: str
+    worth: str
+    drawn: Accuracy
+    """Of classifiers that saw drawn images only."""
+    rows: Annotated[tuple[Row, ...], msgspec.Meta(min_length=1)]
+    second: Second
+    copying: float
+    """Chance is 0.5: see ``evaluation.neighbours.copying``."""
+    test_images: Positive
+    overlap: Count
+    """Number of test images whose pixels are a training image's."""
+    augmentation: str
+    configurations: Positive
+    """Mixing ratios that were tried, over all shares."""
+    classes: tuple[str, ...]
+    inputs: Inputs
+    options: Options
+    machine: str
+    version: int = VERSION
+
+    def in_words(self) -> str:
+        """Return the certificate as text for people, of several lines."""
+        heading = f"{'real images':>20}  {'real only':>16}  {'drawn only':>16}  {'real + drawn':>16}  drawn in a batch"
+        table = [heading, *(self._row(row) for row in self.rows)]
+        return "\n".join([self.generator_saw, "", *table, "", self.verdict, self.worth, *self._beside()])
+
+    def _row(self, row: Row) -> str:
+        real = f"{row.real_images:,} ({100 * row.share:g} %)"
+        return f"{real:>20}  {row.real!s:>16}  {self.drawn!s:>16}  {row.both!s:>16}  {row.drawn_share:.0%}"
+
+    def _beside(self) -> list[str]:
+        last, second, inputs = self.rows[-1], self.second, self.inputs
+        addresses = (
+            f"selection {inputs.selection}"
+            if inputs.selection
+            else f"seed {inputs.seed}, indices 0 to {inputs.images - 1}"
+        )
+        return [
+            f"Worst class at {100 * last.share:g} %: {last.worst_class}, {100 * last.worst_class_gain:+.2f} points.",
+            f"{second.architecture}, which selected nothing, at {100 * second.share:g} %: real only {second.real}, "
+            f"drawn only {second.drawn}, real + drawn {second.both}.",
+            f"Copying: {100 * self.copying:.0f} % (chance: 50 %).",
+            f"Accuracy on {self.test_images:,} test images, mean ± standard deviation over {self.options.seeds} classifier seeds; "
+            f"{self.options.images_seen:,} images seen by each; augmentation: {self.augmentation}.",
+            f"{self.configurations} mixing ratios were tried on a validation part of the training images. The test chose nothing.",
+            f"Drawn: {inputs.images:,} images, {addresses}, generator {inputs.generator}.",
+        ]
+
+
+def write(file: Path, certificate: Certificate) -> None:
+    """Write a certificate as JSON. Raises ``WriteError``."""
+    files.write(file, msgspec.json.format(msgspec.json.encode(certificate), indent=2) + b"\n")
+
+
+def read(file: Path) -> Certificate:
+    """Return the certificate in ``file``. Raises ``CertificateError`` for a file that holds none, or one of another version."""
+    try:
+        found = msgspec.json.decode(files.read(file, _MAX_BYTES), type=Certificate)
+    except OSError as error:
+        raise CertificateError(f"{file}: cannot be read ({error.strerror})") from error
+    except UNREADABLE as error:
+        raise CertificateError(f"{file}: holds no certificate ({error})") from error
+    if found.version != VERSION:
+        raise CertificateError(
+            f"{file}: is of version {found.version}, and this drawwell reads {VERSION}: use the drawwell that wrote it"
+        )
+    return found
