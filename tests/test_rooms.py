@@ -24,7 +24,7 @@ FLOORS = {
         {"addresses", "atomic_files", "install", "terminal"},
         {"files"},
         {"generator"},
-        {"formats"},
+        {"formats", "image_request"},
         {"engine", "http", "torch_dataset"},
         {"opening", "datasets"},
         {THE_PACKAGE_ITSELF},

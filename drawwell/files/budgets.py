@@ -1,5 +1,6 @@
 """Label budgets: so many images of each named class, found by the labels of the addresses."""
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -18,8 +19,9 @@ LabelBudgets = Mapping[str, int] | Mapping[int, int] | Mapping[str | int, int]
 TRIES = 64
 """Indices that are looked at for each wanted image of a class, times the number of classes. On average it takes one."""
 MAX_TRIES = 2**26
-"""Half a minute at the most."""
-_PIECE_INDICES = 2**16
+"""The most indices that are looked at. They take minutes."""
+_MIN_PIECE, _MAX_PIECE = 256, 2**16
+_BUDGET = re.compile(r"(.+?)=([0-9]{1,18})(?:,|\Z)")
 
 
 def budget_indices(
@@ -45,11 +47,23 @@ def budget_indices(
     seed, _ = check_address(seed, 1, start, None)
     tries = min(TRIES * len(card.class_names) * max(wanted.values()), max_tries, INDEX_LIMIT - start)
     left, found = dict(wanted), list[npt.NDArray[np.int64]]()
-    for piece in pieces(range(start, start + tries), _PIECE_INDICES):
+    size = min(max(_MIN_PIECE, 2 * len(card.class_names) * max(wanted.values())), _MAX_PIECE)
+    for piece in pieces(range(start, start + tries), size):
         found.append(piece.start + _taken(card, seed, piece, left))
         if not any(left.values()):
             return np.concatenate(found)
     raise RequestError(_not_met(card, wanted, left, tries))
+
+
+def read_budgets(text: str) -> dict[str, int]:
+    """Return the budgets that a text like ``Sneaker=500,Bag=200`` writes. Raises ``RequestError`` for any other text."""
+    found = list(_BUDGET.finditer(text))
+    budgets = {one[1].strip(): int(one[2]) for one in found}
+    if not found or "".join(one[0] for one in found) != text:
+        raise RequestError(f"the budgets {printable(text)!r} cannot be read: write them as Sneaker=500,Bag=200")
+    if len(budgets) < len(found):
+        raise RequestError(f"the budgets {printable(text)!r} name a class twice: name it once")
+    return budgets
 
 
 def check_budgets(card: ModelCard, per_class: LabelBudgets) -> dict[int, int]:
@@ -62,7 +76,9 @@ def check_budgets(card: ModelCard, per_class: LabelBudgets) -> dict[int, int]:
         if label in wanted:
             raise RequestError(f"per_class names the class {printable(name)!r} twice, by name and by index")
         if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-            raise RequestError(f"per_class wants {printable(repr(count))} images of {printable(name)!r}: give 1 or more")
+            raise RequestError(
+                f"per_class wants {printable(repr(count))} images of {printable(name)!r}: give 1 or more"
+            )
         wanted[label] = int(count)
     return wanted
 

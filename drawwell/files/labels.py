@@ -43,6 +43,8 @@ def check_labels(card: ModelCard, labels: LabelChoice | None, count: int) -> Che
 
 def label_of(card: ModelCard, label: int | str) -> int:
     """Return the class with this name or this index. Raises ``RequestError`` if there is none."""
+    if not card.class_names:
+        raise RequestError(_NO_LABEL)
     if isinstance(label, str):
         return label_named(card, label)
     if isinstance(label, bool) or not isinstance(label, int | np.integer):

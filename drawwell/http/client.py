@@ -4,26 +4,31 @@ import functools
 import math
 import numbers
 import time
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import msgspec
-import numpy as np
 
 from drawwell import __version__
-from drawwell.addresses.arguments import CheckedIndices, Indices, check_address
+from drawwell.addresses.arguments import Indices
+from drawwell.addresses.scale import check_scale
 from drawwell.errors import (
     GeneratorFileError,
     RequestError,
     ResponseError,
     UnavailableError,
 )
+from drawwell.files.budgets import LabelBudgets
 from drawwell.files.card import UNREADABLE, ModelCard, Sha256, card_from_json
-from drawwell.files.labels import CheckedLabels, LabelChoice, check_labels, labels_at, labels_of
+from drawwell.files.labels import LabelChoice
+from drawwell.files.selection import Selection
 from drawwell.formats.npy import NPY_TYPE, Npy
-from drawwell.generator import Batch, ImageGenerator, Images, allocate
+from drawwell.generator import Address, Batch, ImageGenerator, Images, Latents, allocate
 from drawwell.http import protocol
+from drawwell.http.generate_body import about_request, body_of, most_latents
 from drawwell.http.retries import retry, retry_after
 from drawwell.http.transport import Answer, Transport
+from drawwell.image_request import GenerateArguments, ImageRequest, of_interpolation
 from drawwell.pieces import slices
 from drawwell.text import printable
 
@@ -105,27 +110,46 @@ class Client(ImageGenerator):
 
     def generate(
         self,
-        seed: int,
+        seed: int | None = None,
         count: int | None = None,
         start: int = 0,
         *,
         indices: Indices | None = None,
         labels: LabelChoice | None = None,
+        per_class: LabelBudgets | None = None,
+        selection: Selection | str | Path | None = None,
+        truncation: float = 1.0,
+        spread: float = 1.0,
+        latents: Latents | None = None,
     ) -> Batch:
         """Draw images by their addresses; ``ImageGenerator.generate`` describes the arguments.
 
+        The client finds the indices of ``per_class`` and the latents of ``interpolate`` itself, and sends them.
+
         Raises:
-            RequestError: A seed, an index, a count or a label is out of range, the batch does not fit into memory, the server
+            RequestError: An argument is wrong, arguments exclude each other, the batch does not fit into memory, the server
                 refuses the request, or the client is closed.
+            SelectionError: The selection is of another generator, or its file is no whole selection.
             ServerError: The server did not send the whole, right batch within ``retry_for`` seconds.
         """
-        seed, chosen = check_address(seed, count, start, indices)
-        given = check_labels(self._card, labels, len(chosen))
-        images = allocate(len(chosen), self._card)
-        for piece in slices(len(chosen), self._request_images()):
-            draw = functools.partial(self._draw, seed, chosen[piece], labels_at(given, piece.start, piece.stop))
-            images[piece] = retry(draw, self._retry_for)
-        return Batch(images, labels_of(self._card, seed, chosen, given), seed, chosen, self._digest)
+        arguments = GenerateArguments(
+            seed, count, start, indices, labels, per_class, selection, truncation, spread, latents
+        )
+        return self._answer(arguments.check(self._card, self._digest))
+
+    def interpolate(
+        self,
+        first: Address,
+        last: Address,
+        steps: int,
+        *,
+        labels: LabelChoice | None = None,
+        truncation: float = 1.0,
+        spread: float = 1.0,
+    ) -> Batch:
+        """Draw the images between two addresses; ``ImageGenerator.interpolate`` describes the arguments. Raises as ``generate``."""
+        scale = check_scale(truncation, spread)
+        return self._answer(of_interpolation(first, last, steps, labels, scale, self._card))
 
     def close(self) -> None:
         """Close the connections. The client draws no more."""
@@ -135,8 +159,15 @@ class Client(ImageGenerator):
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self._url, self._timeout, self._retry_for, self._key, self._digest)
 
-    def _request_images(self) -> int:
-        return min(REQUEST_IMAGES, self._max_count, max(1, _MAX_REPLY_BYTES // math.prod(self._card.image_shape)))
+    def _answer(self, request: ImageRequest) -> Batch:
+        images = allocate(len(request), self._card)
+        for places in slices(len(request), self._request_images(request)):
+            images[places] = retry(functools.partial(self._draw, request.part(places)), self._retry_for)
+        return request.batch(images, self._card, self._digest)
+
+    def _request_images(self, request: ImageRequest) -> int:
+        most = REQUEST_IMAGES if request.latents is None else most_latents(self._card.latent_dim)
+        return min(most, self._max_count, max(1, _MAX_REPLY_BYTES // math.prod(self._card.image_shape)))
 
     def _model(self, ends: float) -> tuple[str, ModelCard, int]:
         answer = self._send("GET", "model", ends, _MAX_MODEL_BYTES, "application/json")
@@ -147,14 +178,12 @@ class Client(ImageGenerator):
             sentence = f"is no drawwell server, or one of another version ({printable(error)})"
             raise ResponseError(f"{self._name}: {sentence}") from error
 
-    def _draw(self, seed: int, piece: CheckedIndices, labels: CheckedLabels | None, ends: float) -> Images:
-        shape = (len(piece), *self._card.image_shape)
+    def _draw(self, request: ImageRequest, ends: float) -> Images:
+        shape = (len(request), *self._card.image_shape)
         npy = Npy(shape)
         # one byte more shows a reply that goes on
-        answer = self._send(
-            "POST", "generate", ends, npy.length + 1, NPY_TYPE, _request(seed, piece, labels), npy.header
-        )
-        self._check_headers(answer, protocol.about(seed, piece, labels))
+        answer = self._send("POST", "generate", ends, npy.length + 1, NPY_TYPE, body_of(request), npy.header)
+        self._check_headers(answer, about_request(request))
         try:
             return Npy.decode(answer.body, shape)
         except ValueError as error:
@@ -236,15 +265,6 @@ class _Refusal(msgspec.Struct):
 
 class _RefusalReply(msgspec.Struct):
     error: _Refusal
-
-
-def _request(seed: int, piece: CheckedIndices, labels: CheckedLabels | None) -> bytes:
-    which: dict[str, Any] = (
-        {"start": piece.start, "count": len(piece)} if isinstance(piece, range) else {"indices": piece.tolist()}
-    )
-    if labels is not None:
-        which["labels"] = labels.tolist() if isinstance(labels, np.ndarray) else labels
-    return msgspec.json.encode({"seed": seed, **which})
 
 
 def _check_seconds(name: str, seconds: float, or_none: bool = False) -> None:

@@ -25,7 +25,20 @@ def engine(file: Path) -> Engine:
     return Engine(file, threads=1)
 
 
-@pytest.mark.parametrize("labels", ["7", ["7"] * 5, ["7", 2, "2", np.int64(2), "7"], np.array(["7"] * 5), 2, np.int64(2), [2] * 5, (2,) * 5, np.full(5, 2, np.uint8)])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        "7",
+        ["7"] * 5,
+        ["7", 2, "2", np.int64(2), "7"],
+        np.array(["7"] * 5),
+        2,
+        np.int64(2),
+        [2] * 5,
+        (2,) * 5,
+        np.full(5, 2, np.uint8),
+    ],
+)
 def test_a_label_is_one_for_all_or_one_for_each(engine: Engine, labels: Any) -> None:
     batch = engine.generate(7, 5, labels=labels)
     assert batch.labels is not None

@@ -83,7 +83,8 @@ def remarks_on_numbers(class_names: Sequence[str]) -> tuple[str, ...]:
     if not moved or not all(map(_is_number, class_names)):
         return ()
     return (
-        f"the class names are numbers, but not the labels: {some(moved)}; a text (--label, '1' in HTTP) takes a name, a number in HTTP takes a label",
+        f"the class names are numbers, but not the labels: {some(moved)}; "
+        "a text (--label, '1' in HTTP) takes a name, a number in HTTP takes a label",
     )
 
 
