@@ -47,7 +47,7 @@ class TorchDataset(Dataset[tuple[Any, int]]):
             size: The number of items, at least 1.
             start: The index of item 0.
             transform: Called with each image, uint8 ``[C, H, W]``.
-            labels: The classes to draw, by index: one for all items, or one for each. By default each item has the class
+            labels: The classes to draw, by name or by index: one for all items, or one for each. By default each item has the class
                 that follows from its address.
 
         Raises:

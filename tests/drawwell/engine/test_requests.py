@@ -131,7 +131,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"count": 2}, "give a seed, or a selection or latents in its place"),
     ({"seed": 7, "per_class": {"hat": 1}}, "there is no class 'hat': the classes are 'boot', 'coat', '7'"),
     ({"seed": 7, "per_class": {}}, "per_class must name at least one class and its number of images"),
-    ({"seed": 7, "per_class": {"7": 1, 2: 1}}, "per_class names the class 2 twice"),
+    ({"seed": 7, "per_class": {"7": 1, 2: 1}}, "per_class names the class '2' twice, by name and by index"),
     ({"seed": 7, "per_class": {"boot": 0}}, "per_class wants 0 images of 'boot': give 1 or more"),
     ({"seed": 7, "per_class": {"boot": True}}, "per_class wants True images of 'boot'"),
     ({"seed": 7, "per_class": {"boot": 1}, "count": 3}, "per_class replaces count: give one or the other"),
