@@ -60,7 +60,7 @@ def test_a_budget_is_the_first_indices_of_each_class(
 
 
 def test_a_budget_gives_the_images_of_its_addresses_on_a_server_too(fashion: Engine, remote: Client) -> None:
-    here, there = (one.generate(7, per_class={"Sneaker": 120, 8: 20}) for one in (fashion, remote))
+    here, there = (one.generate(7, per_class={"Sneaker": 120, "8": 20}) for one in (fashion, remote))
     np.testing.assert_array_equal(here.images, fashion.generate(7, indices=here.indices).images)
     np.testing.assert_array_equal(here.images, there.images)
     np.testing.assert_array_equal(here.indices, there.indices)
@@ -176,7 +176,7 @@ def test_a_selection_that_does_not_fit_is_a_sentence(engine: Engine, fashion: En
         ({"start": 149}, "the selection has 149 images"),
     ):
         with pytest.raises(RequestError, match=sentence):
-            engine.generate(selection=selection(engine), **arguments)  # type: ignore[arg-type]
+            engine.generate(selection=selection(engine), **arguments)
 
 
 def test_the_command_takes_budgets_and_selections(engine: Engine, file: Path, tmp_path: Path) -> None:
