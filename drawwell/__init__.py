@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from drawwell.addresses.arguments import Indices
     from drawwell.engine.engine import Engine
     from drawwell.engine.onnx_session import Provider
+    from drawwell.files.budgets import LabelBudgets
     from drawwell.files.card import ModelCard
     from drawwell.files.labels import LabelChoice
     from drawwell.files.selection import Selection, read_selection
@@ -55,6 +56,7 @@ __all__ = [
     "ImageGenerator",
     "Images",
     "Indices",
+    "LabelBudgets",
     "LabelChoice",
     "ModelCard",
     "Provider",
@@ -81,6 +83,7 @@ _MODULES = {
     "ImageGenerator": "drawwell.generator",
     "Images": "drawwell.generator",
     "Indices": "drawwell.addresses.arguments",
+    "LabelBudgets": "drawwell.files.budgets",
     "LabelChoice": "drawwell.files.labels",
     "ModelCard": "drawwell.files.card",
     "Provider": "drawwell.engine.onnx_session",

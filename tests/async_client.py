@@ -39,6 +39,9 @@ class AsyncAsClient(ImageGenerator):
             return asyncio.run(self._client.generate(*arguments, **named))
         return self._wait(self._client.generate(*arguments, **named))
 
+    def interpolate(self, *arguments: Any, **named: Any) -> drawwell.Batch:
+        return self._wait(self._client.interpolate(*arguments, **named))
+
     def close(self) -> None:
         if not self._loop.is_closed():
             self._wait(self._client.close())

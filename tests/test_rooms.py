@@ -24,7 +24,7 @@ FLOORS = {
         {"addresses", "atomic_files", "install", "terminal"},
         {"files"},
         {"generator"},
-        {"formats"},
+        {"formats", "image_request"},
         {"engine", "http"},
         {"opening"},
         {"datasets"},

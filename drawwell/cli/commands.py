@@ -6,17 +6,17 @@ from typing import Annotated
 
 import tyro
 
-from drawwell.addresses.arguments import check_address
 from drawwell.addresses.latents import random_seed
 from drawwell.engine.onnx_session import Provider
 from drawwell.errors import DrawwellError, RequestError
+from drawwell.files.budgets import read_budgets
 from drawwell.files.card import ModelCard
 from drawwell.files.generator_file import read_generator
-from drawwell.files.labels import label_named
 from drawwell.files.selected import in_words
 from drawwell.files.selection import read_selection
 from drawwell.formats.verify import verify as verify_file
 from drawwell.formats.write import Order, check_output, is_output, write
+from drawwell.image_request import GenerateArguments
 from drawwell.opening import find_file, is_url, open_generator
 from drawwell.terminal import console, table
 from drawwell.text import printable, reason
@@ -41,6 +41,11 @@ class GenerateConfig:
         tyro.conf.arg(metavar="CLASS", help_behavior_hint="(default: each image has the class of its address)"),
     ] = None
     """Draw only this class, given by its name or its index."""
+    per_class: Annotated[str | None, tyro.conf.arg(metavar="CLASS=COUNT,...", help_behavior_hint="")] = None
+    """How many images of each class, as in "Sneaker=500,Bag=200", instead of --count, --indices and --label: the first indices from
+    --start on that have these classes by their addresses."""
+    selection: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
+    """A selection of this generator: draw its images, or --count of them from position --start on."""
     out: Path = Path("drawn")
     """Where to write. The ending chooses the format: .npy (uint8 [N, H, W, C]), .tar (a WebDataset shard), .zip, or .png
     (a contact sheet); any other name is a folder. A file that exists is replaced. A folder that exists gets the images
@@ -70,16 +75,15 @@ class VerifyConfig:
 
 def generate(config: GenerateConfig) -> None:
     """Draw images into files. Raises ``DrawwellError``; a file that was there before is then unchanged."""
-    seed = random_seed() if config.seed is None else config.seed
-    count = 64 if config.count is None and config.indices is None else config.count
-    seed, indices = check_address(seed, count, config.start, config.indices)
     with open_generator(config.generator, provider=config.provider) as generator:
-        label = None if config.label is None else label_named(generator.card, config.label)
+        request = _arguments(config).check(generator.card, generator.digest)
+        seed, indices, labels, spread = request.seed, request.indices, request.labels, request.scale.spread
+        assert seed is not None, "the command draws addresses"
         try:
             check_output(config.out, len(indices))
-            if config.seed is None:
+            if config.seed is None and config.selection is None:
                 console().print(f"seed {seed}")  # before, since a long drawing may be interrupted
-            write(config.out, Order(generator, seed, indices, label))
+            write(config.out, Order(generator, seed, indices, labels, spread))
         except BrokenPipeError:
             raise  # nobody reads the output any more, which is no failure of writing
         except OSError as error:
@@ -87,6 +91,15 @@ def generate(config: GenerateConfig) -> None:
     where = "on standard output" if is_output(config.out) else f"in {printable(config.out)}"
     images = "1 image" if len(indices) == 1 else f"{len(indices):,} images"
     console().print(f"{images} of seed {seed} {where}")
+
+
+def _arguments(config: GenerateConfig) -> GenerateArguments:
+    per_class = None if config.per_class is None else read_budgets(config.per_class)
+    seed, count = config.seed, config.count
+    if config.selection is None:
+        seed = random_seed() if seed is None else seed
+        count = 64 if count is None and config.indices is None and per_class is None else count
+    return GenerateArguments(seed, count, config.start, config.indices, config.label, per_class, config.selection)
 
 
 def info(config: InfoConfig) -> None:

@@ -11,16 +11,20 @@ from typing import Any
 import numpy as np
 
 from drawwell import forking
-from drawwell.addresses.arguments import CheckedIndices, Indices, check_address, check_indices
-from drawwell.addresses.latents import latents
+from drawwell.addresses import latents as address_latents
+from drawwell.addresses.arguments import CheckedIndices, Indices, check_indices
+from drawwell.addresses.scale import check_scale
 from drawwell.engine.backends import Backend, Feeds, feeds_of, open_backend
 from drawwell.engine.fingerprint import fingerprint
 from drawwell.engine.onnx_session import Provider
 from drawwell.errors import GeneratorFileError, ProviderError, RequestError
+from drawwell.files.budgets import LabelBudgets
 from drawwell.files.card import ModelCard
 from drawwell.files.generator_file import GeneratorFile, read_generator
-from drawwell.files.labels import CheckedLabels, LabelChoice, check_labels, labels_at, labels_of, members_of
-from drawwell.generator import Batch, ImageGenerator, Images, allocate
+from drawwell.files.labels import CheckedLabels, LabelChoice, labels_of, members_of
+from drawwell.files.selection import Selection
+from drawwell.generator import Address, Batch, ImageGenerator, Images, Latents, allocate
+from drawwell.image_request import GenerateArguments, ImageRequest, of_interpolation
 from drawwell.pieces import pieces, slices
 from drawwell.text import printable
 
@@ -95,40 +99,51 @@ class Engine(ImageGenerator):
 
     def generate(
         self,
-        seed: int,
+        seed: int | None = None,
         count: int | None = None,
         start: int = 0,
         *,
         indices: Indices | None = None,
         labels: LabelChoice | None = None,
+        per_class: LabelBudgets | None = None,
+        selection: Selection | str | Path | None = None,
+        truncation: float = 1.0,
+        spread: float = 1.0,
+        latents: Latents | None = None,
     ) -> Batch:
         """Draw images by their addresses; ``ImageGenerator.generate`` describes the arguments.
 
         Raises:
-            RequestError: A seed, an index, a count or a label is out of range, the batch does not fit into memory, or the
-                engine is closed.
+            RequestError: An argument is wrong, arguments exclude each other, the batch does not fit into memory, or the engine is
+                closed.
+            SelectionError: The selection is of another generator, or its file is no whole selection.
             ProviderError: Drawing failed; ``DeviceMemoryError`` if the memory of the device is full now.
         """
-        seed, chosen = check_address(seed, count, start, indices)
-        given = check_labels(self._card, labels, len(chosen))
-        images = allocate(len(chosen), self._card)
+        arguments = GenerateArguments(
+            seed, count, start, indices, labels, per_class, selection, truncation, spread, latents
+        )
+        return self._answer(arguments.check(self._card, self._digest))
 
-        def feeds(piece: slice) -> Feeds:
-            return self.feeds(seed, chosen[piece], labels_at(given, piece.start, piece.stop))
-
-        with self._answering() as alone:
-            if alone and self._is_handful(len(chosen)):
-                images[:] = self._run(feeds(slice(0, len(chosen))), True)
-            else:
-                self._draw_pieces(images, feeds)
-        return Batch(images, labels_of(self._card, seed, chosen, given), seed, chosen, self._digest)
+    def interpolate(
+        self,
+        first: Address,
+        last: Address,
+        steps: int,
+        *,
+        labels: LabelChoice | None = None,
+        truncation: float = 1.0,
+        spread: float = 1.0,
+    ) -> Batch:
+        """Draw the images between two addresses; ``ImageGenerator.interpolate`` describes the arguments. Raises as ``generate``."""
+        scale = check_scale(truncation, spread)
+        return self._answer(of_interpolation(first, last, steps, labels, scale, self._card))
 
     def feeds(self, seed: int, indices: CheckedIndices, labels: CheckedLabels | None = None) -> Feeds:
         """Return the inputs of the generator at these addresses.
 
         They are ``z`` float32 ``[N, D]``, ``label`` int64 ``[N]`` if it has classes, ``member`` int64 ``[N]`` if it is a mixture.
         """
-        z = latents(seed, indices, self._card.latent_dim, self._card.prior)
+        z = address_latents.latents(seed, indices, self._card.latent_dim, self._card.prior)
         return feeds_of(z, labels_of(self._card, seed, indices, labels), members_of(self._card, seed, indices))
 
     def draw(self, feeds: Feeds) -> Images:
@@ -196,6 +211,28 @@ class Engine(ImageGenerator):
         except BaseException:
             self._backend = None  # the next call shall not draw with what is wrong
             raise
+
+    def _answer(self, request: ImageRequest) -> Batch:
+        images = allocate(len(request), self._card)
+
+        def feeds(places: slice) -> Feeds:
+            return self._feeds_of(request.part(places))
+
+        with self._answering() as alone:
+            if alone and self._is_handful(len(request)):
+                images[:] = self._run(feeds(slice(0, len(request))), True)
+            else:
+                self._draw_pieces(images, feeds)
+        return request.batch(images, self._card, self._digest)
+
+    def _feeds_of(self, request: ImageRequest) -> Feeds:
+        if request.latents is None:
+            assert request.seed is not None, "a request has an address or latents"
+            feeds = self.feeds(request.seed, request.indices, request.labels)
+        else:
+            member = None if request.member is None else np.full(len(request), request.member, np.int64)
+            feeds = feeds_of(request.latents, request.labels_of(self._card), member)
+        return feeds | {"z": request.scale(feeds["z"])}
 
     def _draw_pieces(self, images: Images, feeds: Callable[[slice], Feeds]) -> None:
         """Draw in pieces. The calling thread draws too: if it waited, it would wake late."""

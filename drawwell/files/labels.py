@@ -1,6 +1,7 @@
 """The class of each image, and the generator of a mixture that draws it."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,8 @@ from drawwell.errors import RequestError
 from drawwell.files.card import ModelCard
 from drawwell.text import printable
 
-LabelChoice = int | Sequence[int] | npt.NDArray[np.integer]
-"""The classes to draw, by index: one for all images, or one for each."""
+LabelChoice = int | str | Sequence[int | str] | npt.NDArray[np.integer] | npt.NDArray[np.str_]
+"""The classes to draw, by name or by index: one for all images, or one for each. A name that is also an index is the name."""
 CheckedLabels = int | npt.NDArray[np.int64]
 """The same after ``check_labels``."""
 
@@ -28,26 +29,40 @@ def check_labels(card: ModelCard, labels: LabelChoice | None, count: int) -> Che
     if not card.class_names:
         raise RequestError(_NO_LABEL)
     if isinstance(labels, str) or not isinstance(labels, Sequence | np.ndarray):
-        return _check_label(card, labels)
-    if isinstance(labels, np.ndarray) and (labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer)):
-        raise RequestError(f"labels must be integers in one dimension, not {labels.dtype} in {labels.ndim}")
+        return label_of(card, labels)
+    if isinstance(labels, np.ndarray):
+        _check_array(labels)
     if len(labels) != count:
         raise RequestError(f"{len(labels):,} labels for {count:,} images: give one for all, or one for each")
-    for label in (labels.min(), labels.max()) if isinstance(labels, np.ndarray) else labels:
-        _check_label(card, label)
-    return np.array(labels, np.int64)
+    if isinstance(labels, np.ndarray) and labels.dtype.kind != "U":
+        for label in (labels.min(), labels.max()):
+            label_of(card, label)
+        return labels.astype(np.int64)
+    return np.array([label_of(card, label) for label in labels], np.int64)
+
+
+def label_of(card: ModelCard, label: int | str) -> int:
+    """Return the class with this name or this index. Raises ``RequestError`` if there is none."""
+    if not card.class_names:
+        raise RequestError(_NO_LABEL)
+    if isinstance(label, str):
+        return label_named(card, label)
+    if isinstance(label, bool) or not isinstance(label, int | np.integer):
+        raise RequestError(f"a label must be a name or an integer, not {type(label).__name__}")
+    if not 0 <= label < len(card.class_names):
+        raise RequestError(f"a label must be in [0, {len(card.class_names):,}), not {label}: {_classes(card)}")
+    return int(label)
 
 
 def label_named(card: ModelCard, text: str) -> int:
     """Return the class with this name, or else with this index. Raises ``RequestError`` if there is none."""
     if not card.class_names:
         raise RequestError(_NO_LABEL)
-    for names in (card.class_names, tuple(map(str, range(len(card.class_names))))):
-        if text in names:
-            return names.index(text)
-    raise RequestError(
-        f"there is no class {printable(text, _MAX_NAME_CHARACTERS)!r}: {_classes(card)}, by index 0 to {len(card.class_names) - 1}"
-    )
+    label = _places(card.class_names).get(text)
+    if label is None:
+        shown, last = printable(text, _MAX_NAME_CHARACTERS), len(card.class_names) - 1
+        raise RequestError(f"there is no class {shown!r}: {_classes(card)}, by index 0 to {last}")
+    return label
 
 
 def labels_at(labels: CheckedLabels | None, first: int, last: int) -> CheckedLabels | None:
@@ -73,12 +88,16 @@ def members_of(card: ModelCard, seed: int, indices: Indices) -> npt.NDArray[np.i
     return latents.members(seed, indices, card.generators, card.latent_dim, card.prior)
 
 
-def _check_label(card: ModelCard, label: int) -> int:
-    if isinstance(label, bool) or not isinstance(label, int | np.integer):
-        raise RequestError(f"a label must be an integer, not {type(label).__name__}")
-    if not 0 <= label < len(card.class_names):
-        raise RequestError(f"a label must be in [0, {len(card.class_names):,}), not {label}: {_classes(card)}")
-    return int(label)
+def _check_array(labels: npt.NDArray[np.generic]) -> None:
+    if labels.ndim != 1 or labels.dtype.kind not in "iuU":
+        raise RequestError(f"labels must be integers or names in one dimension, not {labels.dtype} in {labels.ndim}")
+
+
+@lru_cache(maxsize=16)
+def _places(class_names: tuple[str, ...]) -> dict[str, int]:
+    """Return the class of each text: a name wins over an index."""
+    numbers = {str(place): place for place in range(len(class_names))}
+    return numbers | {name: place for place, name in enumerate(class_names)}
 
 
 def _classes(card: ModelCard) -> str:

@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from drawwell import atomic_files
 from drawwell.addresses.arguments import INDEX_LIMIT, SEED_LIMIT
+from drawwell.addresses.scale import MAX_SPREAD
 from drawwell.errors import SelectionError
 from drawwell.files.labels import CheckedLabels
 from drawwell.text import printable
@@ -35,7 +36,6 @@ FORMAT, VERSION = "drawwell selection", 1
 MAX_CANDIDATES = 2**28
 """Indices between the first and the last chosen one, so that reading a selection needs at most 2 GiB."""
 MAX_FILE_BYTES = 2**28
-MAX_SPREAD = 2.0
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):

@@ -15,24 +15,26 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from drawwell.addresses.arguments import CheckedIndices
 from drawwell.atomic_files import replacing
 from drawwell.errors import DrawwellError, RequestError
+from drawwell.files.labels import CheckedLabels, labels_at
 from drawwell.formats.archives import Archive, File, Tar, Zip
 from drawwell.formats.names import NAME, facts_of, files_of
 from drawwell.formats.npy import Npy
 from drawwell.formats.png import contact_sheet, to_png
 from drawwell.generator import Batch, ImageGenerator
-from drawwell.pieces import pieces
+from drawwell.pieces import slices
 from drawwell.terminal import console
 from drawwell.text import printable
 
 
 @dataclass(frozen=True)
 class Order:
-    """Which images to draw, and with which generator; all of class ``label``, or each of the class of its address."""
+    """Which images to draw, and with which generator: of the chosen ``labels``, or each of the class of its address."""
 
     generator: ImageGenerator
     seed: int
     indices: CheckedIndices
-    label: int | None = None
+    labels: CheckedLabels | None = None
+    spread: float = 1.0
 
 
 WriteFormat = Callable[[BinaryIO, Order], None]
@@ -132,7 +134,12 @@ def _write_archive(kind: Callable[[], Archive], stream: BinaryIO, order: Order) 
     archive = kind()
     for batch in _drawn(order):
         stream.write(archive.append(archive.chunk(_files(order, batch))))
-    stream.writelines(archive.end(facts_of(order.generator.digest, order.seed, order.indices, order.label)))
+    stream.writelines(archive.end(_facts(order)))
+
+
+def _facts(order: Order) -> dict[str, object]:
+    facts = facts_of(order.generator.digest, order.seed, order.indices, order.labels)
+    return facts if order.spread == 1 else facts | {"spread": order.spread}
 
 
 def _write_folder(folder: Path, order: Order) -> None:
@@ -144,7 +151,7 @@ def _write_folder(folder: Path, order: Order) -> None:
 
 
 def _files(order: Order, batch: Batch) -> list[File]:
-    return files_of(order.seed, batch.indices, batch.images, batch.labels, order.label is not None)
+    return files_of(order.seed, batch.indices, batch.images, batch.labels, order.labels is not None)
 
 
 def _drawn(order: Order) -> Iterator[Batch]:
@@ -152,8 +159,11 @@ def _drawn(order: Order) -> Iterator[Batch]:
     screen = console()
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task("draw", total=len(order.indices))
-        for piece in pieces(order.indices, _STEP_IMAGES):
-            batch = order.generator.generate(order.seed, indices=piece, labels=order.label)
+        for piece in slices(len(order.indices), _STEP_IMAGES):
+            labels = labels_at(order.labels, piece.start, piece.stop)
+            batch = order.generator.generate(
+                order.seed, indices=order.indices[piece], labels=labels, spread=order.spread
+            )
             yield batch
             progress.advance(task, len(batch))
 

@@ -1,15 +1,20 @@
 """A generator behind HTTP, with the calls of a local one."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from drawwell.addresses.arguments import Indices
+from drawwell.addresses.scale import check_scale
+from drawwell.files.budgets import LabelBudgets
 from drawwell.files.card import ModelCard
 from drawwell.files.labels import LabelChoice
-from drawwell.generator import Batch, ImageGenerator
+from drawwell.files.selection import Selection
+from drawwell.generator import Address, Batch, ImageGenerator, Latents
 from drawwell.http.connections import BlockingConnections, run
 from drawwell.http.core import TIMEOUT_SECONDS, Core, Settings, short
 from drawwell.http.keys import Key
+from drawwell.image_request import GenerateArguments
 
 
 class Client(ImageGenerator):
@@ -83,21 +88,46 @@ class Client(ImageGenerator):
 
     def generate(
         self,
-        seed: int,
+        seed: int | None = None,
         count: int | None = None,
         start: int = 0,
         *,
         indices: Indices | None = None,
         labels: LabelChoice | None = None,
+        per_class: LabelBudgets | None = None,
+        selection: Selection | str | Path | None = None,
+        truncation: float = 1.0,
+        spread: float = 1.0,
+        latents: Latents | None = None,
     ) -> Batch:
         """Draw images by their addresses; ``ImageGenerator.generate`` describes the arguments.
 
+        The client finds the indices of ``per_class`` and the latents of ``interpolate`` itself, and sends them.
+
         Raises:
-            RequestError: A seed, an index, a count or a label is out of range, the batch does not fit into memory, the server
+            SelectionError: The selection is of another generator, or its file is no whole selection.
+            RequestError: An argument is wrong, arguments exclude each other, the batch does not fit into memory, the server
                 refuses the request, or the client is closed.
             ServerError: The server did not send the whole, right batch within ``retry_for`` seconds.
         """
-        return run(short(self._core.generate(seed, count, start, indices, labels)))
+        arguments = GenerateArguments(
+            seed, count, start, indices, labels, per_class, selection, truncation, spread, latents
+        )
+        return run(short(self._core.generate(arguments)))
+
+    def interpolate(
+        self,
+        first: Address,
+        last: Address,
+        steps: int,
+        *,
+        labels: LabelChoice | None = None,
+        truncation: float = 1.0,
+        spread: float = 1.0,
+    ) -> Batch:
+        """Draw the images between two addresses; ``ImageGenerator.interpolate`` describes the arguments. Raises as ``generate``."""
+        scale = check_scale(truncation, spread)
+        return run(short(self._core.interpolate(first, last, steps, labels, scale)))
 
     def close(self) -> None:
         """Close the connections. The client draws no more."""

@@ -8,17 +8,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from drawwell.addresses.arguments import CheckedIndices, Indices, check_address
+from drawwell.addresses.scale import Scale
 from drawwell.errors import DrawwellError, RequestError, ResponseError
-from drawwell.files.labels import LabelChoice, check_labels, labels_of
-from drawwell.generator import Batch, Images, allocate
+from drawwell.files.labels import LabelChoice
+from drawwell.generator import Address, Batch, Images, allocate
 from drawwell.http.connections import Connections
-from drawwell.http.image_request import ImageRequest
+from drawwell.http.exchange import Exchange
 from drawwell.http.keys import Key, authorizations
 from drawwell.http.lookahead import Lookahead
 from drawwell.http.retries import retry
 from drawwell.http.server import Model, Server
 from drawwell.http.servers import Servers
+from drawwell.image_request import GenerateArguments, ImageRequest, of_interpolation
 from drawwell.text import printable
 
 Result = TypeVar("Result")
@@ -78,36 +79,41 @@ class Core:
         digest = self._settings.digest
         self._model = await self._retry(lambda ends: self._servers.model(digest, ends))
 
-    async def generate(
-        self, seed: int, count: int | None, start: int, indices: Indices | None, labels: LabelChoice | None
+    async def generate(self, arguments: GenerateArguments) -> Batch:
+        """Return the images that the arguments name."""
+        return await self._answer(lambda model: arguments.check(model.card, model.digest))
+
+    async def interpolate(
+        self, first: Address, last: Address, steps: int, labels: LabelChoice | None, scale: Scale
     ) -> Batch:
-        """Return the images of these addresses; ``ImageGenerator.generate`` describes the arguments."""
-        seed, chosen = check_address(seed, count, start, indices)
-        try:
-            return await self._draw(self.model, seed, chosen, labels)
-        except ResponseError as error:
-            if self._settings.pin or error.digest is None:
-                raise
-        await self.open()
-        return await self._draw(self.model, seed, chosen, labels)
+        """Return the images between two addresses; ``ImageGenerator.interpolate`` describes the arguments."""
+        return await self._answer(lambda model: of_interpolation(first, last, steps, labels, scale, model.card))
 
     async def close(self) -> None:
         """Close the connections."""
         self._is_closed = True
         await self._servers.close()
 
-    async def _draw(self, model: Model, seed: int, chosen: CheckedIndices, labels: LabelChoice | None) -> Batch:
-        given = check_labels(model.card, labels, len(chosen))
-        images = allocate(len(chosen), model.card)
-        requests = [*ImageRequest(seed, chosen, given, model.card.image_shape).pieces(model.max_count)]
-        await self._fill(images, requests, model.digest)
-        return Batch(images, labels_of(model.card, seed, chosen, given), seed, chosen, model.digest)
+    async def _answer(self, check: Callable[[Model], ImageRequest]) -> Batch:
+        """Draw what ``check`` names, once more for the new generator if the servers changed it and the client follows."""
+        try:
+            return await self._draw(self.model, check(self.model))
+        except ResponseError as error:
+            if self._settings.pin or error.digest is None:
+                raise
+        await self.open()
+        return await self._draw(self.model, check(self.model))
 
-    async def _fill(self, images: Images, requests: Sequence[ImageRequest], digest: str) -> None:
+    async def _draw(self, model: Model, request: ImageRequest) -> Batch:
+        images = allocate(len(request), model.card)
+        await self._fill(images, [*Exchange(request, model.card).pieces(model.max_count)], model.digest)
+        return request.batch(images, model.card, model.digest)
+
+    async def _fill(self, images: Images, requests: Sequence[Exchange], digest: str) -> None:
         lookahead, filled = Lookahead(self._connections, requests, digest, self._retry_for), 0
         try:
             for place, request in enumerate(requests):
-                end = filled + len(request.indices)
+                end = filled + len(request)
                 images[filled:end] = await self._retry(functools.partial(self._attempt, lookahead, place))
                 filled = end
         finally:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from drawwell.errors import DrawwellError
 from drawwell.generator import Images
 from drawwell.http.connections import Connections
-from drawwell.http.image_request import ImageRequest
+from drawwell.http.exchange import Exchange
 from drawwell.http.server import Server
 from drawwell.http.transport import Sent
 
@@ -17,7 +17,7 @@ class Lookahead:
     """The requests of one call to a client, of which at most one waits ahead of its turn."""
 
     def __init__(
-        self, connections: type[Connections], requests: Sequence[ImageRequest], digest: str, seconds: float
+        self, connections: type[Connections], requests: Sequence[Exchange], digest: str, seconds: float
     ) -> None:
         """``digest`` is of the generator, ``seconds`` is the time of a request that is sent ahead."""
         self._connections, self._requests, self._digest, self._seconds = connections, requests, digest, seconds

@@ -12,7 +12,7 @@ from drawwell.files.card import UNREADABLE, ModelCard, Sha256, card_from_json
 from drawwell.generator import Images
 from drawwell.http import protocol
 from drawwell.http.connections import Connections
-from drawwell.http.image_request import ImageRequest
+from drawwell.http.exchange import Exchange
 from drawwell.http.retries import retry_after
 from drawwell.http.transport import Answer, Message, Sent, Transport
 from drawwell.text import printable
@@ -69,7 +69,7 @@ class Server:
             raise ResponseError(f"{self.name}: {sentence}: turn compression off in the server, or in a proxy before it")
         return answer
 
-    def images(self, answer: Answer, request: ImageRequest, digest: str) -> Images:
+    def images(self, answer: Answer, request: Exchange, digest: str) -> Images:
         """Return the images of a reply. Raises ``ResponseError`` unless it is whole, and from this generator."""
         self._check_headers(answer, request.about(), digest)
         try:

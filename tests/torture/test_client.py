@@ -107,7 +107,7 @@ def test_a_bad_line_loses_no_image(
     """Through a proxy that delays, cuts, duplicates, corrupts and resets: every image comes once, with few requests more."""
     count, server = times(100_000, 8_000), start_server("fashion")
     upstream = httpx.URL(server.url)
-    monkeypatch.setattr("drawwell.http.image_request.REQUEST_IMAGES", PIECE_IMAGES)
+    monkeypatch.setattr("drawwell.http.exchange.REQUEST_IMAGES", PIECE_IMAGES)
     with (
         faulty((upstream.host, upstream.port or 80), random.Random(SEED), FAULTY_SHARE) as proxy,
         closing(kind(proxy.url, retry_for=LIMIT_SECONDS * 4)) as client,  # type: ignore[call-arg]

@@ -1,13 +1,13 @@
 """The images of one request: by address, or of latents that have no address."""
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from drawwell.addresses.arguments import CheckedIndices
+from drawwell.addresses.scale import Scale
 from drawwell.engine.backends import Feeds, feeds_of
 from drawwell.engine.engine import Engine
 from drawwell.files.card import ModelCard
@@ -40,12 +40,12 @@ class ImageRequest(Protocol):
 class AddressRequest:
     """The images at ``indices`` of ``seed``.
 
-    ``truncation`` multiplies the latents. ``labels``, one for all images or one for each, replace the labels of the addresses.
+    ``scale`` multiplies the latents. ``labels``, one for all images or one for each, replace the labels of the addresses.
     """
 
     seed: int
     indices: CheckedIndices
-    truncation: float = 1.0
+    scale: Scale = field(default_factory=Scale)
     labels: CheckedLabels | None = None
 
     def __len__(self) -> int:
@@ -53,13 +53,13 @@ class AddressRequest:
 
     def feeds(self, engine: Engine, first: int, last: int) -> Feeds:
         feeds = engine.feeds(self.seed, self.indices[first:last], labels_at(self.labels, first, last))
-        return feeds | {"z": feeds["z"] * np.float32(self.truncation)}
+        return feeds | {"z": self.scale(feeds["z"])}
 
     def labels_of(self, card: ModelCard, first: int, last: int) -> npt.NDArray[np.int64] | None:
         return labels_of(card, self.seed, self.indices[first:last], labels_at(self.labels, first, last))
 
     def headers(self) -> dict[str, str]:
-        return wire.about(self.seed, self.indices, self.labels) | _truncation_header(self.truncation)
+        return wire.about(self.seed, self.indices, self.labels) | wire.about_scale(self.scale)
 
     def facts(self, engine: Engine) -> dict[str, object]:
         """The facts that an archive's record holds about these images."""
@@ -70,12 +70,12 @@ class AddressRequest:
 class LatentRequest:
     """The images of the latents ``z``, float32 ``[N, D]``, which the client sent or interpolated between two addresses.
 
-    ``truncation`` multiplies the latents. A generator with classes needs ``labels``, since there is no address that has one.
+    ``scale`` multiplies the latents. A generator with classes needs ``labels``, since there is no address that has one.
     In a mixture the generator number ``member`` draws all images; for a single generator it is None.
     """
 
     z: npt.NDArray[np.float32]
-    truncation: float = 1.0
+    scale: Scale = field(default_factory=Scale)
     labels: CheckedLabels | None = None
     member: int | None = None
 
@@ -83,7 +83,7 @@ class LatentRequest:
         return len(self.z)
 
     def feeds(self, engine: Engine, first: int, last: int) -> Feeds:
-        z = self.z[first:last] * np.float32(self.truncation)
+        z = self.scale(self.z[first:last])
         member = None if self.member is None else np.full(last - first, self.member, np.int64)
         return feeds_of(z, self.labels_of(engine.card, first, last), member)
 
@@ -92,11 +92,4 @@ class LatentRequest:
         return None if labels is None else np.full(last - first, labels, np.int64)
 
     def headers(self) -> dict[str, str]:
-        latents = hashlib.sha256(self.z.astype("<f4").tobytes()).hexdigest()
-        headers = {wire.COUNT: str(len(self.z)), wire.LATENTS: latents} | wire.about_labels(self.labels)
-        headers |= {} if self.member is None else {wire.MEMBER: str(self.member)}
-        return headers | _truncation_header(self.truncation)
-
-
-def _truncation_header(truncation: float) -> dict[str, str]:
-    return {} if truncation == 1 else {wire.TRUNCATION: repr(truncation)}
+        return wire.about_latents(self.z, self.labels, self.member) | wire.about_scale(self.scale)

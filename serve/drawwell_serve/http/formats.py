@@ -43,7 +43,7 @@ class ReplyFormat(ABC):
         """Raise ``ApiError`` 400 for a request that the format cannot hold."""
         if cls.max_images is not None and len(request) > cls.max_images:
             raise _too_many(request, cls.max_images)
-        if cls.needs_addresses and (not isinstance(request, AddressRequest) or request.truncation != 1):
+        if cls.needs_addresses and (not isinstance(request, AddressRequest) or request.scale.factor != 1):
             message = f"an archive names its images by address, and these images have none: send Accept: {NPY_TYPE}"
             raise ApiError(400, "no_address", message)
 

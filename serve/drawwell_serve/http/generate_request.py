@@ -1,5 +1,6 @@
 """The JSON body of ``POST /generate``, decoded strictly: unknown fields, wrong types and numbers as strings are refused."""
 
+import json
 import re
 from typing import Annotated
 
@@ -14,6 +15,9 @@ MAX_LATENTS = 512
 
 _MESSAGE_CHARACTERS = 200
 """Characters of msgspec's sentence about a wrong field. The sentence may name a field of any length."""
+
+MAX_BUDGETS = 1000
+"""Classes in per_class. Colons in the names of classes count too."""
 
 _Integer63 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
@@ -56,9 +60,22 @@ class GenerateRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ) = UNSET
     labels: (
         Annotated[
-            _Integer63 | Annotated[list[_Integer63], Meta(min_length=1, max_length=MAX_INDICES)],
+            _Integer63 | str | Annotated[list[_Integer63 | str], Meta(min_length=1, max_length=MAX_INDICES)],
             Meta(
-                description="One label for all images, or one label for each image. Default: the labels of the addresses."
+                description="One label for all images, or one label for each image, by the name or the number of the class. "
+                "Default: the labels of the addresses."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    per_class: (
+        Annotated[
+            dict[str, Annotated[int, Meta(ge=1)]],
+            Meta(
+                min_length=1,
+                max_length=MAX_BUDGETS,
+                description="How many images of each class, by its name or its number, instead of count, indices and labels: "
+                "the first so many indices from start on that have this label.",
             ),
         ]
         | UnsetType
@@ -67,6 +84,13 @@ class GenerateRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Annotated[
             float,
             Meta(gt=0, le=1, description="A factor for the latents. Values below 1 give less variety. Default: 1."),
+        ]
+        | UnsetType
+    ) = UNSET
+    spread: (
+        Annotated[
+            float,
+            Meta(gt=0, le=2, description="A factor for the latents, instead of truncation. Default: 1."),
         ]
         | UnsetType
     ) = UNSET
@@ -93,6 +117,13 @@ class GenerateRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     interpolate: Interpolation | UnsetType = UNSET
 
 
+class _Named(msgspec.Struct, frozen=True):
+    """The fields whose text may hold any colon, as text."""
+
+    labels: msgspec.Raw = msgspec.Raw()
+    per_class: msgspec.Raw = msgspec.Raw()
+
+
 _MOST_KEYS = len(GenerateRequest.__struct_fields__) + _KEYS_OF_INTERPOLATION
 
 
@@ -105,9 +136,10 @@ def decode(body: bytes) -> GenerateRequest:
     """
     if not body.strip():
         raise ApiError(400, "empty_body", 'the body is empty: send a JSON object, for example {"seed": 7, "count": 16}')
-    # msgspec would decode a field that is given twice, and take the last. No value holds a colon, so colons count fields
-    if (colons := body.count(b":")) > _MOST_KEYS:
-        message = f"the body has {colons:,} fields, and {_MOST_KEYS} are known: give each field once"
+    # msgspec would decode a field that is given twice, and take the last. Only names of classes hold colons, so colons count fields
+    if (colons := body.count(b":")) > _MOST_KEYS + MAX_BUDGETS:
+        known = f"the body has {colons:,} fields, and {_MOST_KEYS} are known"
+        message = f"{known}: give each once, and a class by its number if a colon is in its name"
         raise ApiError(400, "malformed_json", message)
     try:
         decoded = msgspec.json.decode(body, type=GenerateRequest)
@@ -116,12 +148,12 @@ def decode(body: bytes) -> GenerateRequest:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         why = str(error).removeprefix("JSON is malformed: ")
         raise ApiError(400, "malformed_json", f"the body is not valid JSON: {why}") from None
-    if colons != _colons(decoded):
+    if colons != _colons(body, decoded):
         raise ApiError(400, "malformed_json", "the body gives a field twice: give each field once")
     return decoded
 
 
-def _colons(decoded: GenerateRequest) -> int:
+def _colons(body: bytes, decoded: GenerateRequest) -> int:
     """The colons of a body that gives each field once."""
     colons = sum(getattr(decoded, name) is not UNSET for name in decoded.__struct_fields__)
     if decoded.interpolate is not UNSET:
@@ -129,7 +161,17 @@ def _colons(decoded: GenerateRequest) -> int:
     if decoded.latents is not UNSET:
         # rows that hold a colon hold something else than numbers, and are refused later
         colons += sum(bytes(row).count(b":") for row in decoded.latents)
+    if decoded.per_class is not UNSET or isinstance(decoded.labels, str | list):
+        named = msgspec.json.decode(body, type=_Named)
+        colons += sum(bytes(text).count(b":") for text in (named.labels, named.per_class))
+        _check_classes_once(bytes(named.per_class), decoded.per_class)
     return colons
+
+
+def _check_classes_once(text: bytes, budgets: dict[str, int] | UnsetType) -> None:
+    """Raise ``ApiError`` for a class that ``per_class`` names twice: msgspec took the last."""
+    if budgets is not UNSET and len(json.loads(text, object_pairs_hook=list)) != len(budgets):
+        raise ApiError(400, "malformed_json", "per_class gives a class twice: give each class once")
 
 
 def _explain(message: str) -> tuple[str, str | None]:

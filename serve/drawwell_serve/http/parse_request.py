@@ -6,13 +6,18 @@ from msgspec import UNSET
 
 from drawwell.addresses.arguments import check_indices
 from drawwell.addresses.latents import interpolate, latents, random_seed
+from drawwell.addresses.scale import Scale
 from drawwell.errors import RequestError
+from drawwell.files.budgets import budget_indices
 from drawwell.files.card import ModelCard
 from drawwell.files.labels import CheckedLabels, check_labels, members_of
 from drawwell_serve.drawing.image_request import AddressRequest, ImageRequest, LatentRequest
 from drawwell_serve.errors import ApiError
-from drawwell_serve.http.generate_request import GenerateRequest, decode
+from drawwell_serve.http.generate_request import MAX_INDICES, GenerateRequest, decode
 from drawwell_serve.http.latents_field import decode_latents
+
+MAX_TRIES = 2**18
+"""Indices that a request with ``per_class`` may make the server look at: they take as long as drawing some thousand images."""
 
 
 def parse_request(body: bytes, card: ModelCard, max_count: int) -> ImageRequest:
@@ -32,18 +37,43 @@ def parse_request(body: bytes, card: ModelCard, max_count: int) -> ImageRequest:
     fields = decode(body)
     if fields.member is not UNSET and fields.latents is UNSET:
         raise _invalid("member goes with latents: in a mixture, an address chooses its generator by itself", "member")
-    truncation = 1.0 if fields.truncation is UNSET else fields.truncation
+    scale = _scale(fields)
     if fields.latents is not UNSET or fields.interpolate is not UNSET:
         z = _latents(fields, card)
-        return LatentRequest(z, truncation, _labels(fields, card, len(z)), _member(fields, card))
+        return LatentRequest(z, scale, _labels(fields, card, len(z)), _member(fields, card))
+    seed = random_seed() if fields.seed is UNSET else fields.seed
+    if fields.per_class is not UNSET:
+        return AddressRequest(seed, _budget_indices(fields, fields.per_class, card, seed, max_count), scale)
     indices, count = _indices(fields, max_count)
     labels = _labels(fields, card, count)
     try:
         checked = check_indices(indices)
     except ValueError:
         raise _invalid("start and count reach past the last index, 2^63 - 1: choose less of one", "start") from None
-    seed = random_seed() if fields.seed is UNSET else fields.seed
-    return AddressRequest(seed, checked, truncation, labels)
+    return AddressRequest(seed, checked, scale, labels)
+
+
+def _scale(fields: GenerateRequest) -> Scale:
+    if fields.spread is not UNSET and fields.truncation is not UNSET:
+        raise _invalid("truncation and spread are both a factor of the latents: give one or the other", "spread")
+    truncation = 1.0 if fields.truncation is UNSET else fields.truncation
+    return Scale(truncation, 1.0 if fields.spread is UNSET else fields.spread)
+
+
+def _budget_indices(
+    fields: GenerateRequest, per_class: dict[str, int], card: ModelCard, seed: int, max_count: int
+) -> npt.NDArray[np.int64]:
+    """The indices of ``per_class``, at most ``max_count``."""
+    if any(value is not UNSET for value in (fields.count, fields.indices, fields.labels)):
+        raise _invalid("per_class replaces count, indices and labels: give one or the other", "per_class")
+    if (count := sum(per_class.values())) > (most := min(max_count, MAX_INDICES)):
+        message = f"{count:,} images of chosen classes are too many for one reply: ask for at most {most:,}"
+        raise _invalid(message, "per_class")
+    start = 0 if fields.start is UNSET else fields.start
+    try:
+        return budget_indices(card, seed, per_class, start, MAX_TRIES)
+    except RequestError as error:
+        raise _invalid(str(error), "per_class") from None
 
 
 def _indices(fields: GenerateRequest, max_count: int) -> tuple[range | npt.NDArray[np.int64], int]:
@@ -64,7 +94,7 @@ def _indices(fields: GenerateRequest, max_count: int) -> tuple[range | npt.NDArr
 def _latents(fields: GenerateRequest, card: ModelCard) -> npt.NDArray[np.float32]:
     """The latents, float32 ``[N, D]``, of a request that names no address."""
     name = "interpolate" if fields.latents is UNSET else "latents"
-    if any(value is not UNSET for value in (fields.seed, fields.count, fields.start, fields.indices)):
+    if any(value is not UNSET for value in (fields.seed, fields.count, fields.start, fields.indices, fields.per_class)):
         raise _invalid(f"{name} replaces seed, count, start and indices: give one or the other", name)
     if card.class_names and fields.labels is UNSET:
         raise _invalid(
@@ -102,7 +132,7 @@ def _labels(fields: GenerateRequest, card: ModelCard, count: int) -> CheckedLabe
     if fields.labels is UNSET:
         return None
     try:
-        return check_labels(card, fields.labels if isinstance(fields.labels, int) else np.array(fields.labels), count)
+        return check_labels(card, fields.labels, count)
     except RequestError as error:
         raise _invalid(str(error), "labels") from None
 

@@ -25,7 +25,20 @@ def engine(file: Path) -> Engine:
     return Engine(file, threads=1)
 
 
-@pytest.mark.parametrize("labels", [2, np.int64(2), [2] * 5, (2,) * 5, np.full(5, 2, np.uint8)])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        "7",
+        ["7"] * 5,
+        ["7", 2, "2", np.int64(2), "7"],
+        np.array(["7"] * 5),
+        2,
+        np.int64(2),
+        [2] * 5,
+        (2,) * 5,
+        np.full(5, 2, np.uint8),
+    ],
+)
 def test_a_label_is_one_for_all_or_one_for_each(engine: Engine, labels: Any) -> None:
     batch = engine.generate(7, 5, labels=labels)
     assert batch.labels is not None
@@ -64,16 +77,18 @@ WRONG = [
     (np.array([0, 2**63], np.uint64), r"a label must be in \[0, 3\), not 9223372036854775808"),
     ([0], "1 labels for 2 images: give one for all, or one for each"),
     ([], "0 labels for 2 images"),
-    (True, "a label must be an integer, not bool"),
-    ([0, False], "a label must be an integer, not bool"),
-    (1.0, "a label must be an integer, not float"),
-    ([0, 1.0], "a label must be an integer, not float"),
-    (np.array([0.0, 1.0]), "labels must be integers in one dimension, not float64 in 1"),
-    (np.array([[0, 1]]), "labels must be integers in one dimension, not int64 in 2"),
-    (np.array([True, False]), "labels must be integers in one dimension, not bool in 1"),
-    ("77", "a label must be an integer, not str"),
-    ("boot", "a label must be an integer, not str"),
-    (["0", "1"], "a label must be an integer, not str"),
+    (True, "a label must be a name or an integer, not bool"),
+    ([0, False], "a label must be a name or an integer, not bool"),
+    (1.0, "a label must be a name or an integer, not float"),
+    ([0, 1.0], "a label must be a name or an integer, not float"),
+    (np.array([0.0, 1.0]), "labels must be integers or names in one dimension, not float64 in 1"),
+    (np.array([[0, 1]]), "labels must be integers or names in one dimension, not int64 in 2"),
+    (np.array([True, False]), "labels must be integers or names in one dimension, not bool in 1"),
+    ("77", "there is no class '77': the classes are 'boot', 'coat', '7', by index 0 to 2"),
+    (["boot", "hat"], "there is no class 'hat'"),
+    (["boot"], "1 labels for 2 images"),
+    (np.array(["boot", "hat"]), "there is no class 'hat'"),
+    ([0, None], "a label must be a name or an integer, not NoneType"),
 ]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import drawwell
 from drawwell.errors import RequestError
-from drawwell.http.image_request import REQUEST_IMAGES
+from drawwell.http.exchange import REQUEST_IMAGES
 from tests.scripted import DIGEST, Handler, Scripted, body_of, headers_of, pixels, right, serving
 
 SECONDS = 60

@@ -19,7 +19,7 @@ from drawwell.errors import RequestError, ResponseError, UnavailableError, Unrea
 from drawwell.formats.npy import FOOTER_BYTES, FOOTER_MAGIC
 from drawwell.http import protocol as wire
 from drawwell.http.client import Client
-from drawwell.http.image_request import REQUEST_IMAGES
+from drawwell.http.exchange import REQUEST_IMAGES
 from tests import graphs
 from tests.async_client import AsyncAsClient
 from tests.conftest import free_port

@@ -13,7 +13,7 @@ import drawwell
 from drawwell.errors import RequestError, ResponseError, ServerError, UnavailableError, UnreachableError
 from drawwell.files.card import ModelCard
 from drawwell.http.client import Client
-from drawwell.http.image_request import REQUEST_IMAGES
+from drawwell.http.exchange import REQUEST_IMAGES
 from tests.async_client import AsyncAsClient
 from tests.conftest import free_port
 from tests.scripted import CARD, DIGEST, Handler, Reply, Scripted, body_of, headers_of, pixels, right, serving

@@ -65,6 +65,55 @@ def test_one_label_or_one_for_each_is_drawn(http: httpx.Client) -> None:
     assert drawn(http, seed=7, indices=[9, 9], labels=[0, 2], truncation=0.7) == [0, 2]
 
 
+def test_a_label_is_a_name_or_a_number(http: httpx.Client) -> None:
+    assert drawn(http, seed=7, count=2, labels="hat") == [2, 2]
+    assert drawn(http, seed=7, count=4, labels=["hat", 0, "1", "boot"]) == [2, 0, 1, 0]
+
+
+def test_budgets_are_the_images_of_their_indices(http: httpx.Client, engine: Engine) -> None:
+    body = {"seed": 7, "start": 50, "per_class": {"hat": 20, "0": 7}}
+    answer = http.post("/generate", json=body, headers=NPY).raise_for_status()
+    expected = engine.generate(7, start=50, per_class={"hat": 20, "boot": 7})
+    np.testing.assert_array_equal(np.load(io.BytesIO(answer.content)), expected.images)
+    indices = np.asarray(expected.indices)
+    assert answer.headers["x-drawwell-indices"] == hashlib.sha256(indices.astype("<i8").tobytes()).hexdigest()
+    images = http.post("/generate", json=body).json()["images"]
+    assert [image["index"] for image in images] == indices.tolist()
+
+
+WRONG_BUDGETS = [
+    ({"per_class": {"cap": 1}}, "there is no class 'cap': the classes are 'boot', 'coat', 'hat', by index 0 to 2"),
+    ({"per_class": {"hat": 0}}, "per_class[...]: Expected `int` >= 1"),
+    ({"per_class": {}}, "per_class: Expected `object` of length >= 1"),
+    (
+        {"per_class": {"hat": 60, "boot": 41}},
+        "101 images of chosen classes are too many for one reply: ask for at most 100",
+    ),
+    ({"per_class": {"hat": 1}, "count": 1}, "per_class replaces count, indices and labels: give one or the other"),
+    ({"per_class": {"hat": 1, "2": 1}}, "per_class names the class '2' twice, by name and by index"),
+    ({"per_class": {"hat": 99}, "start": 2**63 - 10}, "the budgets are not met within 10 indices, which have "),
+]
+
+
+@pytest.mark.parametrize(("body", "sentence"), WRONG_BUDGETS, ids=lambda value: repr(value)[:40])
+def test_wrong_budgets_are_explained(http: httpx.Client, body: dict[str, Any], sentence: str) -> None:
+    answer = http.post("/generate", json={"seed": 7} | body)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["field"]) == (422, "invalid_field", "per_class")
+    assert error["message"].startswith(sentence)
+
+
+def test_a_spread_is_a_factor_with_a_header_and_no_archive(http: httpx.Client, engine: Engine) -> None:
+    answer = http.post("/generate", json={"seed": 7, "count": 5, "spread": 1.5}, headers=NPY)
+    np.testing.assert_array_equal(np.load(io.BytesIO(answer.content)), engine.generate(7, 5, spread=1.5).images)
+    assert answer.headers["x-drawwell-spread"] == "1.5" and "x-drawwell-truncation" not in answer.headers
+    refused = http.post("/generate", json={"seed": 7, "spread": 1.5}, headers={"Accept": "application/zip"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "no_address")
+    for body in ({"spread": 2.5}, {"spread": 0}, {"spread": 1.5, "truncation": 0.5}):
+        wrong = http.post("/generate", json=body)
+        assert (wrong.status_code, wrong.json()["error"]["field"]) == (422, "spread")
+
+
 def test_left_out_they_are_those_of_the_addresses_and_given_so_the_same_bytes(
     http: httpx.Client, engine: Engine
 ) -> None:
@@ -113,12 +162,13 @@ WRONG = [
     ({"count": 2, "labels": [0]}, "1 labels for 2 images: give one for all, or one for each"),
     ({"indices": [5, 9], "labels": [0, 1, 2]}, "3 labels for 2 images"),
     ({"labels": -1}, "labels: Expected `int` >= 0"),
-    ({"labels": True}, "labels: Expected `int | array`, got `bool`"),
-    ({"labels": 1.0}, "labels: Expected `int | array`, got `float`"),
-    ({"labels": "coat"}, "labels: Expected `int | array`, got `str`"),
-    ({"labels": None}, "labels: Expected `int | array`, got `null`"),
+    ({"labels": True}, "labels: Expected `int | str | array`, got `bool`"),
+    ({"labels": 1.0}, "labels: Expected `int | str | array`, got `float`"),
+    ({"labels": "cap"}, "there is no class 'cap': the classes are 'boot', 'coat', 'hat', by index 0 to 2"),
+    ({"count": 2, "labels": ["hat", "cap"]}, "there is no class 'cap'"),
+    ({"labels": None}, "labels: Expected `int | str | array`, got `null`"),
     ({"labels": []}, "labels: Expected `array` of length >= 1"),
-    ({"count": 2, "labels": [0, False]}, "labels[1]: Expected `int`, got `bool`"),
+    ({"count": 2, "labels": [0, False]}, "labels[1]: Expected `int | str`, got `bool`"),
     ({"labels": [0] * 65_537}, "labels: Expected `array` of length <= 65536"),
     ({"latents": [[0.0] * graphs.DIM] * 2, "labels": [0]}, "1 labels for 2 images"),
     (
@@ -154,6 +204,31 @@ def test_labels_given_twice_are_refused(http: httpx.Client) -> None:
         400,
         "the body gives a field twice: give each field once",
     )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"per_class": {"hat": 1, "hat": 2}}',
+        b'{"per_class": {"hat": 1, "h\\u0061t": 2}}',
+        b'{"per_class": {"hat": 1}, "per_class": {"boot": 1}}',
+        b'{"labels": "a:b", "seed": 1, "seed": 2}',
+    ],
+)
+def test_what_is_given_twice_is_refused(http: httpx.Client, body: bytes) -> None:
+    answer = http.post("/generate", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "malformed_json")
+
+
+@pytest.mark.parametrize("label", [b"a:b", b"a\\u003ab"])
+def test_a_name_may_hold_a_colon(start_server: StartServer, tmp_path: Path, label: bytes) -> None:
+    server = start_server(graphs.write_labelled(tmp_path / "x.onnx", "a", "a:b"))
+    for field in (b'"labels": "%b"', b'"labels": ["%b"]', b'"per_class": {"%b": 1}'):
+        body = b"{" + field % label + b"}"
+        answer = httpx.post(
+            f"{server.url}/generate", content=body, headers={"Content-Type": "application/json"}
+        ).raise_for_status()
+        assert answer.json()["images"][0]["label"] == 1
 
 
 @pytest.mark.parametrize("labels", [None, 1, [2, 0, 1] * 30])
@@ -196,8 +271,8 @@ def test_the_client_says_the_same_of_wrong_labels(client: Client) -> None:
         RequestError, match=r"a label must be in \[0, 3\), not 3: the classes are 'boot', 'coat', 'hat'"
     ):
         client.generate(7, 2, labels=3)
-    with pytest.raises(RequestError, match="a label must be an integer, not str"):
-        client.generate(7, 2, labels=["0", "1"])  # type: ignore[list-item]
+    with pytest.raises(RequestError, match="there is no class 'cap'"):
+        client.generate(7, 2, labels=["hat", "cap"])
 
 
 def test_generate_writes_the_same_of_a_server(tmp_path: Path, file: Path, labelled: Server) -> None:

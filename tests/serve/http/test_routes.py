@@ -122,7 +122,19 @@ def test_the_openapi_document_describes_what_is_answered(server: Server) -> None
     assert {"/generate", "/model", "/", "/livez", "/readyz", "/metrics"} <= set(document["paths"])
     request = document["components"]["schemas"]["GenerateRequest"]
     assert list(request["properties"]) == [
-        *("seed", "count", "start", "indices", "labels", "truncation", "latents", "member", "interpolate")
+        *(
+            "seed",
+            "count",
+            "start",
+            "indices",
+            "labels",
+            "per_class",
+            "truncation",
+            "spread",
+            "latents",
+            "member",
+            "interpolate",
+        )
     ]
     assert request["additionalProperties"] is False
     answer = document["paths"]["/generate"]["post"]["responses"]

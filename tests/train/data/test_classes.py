@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drawwell.errors import DrawwellError
 from drawwell_train.config import TrainConfig
@@ -116,9 +118,23 @@ def test_numbers_that_are_no_labels_are_told(tmp_path: Path) -> None:
     assert "names are numbers, but not the labels: '1' is label 0, '2' is label 1" in describe(config, data)
 
 
-def test_names_with_and_without_numbers_are_in_the_order_of_the_alphabet() -> None:
-    assert number(["10", "9", "b", "a"])[1] == ("10", "9", "a", "b")
+def test_numbers_in_names_count_as_numbers() -> None:
+    assert number(["10", "9", "b", "a"])[1] == ("9", "10", "a", "b")
+    assert number(["class10", "class2", "class", "class02", "Class1"])[1] == (
+        "Class1",
+        "class",
+        "class02",
+        "class2",
+        "class10",
+    )
+    assert number(["2b10", "2b9", "10a", "2a"])[1] == ("2a", "2b9", "2b10", "10a")
     assert number(["9" * 5000, "10"])[1] == ("10", "9" * 5000), "no number of so many digits is made"
+
+
+@given(st.sets(st.text(st.sampled_from("a b0129"), min_size=1), min_size=1))
+def test_classes_have_one_order_however_their_images_are_ordered(names: set[str]) -> None:
+    assert number(sorted(names))[1] == number(sorted(names, reverse=True))[1]
+    assert set(number(sorted(names))[1]) == names
 
 
 @pytest.mark.parametrize("names", [None, [*"abcdefghij"]])

@@ -33,14 +33,17 @@ class Copier(ImageGenerator):
         return "c" * 64
 
     def generate(
-        self, seed: int, count: int | None = None, start: int = 0, *, indices: Any = None, labels: Any = None
+        self, seed: int | None = None, count: int | None = None, start: int = 0, *, indices: Any = None, **others: Any
     ) -> Batch:
-        assert labels is None
+        assert seed is not None and not others
         seed, chosen = check_address(seed, count, start, indices)
         own = labels_at(seed, chosen, len(self._places), DIM)
         self.drawn += len(own)
         rows = [self._row(seed, int(index), int(label)) for index, label in zip(chosen, own, strict=True)]
         return Batch(self._real.images[rows], own, seed, chosen, self.digest)
+
+    def interpolate(self, *_: Any, **__: Any) -> Batch:
+        raise AssertionError("a selection has addresses")
 
     def close(self) -> None:
         """Nothing is open."""

@@ -1,5 +1,6 @@
 """Classes: which names are the same class, how classes are numbered, and renumbering as a run or a generator has them."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,10 +28,8 @@ def is_text(name: str) -> bool:
 
 
 def number(names: Sequence[str]) -> tuple[LabelArray, tuple[str, ...]]:
-    """Labels int64 ``[N]`` of the class names of images, and the class names by label: sorted as numbers if all are, else as text."""
-    distinct = set(names)
-    key = int if all(map(_is_number, distinct)) else str
-    class_names = tuple(sorted(distinct, key=lambda name: (key(name), name)))
+    """Labels int64 ``[N]`` of the class names of images, and the class names by label, in natural order: "class2" before "class10"."""
+    class_names = tuple(sorted(set(names), key=_natural))
     places = {name: place for place, name in enumerate(class_names)}
     return np.array([places[name] for name in names], dtype=np.int64), class_names
 
@@ -84,8 +83,16 @@ def remarks_on_numbers(class_names: Sequence[str]) -> tuple[str, ...]:
     if not moved or not all(map(_is_number, class_names)):
         return ()
     return (
-        f"the class names are numbers, but not the labels: {some(moved)}; --label takes a name, HTTP takes a label",
+        f"the class names are numbers, but not the labels: {some(moved)}; "
+        "a text (--label, '1' in HTTP) takes a name, a number in HTTP takes a label",
     )
+
+
+def _natural(name: str) -> tuple[list[tuple[bool, int, str]], str]:
+    """Sorts text as text, and the numbers in it as numbers, of any length: fewer digits are less."""
+    parts = [(part, part.lstrip("0")) for part in re.split("([0-9]+)", name)]
+    key = [(False, len(bare), bare) if place % 2 else (True, 0, part) for place, (part, bare) in enumerate(parts)]
+    return [part for part in key if part != (True, 0, "")], name
 
 
 def _is_number(name: str) -> bool:

@@ -53,7 +53,7 @@ class Classifier:
     ) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self._network = (network or _network)(channels, classes)
+            self._network: Any = (network or _network)(channels, classes)
         self._flip = flip
         self._chance = torch.Generator().manual_seed(seed)
         self._bfloat16 = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
@@ -111,7 +111,8 @@ class Classifier:
 
     def weights(self) -> dict[str, Any]:
         """Return the tensors of the network, for ``load_weights``."""
-        return self._network.state_dict()
+        weights: dict[str, Any] = self._network.state_dict()
+        return weights
 
     def load_weights(self, weights: dict[str, Any]) -> None:
         """Take the tensors of a classifier of the same network, which was trained before. Raises ``RuntimeError`` for others."""

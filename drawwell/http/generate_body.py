@@ -1,0 +1,45 @@
+"""The body that a client sends for images, and the headers that the right reply has."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from drawwell.http import protocol
+from drawwell.image_request import ImageRequest
+
+_MAX_ROWS, _MAX_NUMBERS, _CHARACTERS = 512, 2_000_000, 26
+"""Of latents in one request: rows, and characters of all numbers, each of which takes at most so many."""
+
+
+def body_of(request: ImageRequest) -> bytes:
+    """Return the JSON body of ``POST /generate``."""
+    fields = _which(request)
+    if request.labels is not None:
+        fields["labels"] = request.labels.tolist() if isinstance(request.labels, np.ndarray) else request.labels
+    scale = {"truncation": request.scale.truncation, "spread": request.scale.spread}
+    return msgspec.json.encode(fields | {name: value for name, value in scale.items() if value != 1})
+
+
+def about_request(request: ImageRequest) -> dict[str, str]:
+    """Return the headers that name the images of the right reply."""
+    if request.latents is not None:
+        about = protocol.about_latents(request.latents, request.labels, request.member)
+    else:
+        assert request.seed is not None, "a request has an address or latents"
+        about = protocol.about(request.seed, request.indices, request.labels)
+    return about | protocol.about_scale(request.scale)
+
+
+def most_latents(latent_dim: int) -> int:
+    """Return how many rows of latents fit in one body."""
+    return min(_MAX_ROWS, max(1, _MAX_NUMBERS // (_CHARACTERS * latent_dim)))
+
+
+def _which(request: ImageRequest) -> dict[str, Any]:
+    if request.latents is not None:
+        member = {} if request.member is None else {"member": request.member}
+        return {"latents": request.latents.astype(np.float64).tolist()} | member
+    if isinstance(request.indices, range):
+        return {"seed": request.seed, "start": request.indices.start, "count": len(request)}
+    return {"seed": request.seed, "indices": request.indices.tolist()}
