@@ -28,7 +28,6 @@ FLOORS = {
         {"engine", "http"},
         {"opening"},
         {"datasets"},
-        {"ray"},
         {THE_PACKAGE_ITSELF},
         {"cli"},
         {"__main__"},

@@ -205,6 +205,7 @@ def test_optimizers_have_the_numbers_of_their_sources() -> None:
         "wgan": (5e-5, 5e-5, 0.99, 1e-8),
         "wgan-gp": (1e-4, 1e-4, (0.0, 0.9), 1e-8),
         "sngan": (2e-4, 2e-4, (0.5, 0.999), 1e-8),
+        "rpgan": (2e-4, 2e-4, (0.5, 0.999), 1e-8),
     }
     assert (PRESETS["wgan-gp"].penalty, PRESETS["wgan"].clip_weights, PRESETS["deep-cnn"].clip_gradients) == (
         10,

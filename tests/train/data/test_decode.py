@@ -49,7 +49,7 @@ def test_the_options_reach_the_data(large: Path) -> None:
     options = ["train", str(large), "--size", "28", "--dry-run"]
     refused = drawwell(*options, code=1).stderr
     assert "to skip them, run the same command with --max-bad 0.834" in refused
-    assert "data      1 images" in drawwell(*options, "--max-bad", "0.834").stderr
+    assert "data      1 image " in drawwell(*options, "--max-bad", "0.834").stderr
     assert "data      2 images" in drawwell(*options, "--max-bad", "0.7", "--max-megapixels", "100").stderr
     assert "a share" in drawwell(*options, "--max-bad", "2", code=2).stderr
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from drawwell.addresses.latents import latents
 from drawwell.generator import Images
 from drawwell_train.data.classes import LabelArray
 from drawwell_train.data.images import ImageData
@@ -169,11 +170,9 @@ def test_a_spread_multiplies_the_latents(
     assert not np.array_equal(at_two, whole)
     of_twice: Callable[..., object] = twice
     monkeypatch.setattr("drawwell_train.evaluation.source.latents", of_twice)
-    monkeypatch.setattr("drawwell.engine.engine.latents", of_twice)
+    monkeypatch.setattr("drawwell.addresses.latents.latents", of_twice)
     assert source.draw(3, range(20), None).tolist() == at_two.tolist()
 
 
 def twice(*address: object) -> np.ndarray:
-    from drawwell.addresses.latents import latents
-
     return 2 * latents(*address)  # type: ignore[arg-type]

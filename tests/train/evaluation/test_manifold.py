@@ -16,7 +16,7 @@ def sample(count: int, seed: int, shift: float = 0, dimensions: int = 5) -> np.n
 @pytest.mark.parametrize("shift", [0.0, 0.7])
 def test_they_are_those_of_prdc(real: int, drawn: int, shift: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exactly: both count. Pieces are smaller than the samples, as they are of 10,000 images."""
-    monkeypatch.setattr(manifold, "_ROWS", 64)
+    monkeypatch.setattr(manifold, "_ROWS_AT_ONCE", 64)
     a, b = sample(real, 0), sample(drawn, 1, shift)
     theirs, ours = compute_prdc(a, b, NEIGHBOURS), overlap(a, b)
     assert 0 < ours.precision < 1

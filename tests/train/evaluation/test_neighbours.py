@@ -39,7 +39,7 @@ def test_copies_are_told_from_new_images(digits: ImageData) -> None:
 
 def test_the_nearest_is_found_by_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces are smaller than the images are many. Within 1e-3 of a range of 256 levels: float32."""
-    monkeypatch.setattr(neighbours, "_ROWS", 7)
+    monkeypatch.setattr(neighbours, "_ROWS_AT_ONCE", 7)
     chance = np.random.default_rng(0)
     images, learned = (chance.integers(0, 256, (count, 8, 8, 3)).astype(np.uint8) for count in (20, 30))
     brute = np.linalg.norm((images[:, None] / 255.0 - learned[None] / 255.0).reshape(20, 30, -1), axis=2)
