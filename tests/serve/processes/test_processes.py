@@ -119,7 +119,10 @@ def test_a_taken_port_is_a_sentence_of_bentoml_serve_too(tmp_path: Path) -> None
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         said = refused(tmp_path, "--port", str(port))
-    assert f"drawwell: cannot listen on 127.0.0.1:{port}: Address already in use" in said
+    assert (
+        f"drawwell: cannot listen on 127.0.0.1:{port}: another program listens there: stop it, or choose another port"
+        in said
+    )
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")

@@ -67,7 +67,9 @@ def test_a_line_has_the_means_of_its_steps(tmp_path: Path) -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_is_measured(preset: str) -> None:
     found = measured(configured(width=8, batch_size=8, preset=preset))
-    assert set(found) == {"value", "diversity"} | (set() if preset in ("wgan", "wgan-gp", "sngan") else {"jsd"})
+    assert set(found) == {"value", "diversity"} | (
+        set() if preset in ("wgan", "wgan-gp", "sngan", "rpgan") else {"jsd"}
+    )
     assert all(math.isfinite(value) for value in found.values())
     if "jsd" in found:
         assert found["jsd"] == pytest.approx(max(0, math.log(2) + found["value"] / 2), abs=1e-4)

@@ -309,10 +309,10 @@ def test_data_that_is_refused_leaves_no_folder(tmp_path: Path, unreadable: Path)
             main(TrainOptions(str(data), out=tmp_path / "run"))
     assert [path.name for path in tmp_path.iterdir()] == ["data.npy"]
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "notes.txt").write_text("mine")
+    (tmp_path / "run" / ".notes.txt").write_text("mine")
     with pytest.raises(DataError):
         main(TrainOptions(str(unreadable), out=tmp_path / "run"))
-    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "run" / ".notes.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize(

@@ -71,9 +71,10 @@ class Run:
 
     def _check_ours(self) -> None:
         """A folder of pictures, or of anything else, is no place for a run."""
-        if not self.path.is_dir() or self.checkpoints.exists() or self._config.exists():
+        if not self.path.is_dir() or self.checkpoints.exists():
             return
-        if other := next((path for path in self.path.iterdir() if not path.name.startswith(".")), None):
+        ours = {"samples", self._config.name, self._stats.name}
+        if other := next((path for path in self.path.iterdir() if path.name not in ours and path.name[0] != "."), None):
             raise RunError(f"{self.path}: holds {other.name!r} and no run: name another folder with --out")
 
     def _holder(self) -> str:
