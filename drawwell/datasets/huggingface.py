@@ -69,7 +69,7 @@ def hugging_face(
         seed: The stream of images, in [0, 2**63).
         size: The number of images, at least 1.
         start: The index of the first image.
-        labels: The classes to draw, by index: one for all images, or one for each.
+        labels: The classes to draw, by name or by index: one for all images, or one for each.
         selection: A ``drawwell.Selection``, or the path of its file, in place of ``seed``, ``size``, ``start`` and ``labels``.
         streaming: Draw while the data set is read. It has one shard for each call, which ``split_dataset_by_node`` and the
             workers of a ``DataLoader`` share. Otherwise draw all images now, into the cache of ``datasets`` on the disk,

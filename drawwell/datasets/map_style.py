@@ -55,7 +55,7 @@ class TorchDataset(Dataset[Item]):
             size: The number of items, at least 1.
             start: The index of item 0.
             transform: Called with each image, uint8 ``[C, H, W]``. A transform of ``torchvision.transforms.v2`` is one.
-            labels: The classes to draw, by index: one for all items, or one for each. By default each item has the class
+            labels: The classes to draw, by name or by index: one for all items, or one for each. By default each item has the class
                 that follows from its address.
             selection: A ``drawwell.Selection``, or the path of its file, in place of ``seed``, ``size``, ``start`` and ``labels``.
             fresh_each_epoch: Item ``i`` of epoch ``e`` is the image of index ``start + e * size + i``. ``set_epoch`` sets ``e``.

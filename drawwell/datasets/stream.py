@@ -68,7 +68,7 @@ class TorchStream(IterableDataset[Item]):
             size: The number of images of all ranks and workers together, at least 1.
             start: The index of the first image.
             transform: Called with each image, uint8 ``[C, H, W]``.
-            labels: The classes to draw, by index: one for all images, or one for each.
+            labels: The classes to draw, by name or by index: one for all images, or one for each.
             selection: A ``drawwell.Selection``, or the path of its file, in place of ``seed``, ``size``, ``start`` and ``labels``.
             fresh_each_epoch: Epoch ``e`` begins at index ``start + e * size``. ``set_epoch`` sets ``e``.
             request_images: Images that are drawn with one call, at least 1.

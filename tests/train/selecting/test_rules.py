@@ -86,11 +86,11 @@ def test_a_count_is_shared_out_equally_and_names_have_their_numbers() -> None:
         (3, "Bag=1", "not both"),
         (2, None, "--count must be at least 1 for each of 3 classes, not 2"),
         (None, "Hat=3", "there is no class 'Hat': the classes are 'Bag'"),
-        (None, "Bag", "'Bag' is no class with its number of images: write Sneaker=500,Bag=200"),
-        (None, "Bag=0", "'Bag=0' is no class with its number"),
-        (None, "Bag=-1", "'Bag=-1' is no class with its number"),
-        (None, "Bag=1,0=2", "names class '0' twice"),
-        (None, "", "'' is no class with its number"),
+        (None, "Bag", "the budgets 'Bag' cannot be read: write them as Sneaker=500,Bag=200"),
+        (None, "Bag=0", "wants 0 images of 'Bag': give 1 or more"),
+        (None, "Bag=-1", "the budgets 'Bag=-1' cannot be read"),
+        (None, "Bag=1,0=2", "names the class '0' twice"),
+        (None, "", "the budgets '' cannot be read"),
     ],
 )
 def test_budgets_that_nobody_can_meet(count: int | None, per_class: str | None, sentence: str) -> None:

@@ -45,7 +45,7 @@ class CertifyConfig:
     selection: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Use the images of this selection. By default the first --count images of --seed."""
     quick: bool = False
-    """Minutes in place of hours: classifiers that see 30,000 images each, and 10,000 drawn images."""
+    """A tenth of the work: classifiers see 30,000 images each in place of 300,000, and 10,000 drawn images take part."""
     shares: Annotated[tuple[float, ...], tyro.conf.arg(metavar="SHARE")] = _SHARES
     """Shares of the real images to measure with, in ascending order. A smaller share is a part of a larger one."""
     seeds: int = 3

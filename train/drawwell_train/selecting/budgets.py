@@ -3,8 +3,9 @@
 import numpy as np
 
 from drawwell.errors import RequestError
+from drawwell.files import budgets as label_budgets
+from drawwell.files.budgets import check_budgets
 from drawwell.files.card import ModelCard
-from drawwell.files.labels import label_named
 from drawwell.text import printable
 from drawwell_train.data.classes import LabelArray
 
@@ -38,14 +39,6 @@ def _equal(card: ModelCard, count: int) -> Budgets:
 
 def _by_name(card: ModelCard, text: str) -> Budgets:
     budgets = np.zeros(len(card.class_names), np.int64)
-    for part in text.split(","):
-        name, _, number = (piece.strip() for piece in part.rpartition("="))
-        if not name or not number.isdecimal() or not 0 < int(number) < 2**31:
-            raise RequestError(
-                f"--per-class: {printable(part.strip())!r} is no class with its number of images: write Sneaker=500,Bag=200"
-            )
-        label = label_named(card, name)
-        if budgets[label]:
-            raise RequestError(f"--per-class: names class {printable(name)!r} twice: give one number for it")
-        budgets[label] = int(number)
+    for label, count in check_budgets(card, label_budgets.read_budgets(text)).items():
+        budgets[label] = count
     return budgets
