@@ -20,10 +20,10 @@ from benchmarks import kernels, png, table
 from benchmarks.race import Make, race
 from benchmarks.report import seconds, spread, write
 from drawwell.addresses.latents import latents
-from drawwell.engine.backends import Feeds
 from drawwell.engine.engine import Engine
 from drawwell.files.card import Target
 from drawwell.files.generator_file import read_generator
+from drawwell.image_request import Feeds
 from drawwell.opening import find_file
 from drawwell_export import graph
 from drawwell_export.main import export

@@ -2,21 +2,33 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from drawwell.addresses import latents as address_latents
 from drawwell.addresses.arguments import CheckedIndices, Indices, check_address
+from drawwell.addresses.latents import address_words, interpolate
 from drawwell.addresses.scale import Scale, check_scale
 from drawwell.errors import RequestError
 from drawwell.files.budgets import LabelBudgets, budget_indices
 from drawwell.files.card import ModelCard
-from drawwell.files.labels import CheckedLabels, LabelChoice, check_labels, labels_at, labels_of, members_of
+from drawwell.files.labels import CheckedLabels, LabelChoice, check_labels, labels_at, labels_of
 from drawwell.files.selection import Selection, read_selection
 from drawwell.generator import Address, Batch, Images, Latents
 
 _PLAIN = Scale()
+
+Feeds = dict[str, npt.NDArray[Any]]
+"""The inputs of a generator, by name."""
+
+
+def feeds_of(
+    z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None, member: npt.NDArray[np.int64] | None
+) -> Feeds:
+    """Return the inputs of a generator, without the inputs that it does not take."""
+    inputs: dict[str, npt.NDArray[Any] | None] = {"z": z, "label": label, "member": member}
+    return {name: values for name, values in inputs.items() if values is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +107,21 @@ class ImageRequest:
         """Return the class of each image, int64 ``[N]``; None for a generator without classes."""
         return labels_of(card, 0 if self.seed is None else self.seed, self.indices, self.labels)
 
+    def feeds(self, card: ModelCard) -> Feeds:
+        """Return the inputs of the generator.
+
+        They are ``z`` float32 ``[N, D]``, ``label`` int64 ``[N]`` if it has classes, ``member`` int64 ``[N]`` if it is a mixture.
+        """
+        if self.seed is None:
+            assert self.latents is not None, "a request has an address or latents"
+            member = None if self.member is None else np.full(len(self), self.member, np.int64)
+            return feeds_of(self.scale(self.latents), self.labels_of(card), member)
+        words = address_words(self.seed, self.indices, card.latent_dim, card.prior)
+        chosen = self.labels is not None or not card.class_names
+        labels = self.labels_of(card) if chosen else words.labels(len(card.class_names))
+        members = words.members(card.generators) if card.generators > 1 else None
+        return feeds_of(self.scale(words.latents()), labels, members)
+
     def batch(self, images: Images, card: ModelCard, digest: str) -> Batch:
         """Return the images, uint8 ``[N, H, W, C]``, with their labels and addresses."""
         return Batch(images, self.labels_of(card), self.seed, self.indices, digest, self.scale.factor)
@@ -106,14 +133,18 @@ def of_interpolation(
     """Return the request of ``ImageGenerator.interpolate``. Raises ``RequestError``."""
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 2:
         raise RequestError(f"steps must be an integer of at least 2, not {steps!r}")
-    (seed, index), (last_seed, last_index) = _check_pair("first", first), _check_pair("last", last)
-    ends = [
-        address_latents.latents(one, [place], card.latent_dim, card.prior)[0]
-        for one, place in ((seed, index), (last_seed, last_index))
-    ]
-    member = members_of(card, seed, [index])
-    z = address_latents.interpolate(ends[0], ends[1], int(steps), card.prior)
-    return of_latents(z, labels, scale, card, None if member is None else int(member[0]))
+    z, member = between(_check_pair("first", first), _check_pair("last", last), int(steps), card)
+    return of_latents(z, labels, scale, card, member)
+
+
+def between(first: Address, last: Address, steps: int, card: ModelCard) -> tuple[npt.NDArray[np.float32], int | None]:
+    """Return latents float32 ``[steps, D]`` from one address to another, both included, and the member that draws them all.
+
+    It is the generator of a mixture that ``first`` belongs to; None for a single generator.
+    """
+    one, other = (address_words(seed, [index], card.latent_dim, card.prior) for seed, index in (first, last))
+    z = interpolate(one.latents()[0], other.latents()[0], steps, card.prior)
+    return z, int(one.members(card.generators)[0]) if card.generators > 1 else None
 
 
 def of_latents(

@@ -14,6 +14,7 @@ import numpy as np
 from drawwell.files.card import ModelCard
 from drawwell.formats.npy import Npy
 from drawwell.http import protocol as wire
+from drawwell.image_request import ImageRequest
 from tests import graphs
 
 DIGEST = "ab" * 32
@@ -105,7 +106,7 @@ def headers_of(asked: dict[str, Any], digest: str = DIGEST) -> dict[str, str]:
         np.array(asked["indices"]) if "indices" in asked else range(asked["start"], asked["start"] + asked["count"])
     )
     labels = np.array(asked["labels"]) if isinstance(asked.get("labels"), list) else asked.get("labels")
-    return {wire.DIGEST: digest} | wire.about(asked["seed"], indices, labels)
+    return {wire.DIGEST: digest} | wire.about(ImageRequest(asked["seed"], indices, labels))
 
 
 def right(handler: Handler, asked: dict[str, Any]) -> None:

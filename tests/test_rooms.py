@@ -65,12 +65,12 @@ OTHER_PACKAGES: dict[str, dict[str, set[str]]] = {
     },
     "drawwell_export": {
         "drawwell": {"addresses", "atomic_files", "engine", "errors", "files"}
-        | {"generator", "pieces", "terminal", "text", THE_PACKAGE_ITSELF},
+        | {"generator", "image_request", "pieces", "terminal", "text", THE_PACKAGE_ITSELF},
         "drawwell_train": {"config", "evaluation", "networks", "presets", "run", "step"},
     },
     "drawwell_serve": {
         "drawwell": {"addresses", "atomic_files", "engine", "errors", "files", "forking"}
-        | {"formats", "generator", "http", "install", "opening", "pieces", "text", THE_PACKAGE_ITSELF}
+        | {"formats", "generator", "http", "image_request", "install", "opening", "pieces", "text", THE_PACKAGE_ITSELF}
     },
 }
 """The rooms of other packages that a package may import. The stages meet in files and over HTTP, not in calls."""

@@ -20,6 +20,7 @@ import math
 import secrets
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -36,30 +37,75 @@ _COUNTER_LIMIT, _WORD = 2**256, 2**64 - 1
 _HALF, _LOW_HALF = np.uint64(32), np.uint64(2**32 - 1)
 
 
-def latents(seed: int, indices: Indices, dim: int, prior: Prior = "normal") -> npt.NDArray[np.float32]:
-    """Return float32 ``[len(indices), dim]``; row ``i`` depends on ``(seed, indices[i], dim, prior)`` and on nothing else.
+@dataclass(frozen=True, eq=False)
+class AddressWords:
+    """The words of some addresses, from which latents, labels and members come.
+
+    Attributes:
+        words: uint64 ``[N, 4 B]``: the run of each address.
+        dim: The number of latents of an image.
+        prior: The distribution of one latent.
+    """
+
+    words: npt.NDArray[np.uint64]
+    dim: int
+    prior: Prior = "normal"
+
+    def latents(self) -> npt.NDArray[np.float32]:
+        """Return float32 ``[N, dim]``."""
+        words = self.words[:, 1 : 1 + _latent_words(self.dim, self.prior)]
+        return _box_muller(words)[:, : self.dim] if self.prior == "normal" else _uniform(words)
+
+    def labels(self, classes: int) -> npt.NDArray[np.int64]:
+        """Return int64 ``[N]`` in [0, classes), from word 0 of each run: ``((w >> 32) * classes) >> 32``."""
+        return ((self.words[:, 0] >> _HALF) * np.uint64(classes) >> _HALF).astype(np.int64)
+
+    def members(self, count: int) -> npt.NDArray[np.int64]:
+        """Return int64 ``[N]`` in [0, count): which generator of a mixture of ``count`` draws each image.
+
+        From the low half of word 0 of each run, ``((w mod 2**32) * count) >> 32``: labels come from the high half, so that
+        each member draws every class as often as the others.
+        """
+        low = self.words[:, 0] & _LOW_HALF
+        return (low * np.uint64(count) >> _HALF).astype(np.int64)
+
+
+def address_words(seed: int, indices: Indices, dim: int, prior: Prior = "normal") -> AddressWords:
+    """Return the words of the addresses ``(seed, indices[i])``; row ``i`` depends on ``(seed, indices[i], dim, prior)`` alone.
 
     A ``range`` with step 1 is one vectorised call; any other sequence costs a few microseconds an image more.
     Raises ``ValueError`` for a seed or an index outside [0, 2**63), ``TypeError`` for one that is no integer.
     """
-    words = _words(seed, indices, dim, prior)[:, 1 : 1 + _latent_words(dim, prior)]
-    return _box_muller(words)[:, :dim] if prior == "normal" else _uniform(words)
+    blocks, key = _blocks(dim, prior), check_seed(seed)
+    stretches = [
+        _philox.read(key, first * blocks, count * blocks * _WORDS_PER_BLOCK)
+        for first, count in _contiguous(check_indices(indices))
+    ]
+    raw = stretches[0] if len(stretches) == 1 else np.concatenate([np.empty(0, np.uint64), *stretches])
+    return AddressWords(raw.reshape(-1, blocks * _WORDS_PER_BLOCK), dim, prior)
+
+
+def latents(seed: int, indices: Indices, dim: int, prior: Prior = "normal") -> npt.NDArray[np.float32]:
+    """Return float32 ``[len(indices), dim]``, the latents of the addresses. Raises as ``address_words``."""
+    return address_words(seed, indices, dim, prior).latents()
 
 
 def labels(seed: int, indices: Indices, classes: int, dim: int, prior: Prior = "normal") -> npt.NDArray[np.int64]:
-    """Return int64 ``[len(indices)]`` in [0, classes), from word 0 of each index's run: ``((w >> 32) * classes) >> 32``."""
-    word = _first_words(seed, indices, dim, prior)
-    return ((word >> _HALF) * np.uint64(classes) >> _HALF).astype(np.int64)
+    """Return int64 ``[len(indices)]``, the labels of the addresses. Raises as ``address_words``.
+
+    Some addresses at a time: the words of a million take 400 MB.
+    """
+    checked = check_indices(indices)
+    size = max(1, _WORDS_AT_ONCE // (_blocks(dim, prior) * _WORDS_PER_BLOCK))
+    found = np.empty(len(checked), np.int64)
+    for piece in slices(len(checked), size):
+        found[piece] = address_words(seed, checked[piece], dim, prior).labels(classes)
+    return found
 
 
 def members(seed: int, indices: Indices, count: int, dim: int, prior: Prior = "normal") -> npt.NDArray[np.int64]:
-    """Return int64 ``[len(indices)]`` in [0, count): which generator of a mixture of ``count`` draws each image.
-
-    From the low half of word 0 of each index's run, ``((w mod 2**32) * count) >> 32``: labels come from the high half, so
-    that each member draws every class as often as the others.
-    """
-    low = _first_words(seed, indices, dim, prior) & _LOW_HALF
-    return (low * np.uint64(count) >> _HALF).astype(np.int64)
+    """Return int64 ``[len(indices)]``: which generator of a mixture of ``count`` draws each address. Raises as ``address_words``."""
+    return address_words(seed, indices, dim, prior).members(count)
 
 
 def interpolate(
@@ -96,29 +142,8 @@ def _latent_words(dim: int, prior: Prior) -> int:
     return (dim + 1) // 2 if prior == "normal" else dim
 
 
-def _first_words(seed: int, indices: Indices, dim: int, prior: Prior) -> npt.NDArray[np.uint64]:
-    """Return word 0 of the run of each index, uint64 ``[n]``. Some runs at a time: those of a million images take 400 MB."""
-    checked = check_indices(indices)
-    size = max(1, _WORDS_AT_ONCE // (_blocks(dim, prior) * _WORDS_PER_BLOCK))
-    words = np.empty(len(checked), np.uint64)
-    for piece in slices(len(checked), size):
-        words[piece] = _words(seed, checked[piece], dim, prior)[:, 0]
-    return words
-
-
 def _blocks(dim: int, prior: Prior) -> int:
     return -(-(1 + _latent_words(dim, prior)) // _WORDS_PER_BLOCK)
-
-
-def _words(seed: int, indices: Indices, dim: int, prior: Prior) -> npt.NDArray[np.uint64]:
-    """Return the runs of the indices, uint64 ``[n, 4 B]``."""
-    blocks, key = _blocks(dim, prior), check_seed(seed)
-    stretches = [
-        _philox.read(key, first * blocks, count * blocks * _WORDS_PER_BLOCK)
-        for first, count in _contiguous(check_indices(indices))
-    ]
-    raw = stretches[0] if len(stretches) == 1 else np.concatenate([np.empty(0, np.uint64), *stretches])
-    return raw.reshape(-1, blocks * _WORDS_PER_BLOCK)
 
 
 class _Philox(threading.local):

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +14,12 @@ from drawwell.errors import DeviceMemoryError, ProviderError, RequestError
 from drawwell.files.card import ModelCard
 from drawwell.files.generator_file import GeneratorFile
 from drawwell.generator import Images
+from drawwell.image_request import Feeds, feeds_of
 from drawwell.pieces import pieces
 from drawwell.text import printable
 
 if TYPE_CHECKING:
     import onnxruntime
-
-Feeds = dict[str, npt.NDArray[Any]]
-
 
 CPU_PIECE_IMAGES = 16
 """One thread is as fast with 16 as with 64 at once (`make bench-engine`), and short requests wait for less."""
@@ -32,14 +30,6 @@ _MOST_SHARING = 8
 """Members of a mixture after which a piece grows no more: longer pieces would keep other calls waiting."""
 
 _OUT_OF_MEMORY = ("out of memory", "failed to allocate memory", "alloc_failed")
-
-
-def feeds_of(
-    z: npt.NDArray[np.float32], label: npt.NDArray[np.int64] | None, member: npt.NDArray[np.int64] | None
-) -> Feeds:
-    """Return the inputs of a generator, without the inputs that it does not take."""
-    inputs: dict[str, npt.NDArray[Any] | None] = {"z": z, "label": label, "member": member}
-    return {name: values for name, values in inputs.items() if values is not None}
 
 
 class Backend(Protocol):

@@ -11,20 +11,19 @@ from typing import Any
 import numpy as np
 
 from drawwell import forking
-from drawwell.addresses import latents as address_latents
 from drawwell.addresses.arguments import CheckedIndices, Indices, check_indices
 from drawwell.addresses.scale import check_scale
-from drawwell.engine.backends import Backend, Feeds, feeds_of, open_backend
+from drawwell.engine.backends import Backend, open_backend
 from drawwell.engine.fingerprint import fingerprint
 from drawwell.engine.onnx_session import Provider
 from drawwell.errors import GeneratorFileError, ProviderError, RequestError
 from drawwell.files.budgets import LabelBudgets
 from drawwell.files.card import ModelCard
 from drawwell.files.generator_file import GeneratorFile, read_generator
-from drawwell.files.labels import CheckedLabels, LabelChoice, labels_of, members_of
+from drawwell.files.labels import CheckedLabels, LabelChoice
 from drawwell.files.selection import Selection
 from drawwell.generator import Address, Batch, ImageGenerator, Images, Latents, allocate
-from drawwell.image_request import GenerateArguments, ImageRequest, of_interpolation
+from drawwell.image_request import Feeds, GenerateArguments, ImageRequest, of_interpolation
 from drawwell.pieces import pieces, slices
 from drawwell.text import printable
 
@@ -143,8 +142,7 @@ class Engine(ImageGenerator):
 
         They are ``z`` float32 ``[N, D]``, ``label`` int64 ``[N]`` if it has classes, ``member`` int64 ``[N]`` if it is a mixture.
         """
-        z = address_latents.latents(seed, indices, self._card.latent_dim, self._card.prior)
-        return feeds_of(z, labels_of(self._card, seed, indices, labels), members_of(self._card, seed, indices))
+        return ImageRequest(seed, indices, labels).feeds(self._card)
 
     def draw(self, feeds: Feeds) -> Images:
         """Draw up to ``piece_images`` rows of ``feeds`` in one run, on the calling thread: uint8 ``[N, H, W, C]``.
@@ -216,7 +214,7 @@ class Engine(ImageGenerator):
         images = allocate(len(request), self._card)
 
         def feeds(places: slice) -> Feeds:
-            return self._feeds_of(request.part(places))
+            return request.part(places).feeds(self._card)
 
         with self._answering() as alone:
             if alone and self._is_handful(len(request)):
@@ -224,15 +222,6 @@ class Engine(ImageGenerator):
             else:
                 self._draw_pieces(images, feeds)
         return request.batch(images, self._card, self._digest)
-
-    def _feeds_of(self, request: ImageRequest) -> Feeds:
-        if request.latents is None:
-            assert request.seed is not None, "a request has an address or latents"
-            feeds = self.feeds(request.seed, request.indices, request.labels)
-        else:
-            member = None if request.member is None else np.full(len(request), request.member, np.int64)
-            feeds = feeds_of(request.latents, request.labels_of(self._card), member)
-        return feeds | {"z": request.scale(feeds["z"])}
 
     def _draw_pieces(self, images: Images, feeds: Callable[[slice], Feeds]) -> None:
         """Draw in pieces. The calling thread draws too: if it waited, it would wake late."""

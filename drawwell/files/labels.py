@@ -81,13 +81,6 @@ def labels_of(
     return latents.labels(seed, indices, len(card.class_names), card.latent_dim, card.prior)
 
 
-def members_of(card: ModelCard, seed: int, indices: Indices) -> npt.NDArray[np.int64] | None:
-    """Return int64 ``[N]``: the generator of a mixture that draws each image. None for a file of one generator."""
-    if card.generators == 1:
-        return None
-    return latents.members(seed, indices, card.generators, card.latent_dim, card.prior)
-
-
 def _check_array(labels: npt.NDArray[np.generic]) -> None:
     if labels.ndim != 1 or labels.dtype.kind not in "iuU":
         raise RequestError(f"labels must be integers or names in one dimension, not {labels.dtype} in {labels.ndim}")

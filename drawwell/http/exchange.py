@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from drawwell.files.card import ModelCard
 from drawwell.formats.npy import NPY_TYPE, Npy
 from drawwell.generator import Images
-from drawwell.http.generate_body import about_request, body_of, most_latents
+from drawwell.http import protocol
+from drawwell.http.generate_body import body_of, most_latents
 from drawwell.http.transport import Message
 from drawwell.image_request import ImageRequest
 from drawwell.pieces import slices
@@ -43,7 +44,7 @@ class Exchange:
 
     def about(self) -> dict[str, str]:
         """Return the headers that the right reply has."""
-        return about_request(self.request)
+        return protocol.about(self.request)
 
     def images(self, body: bytearray) -> Images:
         """Return the images of a reply, uint8 ``[N, H, W, C]``. Raises ``ValueError`` for other bytes."""

@@ -1,11 +1,10 @@
-"""The body that a client sends for images, and the headers that the right reply has."""
+"""The body that a client sends for images."""
 
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from drawwell.http import protocol
 from drawwell.image_request import ImageRequest
 
 _MAX_ROWS, _MAX_NUMBERS, _CHARACTERS = 512, 2_000_000, 26
@@ -19,16 +18,6 @@ def body_of(request: ImageRequest) -> bytes:
         fields["labels"] = request.labels.tolist() if isinstance(request.labels, np.ndarray) else request.labels
     scale = {"truncation": request.scale.truncation, "spread": request.scale.spread}
     return msgspec.json.encode(fields | {name: value for name, value in scale.items() if value != 1})
-
-
-def about_request(request: ImageRequest) -> dict[str, str]:
-    """Return the headers that name the images of the right reply."""
-    if request.latents is not None:
-        about = protocol.about_latents(request.latents, request.labels, request.member)
-    else:
-        assert request.seed is not None, "a request has an address or latents"
-        about = protocol.about(request.seed, request.indices, request.labels)
-    return about | protocol.about_scale(request.scale)
 
 
 def most_latents(latent_dim: int) -> int:

@@ -3,11 +3,10 @@
 import hashlib
 
 import numpy as np
-import numpy.typing as npt
 
-from drawwell.addresses.arguments import CheckedIndices, sha256
-from drawwell.addresses.scale import Scale
+from drawwell.addresses.arguments import sha256
 from drawwell.files.labels import CheckedLabels
+from drawwell.image_request import ImageRequest
 
 DIGEST = "X-Drawwell-Digest"
 SEED = "X-Drawwell-Seed"
@@ -33,30 +32,27 @@ def check_key(key: str) -> str:
     return key
 
 
-def about(seed: int, indices: CheckedIndices, labels: CheckedLabels | None = None) -> dict[str, str]:
-    """Return the headers that name the images of a reply; the client compares them with its request."""
+def about(request: ImageRequest) -> dict[str, str]:
+    """Return the headers that name the images of the reply to ``request``; the client compares them with the reply's.
+
+    Images without an address are named by their latents before any factor.
+    """
+    scale = {TRUNCATION: request.scale.truncation, SPREAD: request.scale.spread}
+    scaled = {name: repr(factor) for name, factor in scale.items() if factor != 1}
+    return {COUNT: str(len(request))} | _which(request) | _chosen(request.labels) | scaled
+
+
+def _which(request: ImageRequest) -> dict[str, str]:
+    if request.latents is not None:
+        member = {} if request.member is None else {MEMBER: str(request.member)}
+        return {LATENTS: hashlib.sha256(request.latents.astype("<f4").tobytes()).hexdigest()} | member
+    indices = request.indices
     which = {START: str(indices.start)} if isinstance(indices, range) else {INDICES: sha256(indices)}
-    about = {SEED: str(seed), COUNT: str(len(indices)), **which}
-    return about if labels is None else about | about_labels(labels)
+    return {SEED: str(request.seed)} | which
 
 
-def about_latents(
-    z: npt.NDArray[np.float32], labels: CheckedLabels | None = None, member: int | None = None
-) -> dict[str, str]:
-    """Return the headers that name images without an address: by their latents ``z``, float32 ``[N, D]``, before any factor."""
-    latents = hashlib.sha256(z.astype("<f4").tobytes()).hexdigest()
-    of_member = {} if member is None else {MEMBER: str(member)}
-    return {COUNT: str(len(z)), LATENTS: latents} | about_labels(labels) | of_member
-
-
-def about_scale(scale: Scale) -> dict[str, str]:
-    """Return the header that names the factor of the latents; none if it is 1."""
-    named = {TRUNCATION: scale.truncation, SPREAD: scale.spread}
-    return {name: repr(value) for name, value in named.items() if value != 1}
-
-
-def about_labels(labels: CheckedLabels | None) -> dict[str, str]:
-    """Return the header that names the chosen labels; none if the labels are those of the addresses."""
+def _chosen(labels: CheckedLabels | None) -> dict[str, str]:
+    """The header that names the chosen labels; none if the labels are those of the addresses."""
     if labels is None:
         return {}
     return {LABELS: sha256(labels) if isinstance(labels, np.ndarray) else str(labels)}

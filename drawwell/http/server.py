@@ -23,6 +23,7 @@ _SHOWN_PAGE_BYTES = 200
 """Of a page that another server answers with."""
 _BUSY_STATUSES = (429, 502, 503, 504)
 _HEADERS = {"User-Agent": f"drawwell/{__version__}", "Accept-Encoding": "identity"}
+_URL_HINT = "is it a drawwell server? Write its URL without a route, as http://HOST:PORT"
 _PROXY_HINT = "is there a proxy before the server that changes replies?"
 
 
@@ -112,6 +113,8 @@ class Server:
             busy = UnavailableError(sentence)
             busy.retry_after = retry_after(answer.headers)
             raise busy
+        if answer.status == 404:
+            raise RequestError(f"{sentence}: {_URL_HINT}")
         if 400 <= answer.status < 500:
             raise RequestError(f"{self.name}: {said}" if said else sentence)
         if 300 <= answer.status < 400 and (location := answer.headers.get("Location")):

@@ -29,7 +29,9 @@ SLOWEST_BYTES_PER_SECOND = 2**16
 
 _ERROR_BYTES = 2**16
 _FAILURES = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.ProxyError)
-_FOR_GOOD = re.compile(r"CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER|^4(?!08|29)\d\d\b")
+_NO_TLS = re.compile(r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE")
+_NO_TLS_HINT = "the server does not speak TLS: write http:// in place of https://"
+_FOR_GOOD = re.compile(r"CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|^4(?!08|29)\d\d\b")
 """Failures that the next attempt would meet again: an unknown authority, a server without TLS, a refusal of the proxy."""
 _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 _WANTS_USER = re.compile(r"407\b|Invalid username|Requested ")
@@ -165,7 +167,7 @@ class Transport:
             return self._wants_user(str(error))
         said = _cause_of(error)
         if isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout):
-            said = f"cannot connect ({said})"
+            said = f"cannot connect ({_NO_TLS_HINT if _NO_TLS.search(str(error)) else said})"
         failure = UnreachableError(f"{self._name}: {self._way()}{said}")
         failure.is_temporary = not _FOR_GOOD.search(str(error))
         return failure

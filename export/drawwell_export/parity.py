@@ -10,11 +10,11 @@ import torch
 
 from drawwell.addresses.arguments import Indices
 from drawwell.addresses.latents import labels, latents, members
-from drawwell.engine.backends import Feeds, feeds_of
 from drawwell.engine.cores import cores
 from drawwell.engine.onnx_session import session_options
 from drawwell.errors import DrawwellError
 from drawwell.files.card import FeatureDistance, KnownAnswers, Parity
+from drawwell.image_request import Feeds, feeds_of
 from drawwell.pieces import slices
 from drawwell_export.targets import Recipe
 from drawwell_train.config import TrainConfig

@@ -16,9 +16,9 @@ import onnx
 import onnxruntime
 from onnx import NodeProto, helper, numpy_helper
 
-from drawwell.engine.backends import Feeds
 from drawwell.engine.cores import cores
 from drawwell.engine.onnx_session import session_options
+from drawwell.image_request import Feeds
 from drawwell_export.parity import batches
 from drawwell_export.plan import Plan
 

@@ -15,11 +15,11 @@ from drawwell.engine.engine import Engine
 from drawwell.errors import ProviderError
 from drawwell.generator import Images
 from drawwell.http import protocol as wire
+from drawwell.image_request import ImageRequest
 from drawwell.pieces import slices
 from drawwell.text import printable
 from drawwell_serve.drawing.active_request import ActiveRequest
 from drawwell_serve.drawing.body_memory import Bodies
-from drawwell_serve.drawing.image_request import ImageRequest
 from drawwell_serve.drawing.scheduler import Scheduler
 from drawwell_serve.errors import RETRY_SECONDS, ApiError
 from drawwell_serve.metrics import Metrics, refused

@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from drawwell.engine.backends import Feeds
 from drawwell.engine.engine import Engine
 from drawwell.errors import DeviceMemoryError, ProviderError
 from drawwell.generator import Images
+from drawwell.image_request import Feeds, ImageRequest
 from drawwell_serve.drawing.active_request import ActiveRequest
-from drawwell_serve.drawing.image_request import ImageRequest
 from drawwell_serve.metrics import Metrics
 
 PIECE_SECONDS = 0.01
@@ -139,7 +138,7 @@ class Scheduler:
         began = time.perf_counter()
         try:
             images = self._engine.draw(
-                _joined([piece.request.feeds(self._engine, piece.first, piece.last) for piece in run])
+                _joined([piece.request.part(slice(piece.first, piece.last)).feeds(self._engine.card) for piece in run])
             )
             drawn = time.perf_counter()
             ends = list(itertools.accumulate(piece.count for piece in run))

@@ -9,7 +9,8 @@ from starlette.routing import Route
 
 from drawwell.addresses.arguments import INDEX_LIMIT
 from drawwell.formats.archives import Tar
-from drawwell_serve.drawing.image_request import AddressRequest
+from drawwell.http import protocol as wire
+from drawwell.image_request import ImageRequest
 from drawwell_serve.drawing.image_service import ImageService
 from drawwell_serve.errors import ApiError
 from drawwell_serve.http.formats import FORMATS
@@ -48,7 +49,7 @@ async def image(request: Request) -> Response:
     """``GET /images/{digest}/{seed}/{index}.png``."""
     path = request.path_params
     index = _number("index", path["index"])
-    return _immutable(request, AddressRequest(_number("seed", path["seed"]), range(index, index + 1)), "image/png")
+    return _immutable(request, ImageRequest(_number("seed", path["seed"]), range(index, index + 1)), "image/png")
 
 
 async def shard(request: Request) -> Response:
@@ -59,10 +60,10 @@ async def shard(request: Request) -> Response:
         raise no_such(f"a shard is FIRST-LAST, and {last} is less than {first}")
     if last - first >= most:
         raise no_such(f"a shard holds at most {most:,} images, and this one would hold {last - first + 1:,}")
-    return _immutable(request, AddressRequest(_number("seed", path["seed"]), range(first, last + 1)), Tar.media_type)
+    return _immutable(request, ImageRequest(_number("seed", path["seed"]), range(first, last + 1)), Tar.media_type)
 
 
-def _immutable(request: Request, images: AddressRequest, media_type: str) -> Response:
+def _immutable(request: Request, images: ImageRequest, media_type: str) -> Response:
     service: ImageService = request.app.state.service
     if request.path_params["digest"] != service.engine.digest:
         raise no_such(f"this server draws from the generator {service.engine.digest}, not from another: see /model")
@@ -76,13 +77,13 @@ def _immutable(request: Request, images: AddressRequest, media_type: str) -> Res
     if _is_known(request, etag):
         return Response(status_code=304, headers=headers)
     if request.method == "HEAD":  # without a Content-Length: only drawing would tell it
-        reply = Response(media_type=media_type, headers=images.headers() | service.headers | headers)
+        reply = Response(media_type=media_type, headers=wire.about(images) | service.headers | headers)
         del reply.headers["content-length"]
         return reply
     return ImagesReply(service, images, FORMATS[media_type], headers, requested_range(request, etag))
 
 
-def _etag(service: ImageService, images: AddressRequest, media_type: str) -> str:
+def _etag(service: ImageService, images: ImageRequest, media_type: str) -> str:
     """A strong ETag: a hash of everything that the bytes depend on."""
     address = f"{images.seed}/{images.indices[0]}-{images.indices[-1]}"
     parts = "\n".join((service.engine.digest, address, media_type, service.fingerprint))

@@ -9,11 +9,11 @@ import msgspec
 
 from drawwell.engine.engine import Engine
 from drawwell.formats.archives import Archive, Chunk, Tar, Zip
-from drawwell.formats.names import files_of
+from drawwell.formats.names import facts_of, files_of
 from drawwell.formats.npy import NPY_TYPE, Npy
 from drawwell.formats.png import contact_sheet, to_png, to_pngs
 from drawwell.generator import Images
-from drawwell_serve.drawing.image_request import AddressRequest, ImageRequest
+from drawwell.image_request import ImageRequest
 from drawwell_serve.errors import ApiError
 
 MAX_PICTURES = 256
@@ -43,7 +43,7 @@ class ReplyFormat(ABC):
         """Raise ``ApiError`` 400 for a request that the format cannot hold."""
         if cls.max_images is not None and len(request) > cls.max_images:
             raise _too_many(request, cls.max_images)
-        if cls.needs_addresses and (not isinstance(request, AddressRequest) or request.scale.factor != 1):
+        if cls.needs_addresses and (request.seed is None or request.scale.factor != 1):
             message = f"an archive names its images by address, and these images have none: send Accept: {NPY_TYPE}"
             raise ApiError(400, "no_address", message)
 
@@ -80,13 +80,12 @@ class JsonFormat(ReplyFormat):
 
     def whole(self, images: Images) -> bytes:
         request, count = self.request, len(images)
-        address: dict[str, object] = {"seed": request.seed} if isinstance(request, AddressRequest) else {}
-        indices = request.indices if isinstance(request, AddressRequest) else range(count)
-        labels = request.labels_of(self.engine.card, 0, count)
+        address = {} if request.seed is None else {"seed": request.seed}
+        labels = request.labels_of(self.engine.card)
         labelled = [{}] * count if labels is None else [{"label": label} for label in labels.tolist()]
         listed = [
             {"index": int(index), **label, "png": base64.b64encode(png).decode()}
-            for index, label, png in zip(indices, labelled, to_pngs(images), strict=True)
+            for index, label, png in zip(request.indices, labelled, to_pngs(images), strict=True)
         ]
         return msgspec.json.encode({"digest": self.engine.digest, **address, "count": count, "images": listed})
 
@@ -143,26 +142,26 @@ class ArchiveFormat(StreamFormat):
 
     needs_addresses = True
     archive: ClassVar[type[Archive]]
-    request: AddressRequest
 
     def __init__(self, request: ImageRequest, engine: Engine) -> None:
         super().__init__(request, engine)
-        self._archive = self.archive()
+        assert request.seed is not None, "check refuses images without an address"
+        self._seed, self._archive = request.seed, self.archive()
 
     def whole(self, images: Images) -> bytes:
         return b"".join([self.append(self.encode(images, 0)), *self.end()])
 
     def encode(self, images: Images, first: int) -> Chunk:
-        request, last = self.request, first + len(images)
-        labels = request.labels_of(self.engine.card, first, last)
-        chosen = request.labels is not None
-        return self.archive.chunk(files_of(request.seed, request.indices[first:last], images, labels, chosen))
+        part = self.request.part(slice(first, first + len(images)))
+        labels, chosen = part.labels_of(self.engine.card), part.labels is not None
+        return self.archive.chunk(files_of(self._seed, part.indices, images, labels, chosen))
 
     def append(self, encoded: Chunk) -> bytes:
         return self._archive.append(encoded)
 
     def end(self) -> Iterator[bytes]:
-        return self._archive.end(self.request.facts(self.engine))
+        facts = facts_of(self.engine.digest, self._seed, self.request.indices, self.request.labels)
+        return self._archive.end(facts)
 
 
 class ZipFormat(ArchiveFormat):
@@ -179,7 +178,7 @@ class TarFormat(ArchiveFormat):
 
 def _too_many(request: ImageRequest, most: int) -> ApiError:
     streams = ", ".join(name for name, format_ in FORMATS.items() if issubclass(format_, StreamFormat))
-    field = "indices" if isinstance(request, AddressRequest) and not isinstance(request.indices, range) else "count"
+    field = "count" if isinstance(request.indices, range) else "indices"
     message = f"JSON and PNG hold at most {most} images, and {len(request):,} were requested: send Accept: {streams}"
     return ApiError(400, "too_many_for_this_form", message, field)
 

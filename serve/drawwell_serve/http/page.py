@@ -12,8 +12,8 @@ import numpy as np
 
 from drawwell.formats.png import contact_sheet, to_png
 from drawwell.generator import Images
+from drawwell.image_request import ImageRequest
 from drawwell_serve.drawing.active_request import ActiveRequest
-from drawwell_serve.drawing.image_request import AddressRequest
 from drawwell_serve.drawing.image_service import ImageService
 
 _TEMPLATE = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
@@ -54,7 +54,7 @@ async def render(service: ImageService, base_url: str, prefix: str = "") -> str:
 async def _sheet(service: ImageService) -> str:
     """A contact sheet as a base64 PNG, drawn for the first reader."""
     if service not in _sheets:
-        request = AddressRequest(_SEED, range(_IMAGES))
+        request = ImageRequest(_SEED, range(_IMAGES))
         pieces = [piece async for piece in service.stream(request, ActiveRequest(), _images)]
         png = await asyncio.to_thread(lambda: to_png(contact_sheet(np.concatenate(pieces), _COLUMNS)))
         _sheets[service] = base64.b64encode(png).decode()

@@ -5,13 +5,13 @@ import numpy.typing as npt
 from msgspec import UNSET
 
 from drawwell.addresses.arguments import check_indices
-from drawwell.addresses.latents import interpolate, latents, random_seed
+from drawwell.addresses.latents import random_seed
 from drawwell.addresses.scale import Scale
 from drawwell.errors import RequestError
 from drawwell.files.budgets import budget_indices
 from drawwell.files.card import ModelCard
-from drawwell.files.labels import CheckedLabels, check_labels, members_of
-from drawwell_serve.drawing.image_request import AddressRequest, ImageRequest, LatentRequest
+from drawwell.files.labels import CheckedLabels, check_labels
+from drawwell.image_request import ImageRequest, between
 from drawwell_serve.errors import ApiError
 from drawwell_serve.http.generate_request import MAX_INDICES, GenerateRequest, decode
 from drawwell_serve.http.latents_field import decode_latents
@@ -39,18 +39,18 @@ def parse_request(body: bytes, card: ModelCard, max_count: int) -> ImageRequest:
         raise _invalid("member goes with latents: in a mixture, an address chooses its generator by itself", "member")
     scale = _scale(fields)
     if fields.latents is not UNSET or fields.interpolate is not UNSET:
-        z = _latents(fields, card)
-        return LatentRequest(z, scale, _labels(fields, card, len(z)), _member(fields, card))
+        z, member = _latents(fields, card)
+        return ImageRequest(None, range(len(z)), _labels(fields, card, len(z)), scale, z, member)
     seed = random_seed() if fields.seed is UNSET else fields.seed
     if fields.per_class is not UNSET:
-        return AddressRequest(seed, _budget_indices(fields, fields.per_class, card, seed, max_count), scale)
+        return ImageRequest(seed, _budget_indices(fields, fields.per_class, card, seed, max_count), scale=scale)
     indices, count = _indices(fields, max_count)
     labels = _labels(fields, card, count)
     try:
         checked = check_indices(indices)
     except ValueError:
         raise _invalid("start and count reach past the last index, 2^63 - 1: choose less of one", "start") from None
-    return AddressRequest(seed, checked, scale, labels)
+    return ImageRequest(seed, checked, labels, scale)
 
 
 def _scale(fields: GenerateRequest) -> Scale:
@@ -91,8 +91,8 @@ def _indices(fields: GenerateRequest, max_count: int) -> tuple[range | npt.NDArr
     return range(start, start + count) if fields.indices is UNSET else np.array(fields.indices, np.int64), count
 
 
-def _latents(fields: GenerateRequest, card: ModelCard) -> npt.NDArray[np.float32]:
-    """The latents, float32 ``[N, D]``, of a request that names no address."""
+def _latents(fields: GenerateRequest, card: ModelCard) -> tuple[npt.NDArray[np.float32], int | None]:
+    """The latents, float32 ``[N, D]``, of a request that names no address, and the member of a mixture that draws them."""
     name = "interpolate" if fields.latents is UNSET else "latents"
     if any(value is not UNSET for value in (fields.seed, fields.count, fields.start, fields.indices, fields.per_class)):
         raise _invalid(f"{name} replaces seed, count, start and indices: give one or the other", name)
@@ -102,23 +102,15 @@ def _latents(fields: GenerateRequest, card: ModelCard) -> npt.NDArray[np.float32
         )
     if fields.interpolate is UNSET:
         assert fields.latents is not UNSET
-        return decode_latents(fields.latents, card.latent_dim)
+        return decode_latents(fields.latents, card.latent_dim), _member(fields, card)
     if fields.latents is not UNSET:
         raise _invalid("give latents or interpolate, not both", "interpolate")
-    between = fields.interpolate
-    ends = [latents(end.seed, [end.index], card.latent_dim, card.prior)[0] for end in (between.start, between.end)]
-    return interpolate(ends[0], ends[1], between.steps, card.prior)
+    ends = fields.interpolate
+    return between((ends.start.seed, ends.start.index), (ends.end.seed, ends.end.index), ends.steps, card)
 
 
 def _member(fields: GenerateRequest, card: ModelCard) -> int | None:
-    """The generator of a mixture that draws all images; None for a single generator.
-
-    An interpolation is drawn by the generator of its first address.
-    """
-    if fields.interpolate is not UNSET:
-        first = fields.interpolate.start
-        member = members_of(card, first.seed, [first.index])
-        return None if member is None else int(member[0])
+    """The generator of a mixture that draws all images; None for a single generator."""
     if fields.member is UNSET:
         return 0 if card.members else None
     if not card.members:

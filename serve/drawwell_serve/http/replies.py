@@ -11,8 +11,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from drawwell.generator import Images
+from drawwell.http import protocol as wire
+from drawwell.image_request import ImageRequest
 from drawwell_serve.drawing.active_request import ActiveRequest
-from drawwell_serve.drawing.image_request import ImageRequest
 from drawwell_serve.drawing.image_service import ClientDisconnectedError, ImageService
 from drawwell_serve.http import ranges
 from drawwell_serve.http.formats import ReplyFormat, StreamFormat
@@ -49,7 +50,7 @@ class ImagesReply(Response):
         self._service, self._request, self._format, self._range = service, request, reply_format, byte_range
         self._fields = {
             "content-type": reply_format.media_type,
-            **request.headers(),
+            **wire.about(request),
             **service.headers,
             **(headers or {}),
         }

@@ -179,8 +179,15 @@ def test_a_mistake_of_the_caller_is_not_retried(server: Scripted, connect: Conne
 def test_another_servers_refusal_has_its_number(server: Scripted, connect: Connect) -> None:
     client = connect()
     server.script = [plain_page]
-    with pytest.raises(RequestError, match="answered 404: <h1>No such page"):
+    with pytest.raises(
+        RequestError, match=r"answered 404: <h1>No such page.*: is it a drawwell server.*without a route"
+    ):
         client.generate(7, 3)
+
+
+def test_https_to_a_server_without_tls_says_so(server: Scripted) -> None:
+    with pytest.raises(UnreachableError, match=r"cannot connect .the server does not speak TLS: write http://"):
+        Client(server.url.replace("http://", "https://"), retry_for=10)
 
 
 @pytest.mark.parametrize("encoding", ["IDENTITY", "", " identity "])

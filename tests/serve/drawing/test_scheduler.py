@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drawwell.engine.backends import CpuBackend, Feeds
+from drawwell.engine.backends import CpuBackend
 from drawwell.engine.engine import Engine
 from drawwell.errors import DeviceMemoryError, ProviderError
 from drawwell.generator import Images
+from drawwell.image_request import Feeds, ImageRequest
 from drawwell_serve.drawing.active_request import PATIENCE_SECONDS, ActiveRequest
-from drawwell_serve.drawing.image_request import AddressRequest
 from drawwell_serve.drawing.image_service import ImageService
 from drawwell_serve.drawing.scheduler import Scheduler
 from drawwell_serve.errors import ApiError
@@ -72,7 +72,7 @@ def ask(scheduler: Scheduler, drawn: Drawn, name: str, active: ActiveRequest, co
         return images
 
     places = slice(0, min(count, scheduler.piece_images))
-    return scheduler.submit(active, AddressRequest(7, range(count)), places, on_images)
+    return scheduler.submit(active, ImageRequest(7, range(count)), places, on_images)
 
 
 def test_a_lone_image_passes_a_long_request(scheduler: Scheduler, turnstile: Turnstile) -> None:
@@ -129,7 +129,7 @@ def test_whoever_is_drawn_together_gets_his_own(engine: Engine, counts: list[int
         drawn: list[Images] = await asyncio.gather(
             *(
                 scheduler.submit(
-                    ActiveRequest(), AddressRequest(seed, range(count)), slice(0, count), lambda images, _: images
+                    ActiveRequest(), ImageRequest(seed, range(count)), slice(0, count), lambda images, _: images
                 )
                 for seed, count in enumerate(counts)
             )

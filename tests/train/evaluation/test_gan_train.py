@@ -1,13 +1,12 @@
 """Several classifiers: their mean and deviation, what each class has, fresh images and other spreads of latents."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from drawwell.addresses.latents import latents
+from drawwell.addresses.latents import AddressWords
 from drawwell.generator import Images
 from drawwell_train.data.classes import LabelArray
 from drawwell_train.data.images import ImageData
@@ -168,11 +167,6 @@ def test_a_spread_multiplies_the_latents(
     assert source.at_spread(1.0)(3, range(20), None).tolist() == whole.tolist()
     at_two = source.at_spread(2.0)(3, range(20), None)
     assert not np.array_equal(at_two, whole)
-    of_twice: Callable[..., object] = twice
-    monkeypatch.setattr("drawwell_train.evaluation.source.latents", of_twice)
-    monkeypatch.setattr("drawwell.addresses.latents.latents", of_twice)
+    once = AddressWords.latents
+    monkeypatch.setattr(AddressWords, "latents", lambda words: 2 * once(words))
     assert source.draw(3, range(20), None).tolist() == at_two.tolist()
-
-
-def twice(*address: object) -> np.ndarray:
-    return 2 * latents(*address)  # type: ignore[arg-type]
