@@ -24,7 +24,8 @@ from drawwell_train.evaluation.source import Source, open_source
 from tests.train.evaluation import makers
 
 NAMES = tuple("0123456789")
-SHAPE = 28, 28, 1
+SHAPE = 14, 14, 1
+"""Digits of half the size: each of the many classifiers learns in a quarter of the time."""
 SHARES = 0.1, 1.0
 
 
@@ -43,7 +44,7 @@ def digits() -> ImageData:
 
 def saved(path: Path, data: ImageData, rows: np.ndarray) -> str:
     assert data.labels is not None
-    np.savez(path, images=data.images[rows], labels=data.labels[rows])
+    np.savez(path, images=data.images[rows][:, ::2, ::2], labels=data.labels[rows])
     return str(path)
 
 
@@ -244,7 +245,7 @@ def test_the_command_writes_a_certificate_and_repeats_it(
     arrays = np.load(files[0])
     copier = with_addresses(makers.copier(ImageData(arrays["images"], arrays["labels"], NAMES)))
     monkeypatch.setattr(command, "open_source", lambda *_: copier)
-    monkeypatch.setattr(command, "_QUICK_IMAGES_SEEN", 7680)
+    monkeypatch.setattr(command, "_QUICK_IMAGES_SEEN", 2560)
     out = tmp_path / "out"
     words = [
         "made",
