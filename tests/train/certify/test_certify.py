@@ -42,9 +42,9 @@ def digits() -> ImageData:
     return dataset.load("digits")
 
 
-def saved(path: Path, data: ImageData, rows: np.ndarray) -> str:
+def saved(path: Path, data: ImageData, rows: np.ndarray, every: int = 2) -> str:
     assert data.labels is not None
-    np.savez(path, images=data.images[rows][:, ::2, ::2], labels=data.labels[rows])
+    np.savez(path, images=data.images[rows][:, ::every, ::every], labels=data.labels[rows])
     return str(path)
 
 
@@ -94,8 +94,13 @@ def test_copies_of_real_images_are_worth_about_as_many_real_ones(copied: tuple[C
     assert "REAL ONES" in certificate.worth
 
 
-def test_noise_is_found_useless_loudly(files: tuple[str, str], tmp_path: Path) -> None:
-    certificate = measured(noise(), files, tmp_path, 300, [])
+def test_noise_is_found_useless_loudly(files: tuple[str, str], copied: tuple[Certificate, Path]) -> None:
+    said: list[str] = []
+    certificate = measured(noise(), files, copied[1], 300, said)
+    of_real = [line for line in said if line.endswith("of the real images")]
+    assert of_real
+    assert all(": kept: " in line for line in of_real), "certificates of the same real images share a folder"
+    assert all(": training: " in line for line in said if "drawn" in line and "seed 1" in line)
     assert certificate.drawn.mean < 0.3
     assert not any(row.helps for row in certificate.rows)
     assert certificate.verdict.count("DRAWN IMAGES DO NOT HELP") == len(SHARES)
@@ -166,6 +171,30 @@ def test_a_smaller_share_is_a_part_of_a_larger_one_and_validation_of_none(files:
     )
     assert small < large
     assert not held & {one.tobytes() for one in real.learn.images}
+
+
+def test_a_written_share_is_what_a_generator_of_that_share_saw(
+    digits: ImageData, tmp_path: Path, tiny_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, test = (saved(tmp_path / f"{at}.npz", digits, np.arange(at, 5000, 10), 1) for at in (0, 1))
+    words = ["certify", "--data", train, "--write-share", "0.1", "--out", str(tmp_path / "part.npz")]
+    assert run(words) == 0
+    part, real = (
+        dataset.load(str(tmp_path / "part.npz")),
+        read_real(train, test, replace(noise(), shape=(28, 28, 1)), False),
+    )
+    assert part.labels is not None
+    assert part.images.tobytes() == real.share(0.1).images.tobytes()
+    source = open_source(str(tiny_run))
+    assert source.checkpoint is not None
+    saw = replace(source.checkpoint.config, data_sha256=part.sha256(with_labels=True))
+    of_part = replace(source, checkpoint=replace(source.checkpoint, config=saw))
+    assert generator_saw(of_part, real, SHARES).startswith("The generator saw 10 % of the real images: the same ones")
+    assert run(words) == 1
+    assert run([*words[:-1], "part.npy"]) == 1
+    error = capsys.readouterr().err
+    assert "part.npz: exists already" in error
+    assert "--write-share needs --data, and --out" in error
 
 
 def test_data_that_cannot_be_learned_gets_no_certificate(files: tuple[str, str], tmp_path: Path) -> None:

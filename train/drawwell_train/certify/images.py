@@ -1,12 +1,15 @@
 """The images of a certificate: real ones to learn from, to validate with and to test with, and drawn ones."""
 
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from drawwell import atomic_files as files
 from drawwell.files.selection import Selection
 from drawwell.generator import Images
 from drawwell.pieces import pieces
@@ -57,14 +60,22 @@ class Real:
 
     def share(self, share: float) -> Labelled:
         """Return the first images of each class: a smaller share is a part of a larger one. Raises ``DataError`` for too few."""
-        counts = np.bincount(self.learn.labels)
-        kept = np.floor(share * counts + 1e-9).astype(np.int64)
-        if kept[least := int(kept.argmin())] < _LEAST_OF_A_CLASS:
-            raise DataError(
-                f"{100 * share:g} % of the real images are {kept[least]} of class {self.class_names[least]!r}, and at least "
-                f"{_LEAST_OF_A_CLASS} are needed: use larger --shares, or more images in --data"
-            )
-        return self.learn.rows(_first_of_each_class(self.learn.labels, kept))
+        return _share(self.learn, share, self.class_names)
+
+
+def write_share(data: str, share: float, file: Path) -> int:
+    """Write the real images of one share as .npz, so that a generator can be trained that sees no others. Return their number.
+
+    Raises ``DataError`` as ``read_real`` and ``Real.share`` do, ``WriteError`` if the file cannot be written.
+    """
+    found = load(data)
+    if found.labels is None:
+        raise _no_classes(data, found)
+    learn, _ = _apart(Labelled(found.images, found.labels))
+    part, content = _share(learn, share, found.class_names), io.BytesIO()
+    np.savez_compressed(content, images=part.images, labels=part.labels, classes=np.array(found.class_names))
+    files.write(file, content.getvalue())
+    return len(part)
 
 
 def read_real(data: str, test: str, source: Source, resize: bool) -> Real:
@@ -122,8 +133,7 @@ def _read(name: str, source: Source, resize: bool) -> Labelled:
     height, _, channels = source.shape
     found = load(name, height, channels, convert=resize)
     if found.labels is None:
-        why = f" ({found.why_no_classes})" if found.why_no_classes else ""
-        raise DataError(f"{name}: has no classes{why}: a certificate needs labelled images")
+        raise _no_classes(name, found)
     numbered = numbered_as(found, source.class_names)
     if numbered is None or numbered.labels is None or len(np.unique(numbered.labels)) < len(source.class_names):
         raise DataError(
@@ -131,6 +141,22 @@ def _read(name: str, source: Source, resize: bool) -> Labelled:
             "certify with data of exactly the generator's classes"
         )
     return Labelled(numbered.images, numbered.labels)
+
+
+def _no_classes(name: str, found: ImageData) -> DataError:
+    why = f" ({found.why_no_classes})" if found.why_no_classes else ""
+    return DataError(f"{name}: has no classes{why}: a certificate needs labelled images")
+
+
+def _share(learn: Labelled, share: float, class_names: Sequence[str]) -> Labelled:
+    counts = np.bincount(learn.labels)
+    kept = np.floor(share * counts + 1e-9).astype(np.int64)
+    if kept[least := int(kept.argmin())] < _LEAST_OF_A_CLASS:
+        raise DataError(
+            f"{100 * share:g} % of the real images are {kept[least]} of class {class_names[least]!r}, and at least "
+            f"{_LEAST_OF_A_CLASS} are needed: use larger --shares, or more images in --data"
+        )
+    return learn.rows(_first_of_each_class(learn.labels, kept))
 
 
 def _overlap(learned: Images, tested: Images) -> int:

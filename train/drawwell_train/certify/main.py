@@ -15,7 +15,7 @@ from drawwell.engine.cores import cores
 from drawwell.errors import DrawwellError
 from drawwell.files.selection import Selection, read_selection
 from drawwell_train.certify.certificate import Certificate, CertificateError, Inputs, Options, read, write
-from drawwell_train.certify.images import drawn_images, read_real, selected_images
+from drawwell_train.certify.images import drawn_images, read_real, selected_images, write_share
 from drawwell_train.certify.measure import certify, inputs_of
 from drawwell_train.certify.plot import uplift
 from drawwell_train.evaluation.classifier import IMAGES_SEEN
@@ -61,14 +61,27 @@ class CertifyConfig:
     threads: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None
     """CPU threads. By default one per core."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
-    """Folder for certificate.json, uplift.png and the finished classifiers. By default NAME-certificate."""
+    """Folder for certificate.json and uplift.png. By default NAME-certificate."""
+    classifiers: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
+    """Folder for the finished classifiers. Certificates with the same --data that share it train those of real images only once.
+    By default the folder classifiers in --out."""
+    write_share: Annotated[float | None, tyro.conf.arg(metavar="SHARE", help_behavior_hint="")] = None
+    """Only write the real images of this share of --data to --out, a new .npz, in the size in which `drawwell train` reads them. A
+    generator that is trained with them saw the same real images as the classifiers of this share."""
     repeat: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """Measure this certificate.json again with its own options, and stop if a SHA-256 of its inputs differs. Takes --threads and --out,
-    and GENERATOR, --data, --test and --selection where the files lie elsewhere now."""
+    """Measure this certificate.json again with its own options, and stop if a SHA-256 of its inputs differs. Takes
+    --threads, --out and --classifiers, and GENERATOR, --data, --test and --selection where the files lie elsewhere now."""
 
 
 def main(config: CertifyConfig) -> None:
     """Run `drawwell certify`. Raises ``DrawwellError`` with a sentence that says what to change."""
+    if config.write_share is None:
+        _certify(config)
+    else:
+        _write_share(config, config.write_share)
+
+
+def _certify(config: CertifyConfig) -> None:
     earlier = None if config.repeat is None else read(config.repeat)
     options = _options(config) if earlier is None else _repeated(config, earlier.options)
     _check(options, config.threads)
@@ -77,6 +90,17 @@ def main(config: CertifyConfig) -> None:
     print(found.in_words(), flush=True)
     if earlier is not None:
         print(_compared(earlier, found), flush=True)
+
+
+def _write_share(config: CertifyConfig, share: float) -> None:
+    if config.data is None or config.out is None or config.out.suffix != ".npz":
+        raise DrawwellError("--write-share needs --data, and --out with the name of a new .npz file")
+    if not 0 < share <= 1:
+        raise DrawwellError(f"--write-share must be above 0 and at most 1, not {share:g}")
+    if config.out.exists():
+        raise DrawwellError(f"{config.out}: exists already: choose another name with --out")
+    images = write_share(config.data, share, config.out)
+    print(f"{config.out}: {images:,} images, {100 * share:g} % of {config.data} without its validation part")
 
 
 def _measured(options: Options, config: CertifyConfig, earlier: Certificate | None, say: Say) -> Certificate:
@@ -95,8 +119,10 @@ def _measured(options: Options, config: CertifyConfig, earlier: Certificate | No
     if earlier is not None:
         _check_same(earlier.inputs, inputs)
     folder = config.out or Path(re.sub(r"[^\w.-]", "_", source.name) + ("-repeated" if earlier else "-certificate"))
-    _make(folder / "classifiers")
-    certificate = certify(source, real, drawn, inputs, options, folder / "classifiers", say)
+    classifiers = config.classifiers or folder / "classifiers"
+    for one in (folder, classifiers):
+        _make(one)
+    certificate = certify(source, real, drawn, inputs, options, classifiers, say)
     write(folder / "certificate.json", certificate)
     files.write(folder / "uplift.png", uplift(certificate))
     say(f"see {folder}/certificate.json and {folder}/uplift.png")
@@ -200,6 +226,4 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DrawwellError(
-            f"{folder}: cannot be made a folder ({error.strerror}): choose another with --out"
-        ) from error
+        raise DrawwellError(f"{folder}: cannot be made a folder ({error.strerror}): choose another") from error

@@ -36,8 +36,9 @@ def certify(
     """
     for share in options.shares:
         real.share(share)
-    protocol = repr((inputs, options.images_seen, options.flip, torch.get_num_threads()))
-    trials = Trials(real, drawn, options.images_seen, options.flip, folder, protocol, say, _planned(options))
+    protocol = repr((inputs.data, real.learn.images.shape, options.images_seen, options.flip, torch.get_num_threads()))
+    planned = _planned(options)
+    trials = Trials(real, drawn, options.images_seen, options.flip, folder, protocol, inputs.drawn_pixels, say, planned)
     _check_learnable(trials, options)
     chosen = {share: _best_ratio(trials, share, options.ratios) for share in options.shares}
     return _certificate(trials, chosen, source, inputs, options)

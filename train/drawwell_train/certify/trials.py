@@ -50,7 +50,8 @@ class Answers:
 class Trials:
     """Trains classifiers, each with the same number of steps, and keeps them in ``folder``: a killed run goes on there.
 
-    ``protocol`` names everything that a classifier depends on beside its trial, so that no other certificate's one is taken.
+    ``protocol`` names what every classifier depends on beside its trial, ``drawn_protocol`` what those of drawn images depend on
+    besides. So no other certificate's one is taken, and certificates of the same real images may share a folder.
     """
 
     real: Real
@@ -59,6 +60,7 @@ class Trials:
     flip: bool
     folder: Path
     protocol: str
+    drawn_protocol: str
     say: Say
     planned: int
     _done: int = field(default=0, init=False)
@@ -97,7 +99,8 @@ class Trials:
         return Classifier(channels, classes, trial.seed, self.images_seen, network, self.flip)
 
     def _key(self, trial: Trial) -> str:
-        return hashlib.sha256(f"{self.protocol}\n{trial!r}".encode()).hexdigest()[:16]
+        of_drawn = self.drawn_protocol if trial.drawn else ""
+        return hashlib.sha256(f"{self.protocol}\n{of_drawn}\n{trial!r}".encode()).hexdigest()[:16]
 
     def _batches(self, trial: Trial, steps: int) -> Iterator[Labelled]:
         """Batches with a fixed number of drawn images: the ratio does not depend on how many real images there are."""
