@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from drawwell.addresses.latents import Prior
 from drawwell.errors import GeneratorFileError
+from drawwell.files.certified import Certified
 from drawwell.files.quality import Quality, without_absent
 from drawwell.text import printable
 
@@ -174,6 +175,8 @@ class ModelCard:
     """Empty for a generator without classes."""
     quality: Quality | None = None
     """None if the generator was not measured before its export."""
+    certificate: Certified | None = None
+    """None if it was not certified before its export."""
     format_version: int = PLAIN_FORMAT
     members: tuple[Training, ...] = ()
     """The training of each generator of a mixture, in order; ``training`` is their sum. Empty for a plain file."""
@@ -200,6 +203,7 @@ class ModelCard:
             "Target": f"{self.target}, for {_MADE_FOR[self.target]}",
             "Parity": self.parity.in_words(),
             **({"Quality": "not measured"} if self.quality is None else self.quality.in_words()),
+            **({} if self.certificate is None else self.certificate.in_words()),
         }
 
     def _mixture(self) -> str:
@@ -223,8 +227,9 @@ def card_to_json(card: ModelCard) -> bytes:
     Fields that later versions added are left out where they are empty: an old card keeps its bytes, and its file its digest.
     """
     fields: dict[str, Any] = msgspec.to_builtins(card)
-    if not fields.get("members"):
-        fields.pop("members", None)
+    for later in ("members", "certificate"):
+        if not fields.get(later):
+            fields.pop(later, None)
     if fields.get("quality"):
         fields["quality"] = without_absent(fields["quality"])
     return msgspec.json.encode(fields)

@@ -13,6 +13,7 @@ from drawwell.atomic_files import replacing
 from drawwell.engine.engine import Engine
 from drawwell.errors import DrawwellError, RequestError
 from drawwell.files.card import MIXTURE_FORMAT, PLAIN_FORMAT, ModelCard, Parity, Target, Training, total_of
+from drawwell.files.certified import Certified
 from drawwell.files.generator_file import seal
 from drawwell.files.quality import Quality
 from drawwell_export import parity
@@ -66,7 +67,8 @@ def main(config: ExportConfig) -> None:
     if (recipe := RECIPES[config.target]).int8:
         each = " for each generator" if more else ""
         console.print(f"calibrating, and comparing {recipe.addresses:,} images with torch's, takes half a minute{each}")
-    engine = export(checkpoint, out, config.target, quality, more, name)
+    certificate = record.read_certificate(members[0].run, checkpoint, *more)
+    engine = export(checkpoint, out, config.target, quality, more, name, certificate)
     if recipe.int8 and engine.card.parity.feature_distance is None:
         console.print(
             "this generator has no layer for 8-bit integers: the file is in float32, like a file of target cpu"
@@ -113,10 +115,11 @@ def export(
     quality: Quality | None = None,
     more: Sequence[Checkpoint] = (),
     name: str | None = None,
+    certificate: Certified | None = None,
 ) -> Engine:
     """Write the generator file of ``checkpoint``, or of its mixture with ``more``, and return it opened.
 
-    ``quality`` are the measures for the card, and ``name`` is by default the name of the first run. Raises ``ParityError`` if the
+    ``quality`` and ``certificate`` are for the card, and ``name`` is by default the name of the first run. Raises ``ParityError`` if the
     file's pixels are too far from torch's, and ``DrawwellError`` if ``out`` cannot be written. Neither leaves a file behind.
     """
     parts = [build(one, target) for one in (checkpoint, *more)]
@@ -139,6 +142,7 @@ def export(
         known_answers=parity.known_answers([part.generator for part in parts], model, recipe, config, known),
         class_names=config.class_names,
         quality=_before_rounding(quality) if recipe.int8 else quality,
+        certificate=certificate,
         format_version=MIXTURE_FORMAT if more else PLAIN_FORMAT,
         members=trainings if more else (),
     )

@@ -15,6 +15,7 @@ import torch
 from drawwell.addresses.latents import latents
 from drawwell.engine.engine import Engine
 from drawwell.files.card import Target
+from drawwell.files.certified import Accuracy, Certified, Uplift
 from drawwell.files.generator_file import read_generator
 from drawwell_export import graph, parity, parts, quantise
 from drawwell_export.main import export
@@ -165,6 +166,22 @@ def test_an_earlier_step_can_be_exported(tiny_run: Path, tiny_generator: Path, t
     assert read_generator(tmp_path / "earlier.onnx").card.quality is None
     assert read_generator(tmp_path / "earlier.onnx").card.training.steps == 20
     assert read_generator(tmp_path / "earlier.onnx").digest != read_generator(tiny_generator).digest
+
+
+def test_the_certificate_that_lies_in_the_run_goes_into_the_card(tiny_run: Path, tmp_path: Path) -> None:
+    run, of_ten = tmp_path / "run", Accuracy(0.5, 0.01)
+    shutil.copytree(tiny_run, run)
+    row = Uplift(0.1, 100, of_ten, Accuracy(0.6, 0.01), 0.5, True, "Bag", -0.02)
+    certified = Certified(
+        "The generator saw 10 %.", "10 DRAWN IMAGES ARE WORTH ABOUT 5 REAL ONES.", of_ten, (row,), 3, 1000
+    )
+    record.write_certificate(run, checkpoint.find(run, None)[0], certified)
+    drawwell("export", str(run))
+    card = read_generator(run / "generator.onnx").card
+    assert card.certificate == certified
+    shown = drawwell("info", str(run / "generator.onnx")).stdout
+    assert "DRAWN IMAGES HELP at 10 % of the real images (100): +10.00 points." in shown
+    assert "The generator saw 10 %. 10 DRAWN IMAGES ARE WORTH ABOUT 5 REAL ONES." in " ".join(shown.split())
 
 
 def test_the_measures_that_lie_in_the_run_go_into_the_card(tiny_run: Path, tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ import torch
 
 from drawwell.cli.main import run
 from drawwell.errors import SelectionError
+from drawwell.files.certified import Accuracy, Uplift
 from drawwell.files.selection import Selection
 from drawwell.generator import Images
 from drawwell_train.certify import main as command
-from drawwell_train.certify.certificate import Accuracy, Certificate, CertificateError, Options, Row, read, write
+from drawwell_train.certify.certificate import Certificate, CertificateError, Options, read, write
 from drawwell_train.certify.images import Labelled, drawn_images, read_real, selected_images
 from drawwell_train.certify.measure import certify, generator_saw, inputs_of
 from drawwell_train.certify.verdict import equivalent, helps, verdict, worth
@@ -222,8 +223,8 @@ def test_a_selection_is_drawn_with_its_labels_and_only_from_its_generator() -> N
         selected_images(source, Selection("f" * 64, 7, indices))
 
 
-def row(images: int, real: float, both: float, helpful: bool = False) -> Row:
-    return Row(images / 1000, images, Accuracy(real, 0.01), Accuracy(both, 0.01), 0.5, helpful, "0", 0.0)
+def row(images: int, real: float, both: float, helpful: bool = False) -> Uplift:
+    return Uplift(images / 1000, images, Accuracy(real, 0.01), Accuracy(both, 0.01), 0.5, helpful, "0", 0.0)
 
 
 def test_the_equivalent_lies_on_the_curve_of_real_images() -> None:

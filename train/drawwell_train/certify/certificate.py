@@ -9,42 +9,14 @@ import msgspec
 from drawwell import atomic_files as files
 from drawwell.errors import DrawwellError
 from drawwell.files.card import UNREADABLE, Count, Positive, Sha256
+from drawwell.files.certified import Accuracy, Certified, Share, Uplift
 
 VERSION = 1
 _MAX_BYTES = 2**24
 
-Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
-
 
 class CertificateError(DrawwellError):
     """The certificate cannot be read, or its inputs are others now; the message says which."""
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """Mean and sample standard deviation over classifier seeds, of the accuracy on the test images, in [0, 1]."""
-
-    mean: float
-    spread: float
-
-    def __str__(self) -> str:
-        return f"{100 * self.mean:.2f} ± {100 * self.spread:.2f} %"
-
-
-@dataclass(frozen=True)
-class Row:
-    """The accuracies at one share of the real images. ``drawn_share`` of every batch of real + drawn was drawn."""
-
-    share: Share
-    real_images: Positive
-    real: Accuracy
-    both: Accuracy
-    drawn_share: float
-    helps: bool
-    """Whether real + drawn is above real only by more than two standard errors of the difference."""
-    worst_class: str
-    """The class in which real + drawn loses most, or gains least."""
-    worst_class_gain: float
 
 
 @dataclass(frozen=True)
@@ -100,7 +72,7 @@ class Certificate:
     worth: str
     drawn: Accuracy
     """Of classifiers that saw drawn images only."""
-    rows: Annotated[tuple[Row, ...], msgspec.Meta(min_length=1)]
+    rows: Annotated[tuple[Uplift, ...], msgspec.Meta(min_length=1)]
     second: Second
     copying: float
     """Chance is 0.5: see ``evaluation.neighbours.copying``."""
@@ -116,13 +88,18 @@ class Certificate:
     machine: str
     version: int = VERSION
 
+    def for_card(self) -> Certified:
+        """Return the part that the card of the generator holds."""
+        seeds = self.options.seeds
+        return Certified(self.generator_saw, self.worth, self.drawn, self.rows, seeds, self.test_images)
+
     def in_words(self) -> str:
         """Return the certificate as text for people, of several lines."""
         heading = f"{'real images':>20}  {'real only':>16}  {'drawn only':>16}  {'real + drawn':>16}  drawn in a batch"
         table = [heading, *(self._row(row) for row in self.rows)]
         return "\n".join([self.generator_saw, "", *table, "", self.verdict, self.worth, *self._beside()])
 
-    def _row(self, row: Row) -> str:
+    def _row(self, row: Uplift) -> str:
         real = f"{row.real_images:,} ({100 * row.share:g} %)"
         return f"{real:>20}  {row.real!s:>16}  {self.drawn!s:>16}  {row.both!s:>16}  {row.drawn_share:.0%}"
 

@@ -18,6 +18,7 @@ from drawwell_train.certify.certificate import Certificate, CertificateError, In
 from drawwell_train.certify.images import drawn_images, read_real, selected_images, write_share
 from drawwell_train.certify.measure import certify, inputs_of
 from drawwell_train.certify.plot import uplift
+from drawwell_train.evaluation import record
 from drawwell_train.evaluation.classifier import IMAGES_SEEN
 from drawwell_train.evaluation.source import open_source
 from drawwell_train.run.checkpoint import Say
@@ -125,6 +126,9 @@ def _measured(options: Options, config: CertifyConfig, earlier: Certificate | No
     certificate = certify(source, real, drawn, inputs, options, classifiers, say)
     write(folder / "certificate.json", certificate)
     files.write(folder / "uplift.png", uplift(certificate))
+    if source.checkpoint is not None:
+        record.write_certificate(Path(options.generator).expanduser(), source.checkpoint, certificate.for_card())
+        say(f"next: drawwell export {options.generator} puts the certificate into the card")
     say(f"see {folder}/certificate.json and {folder}/uplift.png")
     return certificate
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from drawwell_train.certify.certificate import Certificate, Inputs, Options, Row, Second
+from drawwell.files.certified import Uplift
+from drawwell_train.certify.certificate import Certificate, Inputs, Options, Second
 from drawwell_train.certify.images import Labelled, Real
 from drawwell_train.certify.trials import FIRST, SECOND, Answers, Trial, Trials
 from drawwell_train.certify.verdict import accuracy, helps, verdict, worth
@@ -91,12 +92,12 @@ def _certificate(
     )
 
 
-def _row(trials: Trials, share: float, ratio: float, seeds: int) -> Row:
+def _row(trials: Trials, share: float, ratio: float, seeds: int) -> Uplift:
     alone, mixed = (_answers(trials, share, drawn, seeds) for drawn in (0.0, ratio))
     real, both = (accuracy([one.accuracy for one in answers]) for answers in (alone, mixed))
     gains = np.mean([one.by_class for one in mixed], 0) - np.mean([one.by_class for one in alone], 0)
     worst = int(gains.argmin())
-    return Row(
+    return Uplift(
         share,
         len(trials.real.share(share)),
         real,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from drawwell_train.certify.certificate import Accuracy, Row
+from drawwell.files.certified import Accuracy, Uplift
 
 _STANDARD_ERRORS = 2
 
@@ -20,19 +20,19 @@ def helps(real: Accuracy, both: Accuracy, seeds: int) -> bool:
     return both.mean - real.mean > _STANDARD_ERRORS * math.hypot(real.spread, both.spread) / math.sqrt(seeds)
 
 
-def verdict(rows: Sequence[Row]) -> str:
+def verdict(rows: Sequence[Uplift]) -> str:
     """Return the sentences on where drawn images help and where not: both are equally loud."""
-    return "\n".join(_sentence(row) for row in rows)
+    return "\n".join(row.in_words() for row in rows)
 
 
-def worth(rows: Sequence[Row], drawn: Accuracy, images: int) -> str:
+def worth(rows: Sequence[Uplift], drawn: Accuracy, images: int) -> str:
     """Return how many real images ``images`` drawn ones are worth, by the curve of real images only."""
     return (
         f"{images:,} DRAWN IMAGES ARE WORTH {_equivalent(rows, drawn.mean)} (classifiers that saw drawn images only)."
     )
 
 
-def equivalent(rows: Sequence[Row], accuracy: float) -> float | None:
+def equivalent(rows: Sequence[Uplift], accuracy: float) -> float | None:
     """Return the number of real images that gives this accuracy, between the rows; None outside of the curve.
 
     The curve is made monotone, and is a straight line between rows over the logarithm of the number of images.
@@ -43,16 +43,10 @@ def equivalent(rows: Sequence[Row], accuracy: float) -> float | None:
     return float(np.exp(np.interp(accuracy, curve, np.log([row.real_images for row in rows]))))
 
 
-def _equivalent(rows: Sequence[Row], accuracy: float) -> str:
+def _equivalent(rows: Sequence[Uplift], accuracy: float) -> str:
     found = equivalent(rows, accuracy)
     if found is not None:
         return f"ABOUT {found:,.0f} REAL ONES"
     if accuracy < rows[0].real.mean:
         return f"LESS THAN {rows[0].real_images:,} REAL ONES, THE FEWEST THAT WERE TRIED"
     return f"AT LEAST {rows[-1].real_images:,} REAL ONES, THE MOST THAT WERE TRIED"
-
-
-def _sentence(row: Row) -> str:
-    gain = 100 * (row.both.mean - row.real.mean)
-    said = "DRAWN IMAGES HELP" if row.helps else "DRAWN IMAGES DO NOT HELP"
-    return f"{said} at {100 * row.share:g} % of the real images ({row.real_images:,}): {gain:+.2f} points."

@@ -1,6 +1,7 @@
-"""The measures of a checkpoint on disk: ``drawwell evaluate`` writes them, ``drawwell export`` puts them into the card.
+"""The measures and the certificate of a checkpoint on disk: ``drawwell export`` puts them into the card.
 
-They lie in ``RUN/measures/step-00001000.json``. Measures of a mixture lie in its first run, in ``RUN/measures/mixture-SHA.json``
+``drawwell evaluate`` writes measures into ``RUN/measures/step-00001000.json``, ``drawwell certify`` its certificate into
+``RUN/measures/certificate-step-00001000.json``. Measures of a mixture lie in its first run, in ``RUN/measures/mixture-SHA.json``
 with the first 16 digits of the SHA-256 of its weights.
 """
 
@@ -12,6 +13,7 @@ import msgspec
 from drawwell import atomic_files as files
 from drawwell.errors import DrawwellError, WriteError
 from drawwell.files.card import UNREADABLE, Sha256
+from drawwell.files.certified import Certified
 from drawwell.files.quality import Quality
 from drawwell_train.data import memory
 from drawwell_train.run.checkpoint import Checkpoint
@@ -27,7 +29,8 @@ class _Record:
     """``weights_sha256`` is of the EMA generators: a run that went back to an earlier checkpoint reaches a step twice."""
 
     weights_sha256: Sha256
-    quality: Quality
+    quality: Quality | None = None
+    certificate: Certified | None = None
 
 
 def write(run: Path, checkpoint: Checkpoint, quality: Quality, *more: Checkpoint) -> Path:
@@ -36,13 +39,22 @@ def write(run: Path, checkpoint: Checkpoint, quality: Quality, *more: Checkpoint
     Returns the path of the file. Raises ``WriteError``.
     """
     file = _file(run, checkpoint, *more)
-    content = msgspec.json.format(msgspec.json.encode(_Record(weights_sha256(checkpoint, *more), quality))) + b"\n"
+    _write(file, _Record(weights_sha256(checkpoint, *more), quality))
+    return file
+
+
+def write_certificate(run: Path, checkpoint: Checkpoint, certificate: Certified) -> None:
+    """Write the certificate of a checkpoint into the run folder; an earlier one is replaced. Raises ``WriteError``."""
+    _write(_certificate_file(run, checkpoint), _Record(weights_sha256(checkpoint), certificate=certificate))
+
+
+def _write(file: Path, record: _Record) -> None:
+    content = msgspec.json.format(msgspec.json.encode(record)) + b"\n"
     try:
         file.parent.mkdir(exist_ok=True)
     except OSError as error:
         raise WriteError(file, len(content), error) from error
     files.write(file, content)
-    return file
 
 
 def read(run: Path, checkpoint: Checkpoint, *more: Checkpoint) -> Quality | None:
@@ -50,7 +62,19 @@ def read(run: Path, checkpoint: Checkpoint, *more: Checkpoint) -> Quality | None
 
     Raises ``RecordError`` for a file that cannot be read.
     """
-    file = _file(run, checkpoint, *more)
+    record = _read(_file(run, checkpoint, *more), weights_sha256(checkpoint, *more))
+    return None if record is None else record.quality
+
+
+def read_certificate(run: Path, checkpoint: Checkpoint, *more: Checkpoint) -> Certified | None:
+    """Return the certificate of a checkpoint; None if there is none of these weights, and for a mixture. Raises as ``read``."""
+    if more:
+        return None
+    record = _read(_certificate_file(run, checkpoint), weights_sha256(checkpoint))
+    return None if record is None else record.certificate
+
+
+def _read(file: Path, weights: str) -> _Record | None:
     try:
         record = msgspec.json.decode(files.read(file, memory.free()), type=_Record)
     except FileNotFoundError:
@@ -59,9 +83,13 @@ def read(run: Path, checkpoint: Checkpoint, *more: Checkpoint) -> Quality | None
         raise RecordError(f"{file}: cannot be read ({error.strerror})") from error
     except UNREADABLE as error:
         raise RecordError(
-            f"{file}: holds no valid measures ({error}): remove it, or run drawwell evaluate again"
+            f"{file}: holds no valid measures ({error}): remove it, or measure again with drawwell evaluate or drawwell certify"
         ) from error
-    return record.quality if record.weights_sha256 == weights_sha256(checkpoint, *more) else None
+    return record if record.weights_sha256 == weights else None
+
+
+def _certificate_file(run: Path, checkpoint: Checkpoint) -> Path:
+    return run / "measures" / f"certificate-step-{checkpoint.step:08d}.json"
 
 
 def _file(run: Path, checkpoint: Checkpoint, *more: Checkpoint) -> Path:

@@ -1,0 +1,71 @@
+"""What drawn images are worth for the training of a classifier: the part of a certificate that a card holds."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+_Rate = Annotated[float, msgspec.Meta(ge=-1, le=1)]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Mean and sample standard deviation over classifier seeds, of the accuracy on the test images, in [0, 1]."""
+
+    mean: _Rate
+    spread: _Rate
+
+    def __str__(self) -> str:
+        return f"{100 * self.mean:.2f} ± {100 * self.spread:.2f} %"
+
+
+@dataclass(frozen=True)
+class Uplift:
+    """The accuracies at one share of the real images. ``drawn_share`` of every batch of real + drawn was drawn."""
+
+    share: Share
+    real_images: Positive
+    real: Accuracy
+    both: Accuracy
+    drawn_share: Share
+    helps: bool
+    """Whether real + drawn is above real only by more than two standard errors of the difference."""
+    worst_class: str
+    """The class in which real + drawn loses most, or gains least."""
+    worst_class_gain: _Rate
+
+    def in_words(self) -> str:
+        """Return whether drawn images help, and by how much: both are equally loud."""
+        gain = 100 * (self.both.mean - self.real.mean)
+        said = "DRAWN IMAGES HELP" if self.helps else "DRAWN IMAGES DO NOT HELP"
+        return f"{said} at {100 * self.share:g} % of the real images ({self.real_images:,}): {gain:+.2f} points."
+
+
+@dataclass(frozen=True)
+class Certified:
+    """What ``drawwell certify`` found. ``worth`` compares classifiers that saw drawn images only with those of real images."""
+
+    generator_saw: str
+    worth: str
+    drawn: Accuracy
+    rows: Annotated[tuple[Uplift, ...], msgspec.Meta(min_length=1, max_length=64)]
+    classifiers: Positive
+    """Of each kind: accuracies are their mean and standard deviation."""
+    test_images: Positive
+
+    def in_words(self) -> dict[str, str]:
+        """The rows of a table for people, by their headings."""
+        measured = (
+            f"accuracy on {self.test_images:,} test images, mean ± standard deviation of {self.classifiers} classifiers"
+        )
+        real = "; ".join(
+            f"{row.real} with {row.real_images:,} real images, {row.both} with drawn ones beside them"
+            for row in self.rows
+        )
+        return {
+            "Certificate": f"{self.generator_saw} {self.worth}",
+            "Help in training": " ".join(row.in_words() for row in self.rows),
+            "Accuracies": f"{self.drawn} with drawn images only; {real} ({measured})",
+        }
