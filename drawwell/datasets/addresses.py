@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drawwell.addresses.arguments import INDEX_LIMIT, CheckedIndices, check_address
-from drawwell.errors import RequestError, SelectionError
+from drawwell.errors import RequestError
 from drawwell.files.labels import CheckedLabels, LabelChoice, check_labels
 from drawwell.files.selection import Selection, read_selection
 from drawwell.generator import Batch, ImageGenerator
@@ -31,12 +31,14 @@ class AddressList:
         seed: The seed of all images.
         indices: The index of each position: a range, or int64 ``[N]``.
         labels: One class for all, one for each position (int64 ``[N]``), or None for the classes of the addresses.
+        spread: The factor of the latents.
     """
 
     generator: ImageGenerator
     seed: int
     indices: CheckedIndices
     labels: CheckedLabels | None
+    spread: float = 1.0
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -46,7 +48,8 @@ class AddressList:
         indices = self.indices
         chosen = indices[0] + positions if isinstance(indices, range) else indices[positions]
         labels = self.labels[positions] if isinstance(self.labels, np.ndarray) else self.labels
-        return self.generator.generate(self.seed, indices=chosen + epoch * len(self), labels=labels)
+        shifted = chosen + epoch * len(self)
+        return self.generator.generate(self.seed, indices=shifted, labels=labels, spread=self.spread)
 
     def check_epoch(self, epoch: int) -> None:
         """Raise ``RequestError`` if ``epoch`` of fresh addresses needs an index of 2**63 or more, or is negative."""
@@ -111,9 +114,5 @@ def _of_range(
 def _of_selection(generator: ImageGenerator, source: SelectionSource) -> AddressList:
     selection = source if isinstance(source, Selection) else read_selection(Path(source))
     selection.check_generator(generator.digest, f"this generator ({generator.card.name})")
-    if selection.spread != 1:
-        raise SelectionError(
-            f"the selection has spread {selection.spread:g}, and a data set draws with spread 1: make the selection with spread 1"
-        )
     labels = check_labels(generator.card, selection.labels, len(selection))
-    return AddressList(generator, selection.seed, selection.indices, labels)
+    return AddressList(generator, selection.seed, selection.indices, labels, selection.spread)

@@ -285,6 +285,15 @@ def test_a_selection_draws_the_indices_of_its_file(counting: Scripted) -> None:
     assert indices_of(DataLoader(dataset, batch_size=3)) == [3, 5, 40]
 
 
+def test_a_selection_is_drawn_with_its_spread() -> None:
+    with drawwell.open("fashion", threads=1) as generator:
+        wide = Selection(generator.digest, 7, np.array([3, 8]), spread=1.5)
+        drawn = generator.generate(7, indices=[3, 8], spread=1.5).images
+        assert not np.array_equal(drawn, generator.generate(7, indices=[3, 8]).images)
+        images, _ = next(iter(DataLoader(TorchDataset(generator, selection=wide), batch_size=2)))
+        assert images.permute(0, 2, 3, 1).numpy().tolist() == drawn.tolist()
+
+
 def test_what_a_selection_excludes_is_a_sentence(labelled: Path, selection: Selection, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="leave out seed, size, start and labels"):
         TorchDataset(labelled, seed=7, selection=selection)
@@ -295,8 +304,5 @@ def test_what_a_selection_excludes_is_a_sentence(labelled: Path, selection: Sele
     other = Selection("0" * 64, 7, np.array([3]))
     with pytest.raises(SelectionError, match="the selection is of generator 000000000000, and this generator"):
         TorchDataset(labelled, selection=other)
-    spread = Selection(selection.generator, 7, np.array([3]), spread=1.2)
-    with pytest.raises(SelectionError, match=r"spread 1\.2, and a data set draws with spread 1"):
-        TorchDataset(labelled, selection=spread)
     with pytest.raises(SelectionError, match="cannot be read"):
         TorchDataset(labelled, selection=tmp_path / "none.json")
