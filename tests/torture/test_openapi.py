@@ -36,6 +36,7 @@ GROUPS = (
     {"start", "count", "labels"},
     {"seed", "indices", "labels"},
     {"interpolate", "truncation", "labels"},
+    {"seed", "start", "per_class", "spread"},
 )
 
 
@@ -94,10 +95,18 @@ def _make_answerable(case: Any, names: set[str]) -> None:
     if isinstance(case.body, dict):
         body = {name: value for name, value in case.body.items() if name in names}
         body |= {"count": min(body["count"], MOST)} if isinstance(body.get("count"), int) else {}
-        case.body = body | ({"labels": _labels(body)} if names & body.keys() & {"labels", "interpolate"} else {})
+        body |= {"labels": _labels(body)} if names & body.keys() & {"labels", "interpolate"} else {}
+        case.body = body | ({"per_class": _budgets(body["per_class"])} if "per_class" in body else {})
     first, last = (case.path_parameters.get(name) for name in ("first", "last"))
     if isinstance(first, int) and isinstance(last, int):
         case.path_parameters["last"] = first + last % MOST
+
+
+def _budgets(per_class: Any) -> Any:
+    """Some images of classes of the generator, by index; what is no budget stays as it is."""
+    if not isinstance(per_class, dict) or any(type(count) is not int or count < 1 for count in per_class.values()):
+        return per_class
+    return {str(place): count % 5 + 1 for place, count in zip(range(CLASSES), per_class.values(), strict=False)}
 
 
 def _labels(body: dict[str, Any]) -> Any:
