@@ -115,11 +115,16 @@ def starting(folders: pytest.TempPathFactory) -> Iterator[StartServer]:
     started: list[Server] = []
 
     def start(
-        generator: Path | str, cwd: Path = ROOT, python: str = sys.executable, what: str = ".", **extra: str
+        generator: Path | str,
+        cwd: Path = ROOT,
+        python: str = sys.executable,
+        what: str = ".",
+        port: int | None = None,
+        **extra: str,
     ) -> Server:
         home = folders.mktemp("bentoml")
         environment = server_environment(home) | {"DRAWWELL_GENERATOR": str(generator)} | extra
-        port = free_port()
+        port = port or free_port()
         command = [python, "-m", "bentoml", "serve", what, "--port", str(port)]
         log = home / "log"
         with log.open("wb") as stream:
