@@ -1,6 +1,7 @@
 """Several servers as one, pinned generators, keys by host: for both clients."""
 
 import pickle
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -282,7 +283,11 @@ def test_no_line_of_another_library_is_logged(caplog: pytest.LogCaptureFixture) 
     assert [record.name for record in caplog.records if record.name.startswith("http")] == []
 
 
-@pytest.mark.parametrize("failure", [refuse(503), refuse(500), lambda handler, _: handler.connection.close()])
+def hang_up(handler: Handler, _: dict[str, Any]) -> None:
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("failure", [refuse(503), refuse(500), hang_up])
 def test_a_traceback_is_short_and_ends_in_our_sentence(failure: Reply) -> None:
     with serving() as server, closing(Client(server.url, retry_for=0)) as client:
         server.script = [failure]
