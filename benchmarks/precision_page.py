@@ -27,13 +27,14 @@ def digests() -> dict[str, str]:
 
 
 def distances() -> str:
-    """A row for each difference from the machine that saved the images, a column for each bundled generator."""
-    names = bundled()
+    """A row for each difference from the machine that saved the images, a column for each bundled generator that was drawn there."""
+    entries = json.loads(RESULT.read_text())
+    names = [name for name in bundled() if any(name in entry["levels"] for entry in entries.values())]
     lines = [
         f"| difference | latents | {' | '.join(f'`{name}`' for name in names)} |",
         "|---" * (len(names) + 2) + "|",
     ]
-    for what, entry in json.loads(RESULT.read_text()).items():
+    for what, entry in entries.items():
         cells = (_cell(entry["levels"].get(name)) for name in ("latents", *names))
         lines.append(f"| {what} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -34,7 +34,7 @@ def open_generator(
     What a text means does not depend on the current folder. ``http://...`` and ``https://...`` are servers; a
     list of URLs is several servers of one generator, of which the first that works is asked. A text with a
     separator or an ending (``./generator``, ``generator.onnx``) is a path, and so is every ``pathlib.Path``. Any other text is the
-    name of a bundled generator: ``emoji``, ``fashion`` or ``fashion-int8``.
+    name of a bundled generator: ``emoji``, ``fashion``, ``fashion-int8`` or ``fashion-mixture``.
 
     Args:
         target: A name, a path, a URL, or a list of URLs.

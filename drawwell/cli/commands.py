@@ -27,7 +27,7 @@ class GenerateConfig:
     """Draw images from a generator into a folder of PNGs, an archive, one .npy array, or one contact sheet."""
 
     generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[GENERATOR]")] = "fashion"
-    """A bundled generator (fashion, fashion-int8, emoji), a file (generator.onnx, ./generator), or the URL of a server."""
+    """A bundled generator (fashion, fashion-int8, fashion-mixture, emoji), a file (generator.onnx, ./generator), or the URL of a server."""
     seed: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: a random one, which is printed)")] = None
     """The stream of images, from 0 to 2**63 - 1. The same generator, seed and index give the same image."""
     count: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: 64)")] = None
@@ -61,8 +61,8 @@ class InfoConfig:
     file, print how it was made and what it gained."""
 
     generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[GENERATOR]")] = "fashion"
-    """A bundled generator (fashion, fashion-int8, emoji), a file (generator.onnx, ./generator), the URL of a server, or a selection
-    file (bags.json)."""
+    """A bundled generator (fashion, fashion-int8, fashion-mixture, emoji), a file (generator.onnx, ./generator), the URL of a server, or a
+    selection file (bags.json)."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,10 @@ def test_a_path_object_is_always_a_path() -> None:
     ("target", "sentence"),
     [
         ("mine", "mine: there is no bundled generator of this name, only .*; for a file write ./mine$"),
-        ("nothing", "nothing: there is no bundled generator of this name, only emoji, fashion, fashion-int8;"),
+        (
+            "nothing",
+            "nothing: there is no bundled generator of this name, only emoji, fashion, fashion-int8, fashion-mixture;",
+        ),
         ("./nothing", "./nothing: no such file$"),
         ("nothing.onnx", "nothing.onnx: no such file$"),
         (".", "no bundled generator"),
@@ -107,4 +110,4 @@ def test_every_generator_closes_itself_with_its_block() -> None:
 
 
 def test_the_bundled_names_are_no_paths() -> None:
-    assert bundled() == ["emoji", "fashion", "fashion-int8"]
+    assert bundled() == ["emoji", "fashion", "fashion-int8", "fashion-mixture"]

@@ -129,19 +129,21 @@ def test_the_tables_of_precision_are_of_the_bundled_files() -> None:
     assert precision_page.distances() in page
     assert precision_page.parities() in page
     for entry in json.loads(precision_page.RESULT.read_text()).values():
-        assert entry["digests"] == precision_page.digests(), "measured on other files: python -m benchmarks.precision"
+        assert entry["digests"].items() <= precision_page.digests().items(), (
+            "measured on other files: python -m benchmarks.precision"
+        )
 
 
 def test_the_bundled_cards_carry_the_measures_that_are_published() -> None:
     published = results.read_all()
-    for name in ("fashion", "emoji"):
+    for name in ("fashion", "fashion-mixture", "emoji"):
         card = read_generator(find_file(name)).card
         assert card.quality is not None
         assert json.loads(json.dumps(to_builtins(card.quality))) == published[name]["quality"]
 
 
 def test_the_quality_in_the_readme_is_the_published_one() -> None:
-    use = results.read_all()["fashion"]["quality"]["measures"]["gan_train_accuracy"]
+    use = results.read_all()["fashion-mixture"]["quality"]["measures"]["gan_train_fresh"]
     drawn, real = re.findall(r"name (\d+) % of the real test images.*real images (\d+) %", README, re.DOTALL)[0]
     assert (int(drawn), int(real)) == (round(100 * use["value"]), round(100 * use["real"]))
 

@@ -77,7 +77,7 @@ def test_a_folder_of_other_files_is_not_written_into(tmp_path: Path, tiny_genera
     [
         (
             ["generate", "nothing-such"],
-            "nothing-such: there is no bundled generator of this name, only emoji, fashion, fashion-int8",
+            "nothing-such: there is no bundled generator of this name, only emoji, fashion, fashion-int8, fashion-mixture",
         ),
         (["generate", "localhost:3000"], "for a server write http://localhost:3000"),
         (["serve", "./tests"], "./tests: is a folder; name the file in it"),

@@ -42,7 +42,7 @@ class SelectConfig:
     trained on the selection become better. A selection that makes them worse is not written."""
 
     generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GENERATOR")]
-    """A bundled generator (fashion, fashion-int8, emoji), a file (generator.onnx, ./generator), or the URL of a server."""
+    """A bundled generator (fashion, fashion-int8, fashion-mixture, emoji), a file (generator.onnx, ./generator), or the URL of a server."""
     data: Annotated[str, tyro.conf.arg(metavar="DATA")]
     """Real images with the classes of the generator: anything that `drawwell train` reads."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE.json")]
