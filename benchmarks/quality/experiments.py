@@ -97,7 +97,7 @@ def experiments() -> Iterator[Experiment]:
         "CIFAR-10, by class",
         "cifar-10-batches-bin",
         100_000,
-        ("--conditional", "--flip", *_SELDOM),
+        ("--conditional", "--flip", *_SELDOM),  # with the default EMA, as the contest that it goes on from
         "cifar-10-batches-bin/test_batch.bin.gz",
     )
     yield _emoji()

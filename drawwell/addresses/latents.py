@@ -19,7 +19,7 @@ Bits become numbers by our own arithmetic, because numpy keeps ``random_raw`` st
 import math
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -91,21 +91,25 @@ def latents(seed: int, indices: Indices, dim: int, prior: Prior = "normal") -> n
 
 
 def labels(seed: int, indices: Indices, classes: int, dim: int, prior: Prior = "normal") -> npt.NDArray[np.int64]:
-    """Return int64 ``[len(indices)]``, the labels of the addresses. Raises as ``address_words``.
-
-    Some addresses at a time: the words of a million take 400 MB.
-    """
-    checked = check_indices(indices)
-    size = max(1, _WORDS_AT_ONCE // (_blocks(dim, prior) * _WORDS_PER_BLOCK))
-    found = np.empty(len(checked), np.int64)
-    for piece in slices(len(checked), size):
-        found[piece] = address_words(seed, checked[piece], dim, prior).labels(classes)
-    return found
+    """Return int64 ``[len(indices)]``, the labels of the addresses. Raises as ``address_words``."""
+    return _by_pieces(seed, indices, dim, prior, lambda words: words.labels(classes))
 
 
 def members(seed: int, indices: Indices, count: int, dim: int, prior: Prior = "normal") -> npt.NDArray[np.int64]:
     """Return int64 ``[len(indices)]``: which generator of a mixture of ``count`` draws each address. Raises as ``address_words``."""
-    return address_words(seed, indices, dim, prior).members(count)
+    return _by_pieces(seed, indices, dim, prior, lambda words: words.members(count))
+
+
+def _by_pieces(
+    seed: int, indices: Indices, dim: int, prior: Prior, of_words: Callable[[AddressWords], npt.NDArray[np.int64]]
+) -> npt.NDArray[np.int64]:
+    """Return a number for each address. Some addresses at a time: the words of a million take 400 MB."""
+    checked = check_indices(indices)
+    size = max(1, _WORDS_AT_ONCE // (_blocks(dim, prior) * _WORDS_PER_BLOCK))
+    found = np.empty(len(checked), np.int64)
+    for piece in slices(len(checked), size):
+        found[piece] = of_words(address_words(seed, checked[piece], dim, prior))
+    return found
 
 
 def interpolate(

@@ -1,10 +1,11 @@
-"""What drawn images are worth for the training of a classifier: the part of a certificate that a card holds."""
+"""The part of a certificate that a model card holds."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 
+MAX_ROWS = 64
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 _Rate = Annotated[float, msgspec.Meta(ge=-1, le=1)]
@@ -45,27 +46,35 @@ class Uplift:
 
 @dataclass(frozen=True)
 class Certified:
-    """What ``drawwell certify`` found. ``worth`` compares classifiers that saw drawn images only with those of real images."""
+    """The result of ``drawwell certify`` for the first images of a seed.
 
+    ``data`` and ``test`` are the names of the real images. ``worth`` says how many of them the drawn images replace.
+    """
+
+    data: str
+    test: str
     generator_saw: str
     worth: str
     drawn: Accuracy
-    rows: Annotated[tuple[Uplift, ...], msgspec.Meta(min_length=1, max_length=64)]
+    rows: Annotated[tuple[Uplift, ...], msgspec.Meta(min_length=1, max_length=MAX_ROWS)]
     classifiers: Positive
     """Of each kind: accuracies are their mean and standard deviation."""
+    images_seen: Positive
+    """By each classifier, repeats included."""
     test_images: Positive
 
     def in_words(self) -> dict[str, str]:
         """The rows of a table for people, by their headings."""
         measured = (
-            f"accuracy on {self.test_images:,} test images, mean ± standard deviation of {self.classifiers} classifiers"
+            f"accuracy on {self.test_images:,} images of {self.test}, mean ± standard deviation of {self.classifiers} classifiers, "
+            f"each of which saw {self.images_seen:,} images"
         )
         real = "; ".join(
             f"{row.real} with {row.real_images:,} real images, {row.both} with drawn ones beside them"
             for row in self.rows
         )
         return {
-            "Certificate": f"{self.generator_saw} {self.worth}",
+            "Certificate": f"real images of {self.data}. {self.generator_saw} {self.worth}",
             "Help in training": " ".join(row.in_words() for row in self.rows),
             "Accuracies": f"{self.drawn} with drawn images only; {real} ({measured})",
         }

@@ -167,7 +167,8 @@ class Transport:
             return self._wants_user(str(error))
         said = _cause_of(error)
         if isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout):
-            said = f"cannot connect ({_NO_TLS_HINT if _NO_TLS.search(str(error)) else said})"
+            without_tls = _NO_TLS.search(str(error)) and not self._proxy
+            said = f"cannot connect ({_NO_TLS_HINT if without_tls else said})"
         failure = UnreachableError(f"{self._name}: {self._way()}{said}")
         failure.is_temporary = not _FOR_GOOD.search(str(error))
         return failure

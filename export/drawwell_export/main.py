@@ -54,6 +54,9 @@ class ExportConfig:
     """Name of the generator in its card. By default the name of the runs; required if their names differ."""
 
 
+_CERTIFIED = "certificate: in the card\n"
+
+
 def main(config: ExportConfig) -> None:
     """Run `drawwell export`. Raises ``DrawwellError`` with a sentence that says what to change."""
     console = terminal.console()
@@ -78,6 +81,7 @@ def main(config: ExportConfig) -> None:
         f"{out}: {out.stat().st_size / 2**20:.1f} MiB, {exported}, digest {engine.digest}\n"
         f"{engine.card.parity.in_words()}\n"
         f"{_about_measures(config, quality)}\n"
+        f"{'' if certificate is None else _CERTIFIED}"
         f"next: drawwell serve {out}",
     )
 

@@ -31,9 +31,9 @@ class Counting:
         self._engine, self.card = engine, engine.card
         self.calls: list[int] = []
 
-    def generate(self, seed: int, *, indices: Any, labels: Any = None) -> Batch:
+    def generate(self, seed: int, *, indices: Any, **others: Any) -> Batch:
         self.calls.append(len(indices))
-        return self._engine.generate(seed, indices=indices, labels=labels)
+        return self._engine.generate(seed, indices=indices, **others)
 
 
 def test_an_item_is_the_image_of_its_address(engine: Engine) -> None:

@@ -172,16 +172,17 @@ def test_the_certificate_that_lies_in_the_run_goes_into_the_card(tiny_run: Path,
     run, of_ten = tmp_path / "run", Accuracy(0.5, 0.01)
     shutil.copytree(tiny_run, run)
     row = Uplift(0.1, 100, of_ten, Accuracy(0.6, 0.01), 0.5, True, "Bag", -0.02)
-    certified = Certified(
-        "The generator saw 10 %.", "10 DRAWN IMAGES ARE WORTH ABOUT 5 REAL ONES.", of_ten, (row,), 3, 1000
-    )
+    worth = "10 DRAWN IMAGES ARE WORTH ABOUT 5 REAL ONES."
+    certified = Certified("a.npz", "b.npz", "The generator saw 10 %.", worth, of_ten, (row,), 3, 30_000, 1000)
     record.write_certificate(run, checkpoint.find(run, None)[0], certified)
     drawwell("export", str(run))
     card = read_generator(run / "generator.onnx").card
     assert card.certificate == certified
     shown = drawwell("info", str(run / "generator.onnx")).stdout
     assert "DRAWN IMAGES HELP at 10 % of the real images (100): +10.00 points." in shown
-    assert "The generator saw 10 %. 10 DRAWN IMAGES ARE WORTH ABOUT 5 REAL ONES." in " ".join(shown.split())
+    assert "real images of a.npz. The generator saw 10 %. 10 DRAWN IMAGES ARE WORTH ABOUT 5 REAL ONES." in " ".join(
+        shown.split()
+    )
 
 
 def test_the_measures_that_lie_in_the_run_go_into_the_card(tiny_run: Path, tmp_path: Path) -> None:

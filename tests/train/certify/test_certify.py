@@ -1,5 +1,6 @@
 """`drawwell certify`: its statistics, with generators whose worth is known, and each bad input."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from drawwell_train.certify.verdict import equivalent, helps, verdict, worth
 from drawwell_train.data import dataset
 from drawwell_train.data.classes import LabelArray
 from drawwell_train.data.images import DataError, ImageData
+from drawwell_train.evaluation import record
 from drawwell_train.evaluation.source import Source, open_source
+from drawwell_train.run import checkpoint
 from tests.train.evaluation import makers
 
 NAMES = tuple("0123456789")
@@ -247,9 +250,11 @@ def test_a_run_that_saw_all_of_the_data_says_so_first(tiny_run: Path, files: tup
     source = open_source(str(tiny_run))
     assert source.checkpoint is not None
     real = replace(read_real(*files, noise(), False), data_sha256=source.checkpoint.config.data_sha256)
-    assert generator_saw(source, real, SHARES).startswith("THE GENERATOR SAW ALL OF --data")
+    assert generator_saw(source, real, SHARES).startswith("THE GENERATOR SAW ALL REAL IMAGES")
     other = replace(real, data_sha256="0" * 64)
-    assert generator_saw(source, other, SHARES) == "The generator saw other images than --data, by their SHA-256."
+    assert (
+        generator_saw(source, other, SHARES) == "The generator saw other images than these real ones, by their SHA-256."
+    )
 
 
 @pytest.mark.parametrize(
@@ -270,15 +275,22 @@ def test_wrong_options_are_refused(words: list[str], sentence: str, capsys: pyte
 
 
 def test_the_command_writes_a_certificate_and_repeats_it(
-    files: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    files: tuple[str, str],
+    tiny_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     arrays = np.load(files[0])
+    made = shutil.copytree(tiny_run, tmp_path / "made", ignore=shutil.ignore_patterns("*.onnx"))
+    newest = checkpoint.find(made, None)[0]
     copier = with_addresses(makers.copier(ImageData(arrays["images"], arrays["labels"], NAMES)))
+    copier = replace(copier, checkpoint=newest)
     monkeypatch.setattr(command, "open_source", lambda *_: copier)
     monkeypatch.setattr(command, "_QUICK_IMAGES_SEEN", 2560)
     out = tmp_path / "out"
     words = [
-        "made",
+        str(made),
         "--data",
         files[0],
         "--test",
@@ -301,6 +313,12 @@ def test_the_command_writes_a_certificate_and_repeats_it(
     assert "every SHA-256 is the same, and accuracies differ by at most 0.00 points" in capsys.readouterr().out
     found = msgspec.json.decode(file.read_bytes(), type=Certificate)
     assert found.options.shares == (0.5, 1.0)
+    assert record.read_certificate(made, newest) == found.for_card(), "the export puts it into the card"
+    longer = replace(found.for_card(), images_seen=300_000)
+    record.write_certificate(made, newest, longer)
+    assert run(again) == 0
+    assert "keeps its certificate of classifiers that saw 300,000 images" in " ".join(capsys.readouterr().err.split())
+    assert record.read_certificate(made, newest) == longer
     assert run([*again, "--test", files[1], "--data", files[1]]) == 1  # the test set as the data
     assert run(["certify", "--repeat", str(file), "--seeds", "5"]) == 1
     write(file, replace(found, inputs=replace(found.inputs, test="0" * 64)))

@@ -90,8 +90,17 @@ class Certificate:
 
     def for_card(self) -> Certified:
         """Return the part that the card of the generator holds."""
-        seeds = self.options.seeds
-        return Certified(self.generator_saw, self.worth, self.drawn, self.rows, seeds, self.test_images)
+        return Certified(
+            data=Path(self.options.data).name,
+            test=Path(self.options.test).name,
+            generator_saw=self.generator_saw,
+            worth=self.worth,
+            drawn=self.drawn,
+            rows=self.rows,
+            classifiers=self.options.seeds,
+            images_seen=self.options.images_seen,
+            test_images=self.test_images,
+        )
 
     def in_words(self) -> str:
         """Return the certificate as text for people, of several lines."""

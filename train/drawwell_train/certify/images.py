@@ -154,7 +154,7 @@ def _share(learn: Labelled, share: float, class_names: Sequence[str]) -> Labelle
     if kept[least := int(kept.argmin())] < _LEAST_OF_A_CLASS:
         raise DataError(
             f"{100 * share:g} % of the real images are {kept[least]} of class {class_names[least]!r}, and at least "
-            f"{_LEAST_OF_A_CLASS} are needed: use larger --shares, or more images in --data"
+            f"{_LEAST_OF_A_CLASS} are needed: use a larger share, or more images in --data"
         )
     return learn.rows(_first_of_each_class(learn.labels, kept))
 

@@ -13,6 +13,7 @@ from drawwell import terminal
 from drawwell.addresses.arguments import check_address
 from drawwell.engine.cores import cores
 from drawwell.errors import DrawwellError
+from drawwell.files.certified import MAX_ROWS
 from drawwell.files.selection import Selection, read_selection
 from drawwell_train.certify.certificate import Certificate, CertificateError, Inputs, Options, read, write
 from drawwell_train.certify.images import drawn_images, read_real, selected_images, write_share
@@ -20,8 +21,8 @@ from drawwell_train.certify.measure import certify, inputs_of
 from drawwell_train.certify.plot import uplift
 from drawwell_train.evaluation import record
 from drawwell_train.evaluation.classifier import IMAGES_SEEN
-from drawwell_train.evaluation.source import open_source
-from drawwell_train.run.checkpoint import Say
+from drawwell_train.evaluation.source import Source, open_source
+from drawwell_train.run.checkpoint import Checkpoint, Say
 
 _SHARES = (0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
 _RATIOS = (0.25, 0.5, 0.75)
@@ -46,7 +47,7 @@ class CertifyConfig:
     selection: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Use the images of this selection. By default the first --count images of --seed."""
     quick: bool = False
-    """A tenth of the work: classifiers see 30,000 images each in place of 300,000, and 10,000 drawn images take part."""
+    """A tenth of the work: each classifier sees 30,000 images, and 10,000 drawn images take part."""
     shares: Annotated[tuple[float, ...], tyro.conf.arg(metavar="SHARE")] = _SHARES
     """Shares of the real images to measure with, in ascending order. A smaller share is a part of a larger one."""
     seeds: int = 3
@@ -64,11 +65,11 @@ class CertifyConfig:
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
     """Folder for certificate.json and uplift.png. By default NAME-certificate."""
     classifiers: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
-    """Folder for the finished classifiers. Certificates with the same --data that share it train those of real images only once.
-    By default the folder classifiers in --out."""
+    """Folder for the finished classifiers. Certificates with the same --data can share it: the classifiers of real images are then
+    trained once. By default the folder classifiers in --out."""
     write_share: Annotated[float | None, tyro.conf.arg(metavar="SHARE", help_behavior_hint="")] = None
-    """Only write the real images of this share of --data to --out, a new .npz, in the size in which `drawwell train` reads them. A
-    generator that is trained with them saw the same real images as the classifiers of this share."""
+    """Only write the real images of this share of --data to --out, a new .npz, in the size in which `drawwell train` reads them without
+    --size. A generator that is trained with them saw the same real images as the classifiers of this share. Takes --data and --out."""
     repeat: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Measure this certificate.json again with its own options, and stop if a SHA-256 of its inputs differs. Takes
     --threads, --out and --classifiers, and GENERATOR, --data, --test and --selection where the files lie elsewhere now."""
@@ -87,15 +88,21 @@ def _certify(config: CertifyConfig) -> None:
     options = _options(config) if earlier is None else _repeated(config, earlier.options)
     _check(options, config.threads)
     torch.set_num_threads(config.threads or cores())
-    found = _measured(options, config, earlier, terminal.console().print)
+    say = terminal.console().print
+    source = open_source(options.generator, (), say, config.threads or cores())
+    found = _measured(source, options, config, earlier, say)
     print(found.in_words(), flush=True)
     if earlier is not None:
         print(_compared(earlier, found), flush=True)
+    if source.checkpoint is not None:
+        say(_keep(source.checkpoint, options, found))
 
 
 def _write_share(config: CertifyConfig, share: float) -> None:
     if config.data is None or config.out is None or config.out.suffix != ".npz":
         raise DrawwellError("--write-share needs --data, and --out with the name of a new .npz file")
+    if config != CertifyConfig(data=config.data, out=config.out, write_share=share):
+        raise DrawwellError("--write-share takes --data and --out only: leave the other options out")
     if not 0 < share <= 1:
         raise DrawwellError(f"--write-share must be above 0 and at most 1, not {share:g}")
     if config.out.exists():
@@ -104,8 +111,21 @@ def _write_share(config: CertifyConfig, share: float) -> None:
     print(f"{config.out}: {images:,} images, {100 * share:g} % of {config.data} without its validation part")
 
 
-def _measured(options: Options, config: CertifyConfig, earlier: Certificate | None, say: Say) -> Certificate:
-    source = open_source(options.generator, (), say, config.threads or cores())
+def _keep(checkpoint: Checkpoint, options: Options, found: Certificate) -> str:
+    """Write the certificate where export finds it, unless a better one is there. Returns a sentence about it."""
+    run = Path(options.generator).expanduser()
+    if options.selection is not None:
+        return "this certificate is of a selection, so the export does not put it into the card"
+    known = record.read_certificate(run, checkpoint)
+    if known is not None and known.images_seen > options.images_seen:
+        return f"{run} keeps its certificate of classifiers that saw {known.images_seen:,} images"
+    record.write_certificate(run, checkpoint, found.for_card())
+    return f"next: drawwell export {options.generator} puts the certificate into the card"
+
+
+def _measured(
+    source: Source, options: Options, config: CertifyConfig, earlier: Certificate | None, say: Say
+) -> Certificate:
     if source.labels_at is None:
         raise DrawwellError(f"{options.generator}: has no classes: train it with --conditional to certify it")
     selection = _selection(options)
@@ -126,9 +146,6 @@ def _measured(options: Options, config: CertifyConfig, earlier: Certificate | No
     certificate = certify(source, real, drawn, inputs, options, classifiers, say)
     write(folder / "certificate.json", certificate)
     files.write(folder / "uplift.png", uplift(certificate))
-    if source.checkpoint is not None:
-        record.write_certificate(Path(options.generator).expanduser(), source.checkpoint, certificate.for_card())
-        say(f"next: drawwell export {options.generator} puts the certificate into the card")
     say(f"see {folder}/certificate.json and {folder}/uplift.png")
     return certificate
 
@@ -186,6 +203,8 @@ def _check(options: Options, threads: int | None) -> None:
         )
     if wrong := [share for share in options.shares if not 0 < share <= 1]:
         raise DrawwellError(f"--shares must be above 0 and at most 1, not {wrong[0]:g}")
+    if len(options.shares) > MAX_ROWS:
+        raise DrawwellError(f"--shares may be {MAX_ROWS} at most, not {len(options.shares)}")
     if not options.shares or list(options.shares) != sorted(set(options.shares)):
         raise DrawwellError("--shares must be ascending, each once: for example --shares 0.01 0.1 1")
 
@@ -230,4 +249,6 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DrawwellError(f"{folder}: cannot be made a folder ({error.strerror}): choose another") from error
+        raise DrawwellError(
+            f"{folder}: cannot be made a folder ({error.strerror}): choose another with --out or --classifiers"
+        ) from error

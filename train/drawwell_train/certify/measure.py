@@ -133,17 +133,17 @@ def generator_saw(source: Source, real: Real, shares: Sequence[float]) -> str:
     """Return a sentence on which real images the generator saw: a run folder knows the SHA-256 of its data, a file does not."""
     if source.checkpoint is None:
         return (
-            "IT IS NOT KNOWN WHICH REAL IMAGES THE GENERATOR SAW: a generator file does not say. It may have seen all of --data, also in "
-            "the rows with few real images."
+            "IT IS NOT KNOWN WHICH REAL IMAGES THE GENERATOR SAW: a generator file does not say. It may have seen all of them, also "
+            "where few are counted."
         )
     seen = source.checkpoint.config.data_sha256
-    whole = "THE GENERATOR SAW ALL OF --data: rows with fewer real images do not show what it would give to somebody who has only those."
     if seen == real.data_sha256:
-        return whole
+        return (
+            "THE GENERATOR SAW ALL REAL IMAGES: accuracies with fewer real images do not show its worth to somebody who has only "
+            "these few."
+        )
     for share in shares:
         part = real.share(share)
         if seen == ImageData(part.images, part.labels).sha256(with_labels=True):
-            return (
-                f"The generator saw {100 * share:g} % of the real images: the same ones as the classifiers of this row."
-            )
-    return "The generator saw other images than --data, by their SHA-256."
+            return f"The generator saw {100 * share:g} % of the real images: the same ones as the classifiers of this share."
+    return "The generator saw other images than these real ones, by their SHA-256."

@@ -50,8 +50,8 @@ class Answers:
 class Trials:
     """Trains classifiers, each with the same number of steps, and keeps them in ``folder``: a killed run goes on there.
 
-    ``protocol`` names what every classifier depends on beside its trial, ``drawn_protocol`` what those of drawn images depend on
-    besides. So no other certificate's one is taken, and certificates of the same real images may share a folder.
+    ``protocol`` names the inputs of every classifier, ``drawn_protocol`` the further inputs of classifiers that see drawn images. A
+    kept classifier is taken only if they are equal. So certificates of the same real images can share a folder.
     """
 
     real: Real
