@@ -24,6 +24,7 @@ from benchmarks.sheet import sheet
 from drawwell.files.generator_file import read_generator
 from drawwell.files.quality import to_builtins
 from drawwell.opening import find_file
+from drawwell_train.certify import certificate
 from tests.conftest import ROOT, Server, free_port, server_environment, wait_until_ready
 
 README = (ROOT / "README.md").read_text()
@@ -140,6 +141,12 @@ def test_the_bundled_cards_carry_the_measures_that_are_published() -> None:
         card = read_generator(find_file(name)).card
         assert card.quality is not None
         assert json.loads(json.dumps(to_builtins(card.quality))) == published[name]["quality"]
+
+
+def test_the_certificate_in_the_guide_is_the_published_one_of_the_bundled_file() -> None:
+    published = certificate.read(RESULTS / "certificate-fashion-mixture.json")
+    assert published.in_words() in (ROOT / "docs" / "guides" / "augment.md").read_text()
+    assert published.inputs.generator == read_generator(find_file("fashion-mixture")).digest
 
 
 def test_the_quality_in_the_readme_is_the_published_one() -> None:
