@@ -62,7 +62,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as quick what needs neither a server nor a training, in rooms whose tests are of laws."""
     for item in items:
         room = item.path.relative_to(ROOT / "tests").as_posix()
-        slow = SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("gpu")
+        slow = SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or any(
+            map(item.get_closest_marker, ("gpu", "slow"))
+        )
         if room.startswith(QUICK_ROOMS) and not slow:
             item.add_marker("quick")
 

@@ -67,7 +67,7 @@ def test_a_batch_is_one_request(engine: Engine, shuffle: bool) -> None:
     assert torch.cat(loaded).sum() == torch.from_numpy(engine.generate(7, 100).images).sum()
 
 
-@pytest.mark.parametrize("context", ["fork", "spawn"])
+@pytest.mark.parametrize("context", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_workers_draw_the_same_images(engine: Engine, context: str) -> None:
     """The engine has already drawn here, so a forked session would hang on threads that did not survive."""
     wanted = torch.from_numpy(engine.generate(7, 48).images).permute(0, 3, 1, 2)

@@ -36,6 +36,7 @@ def test_import_drawwell_is_light() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "allowed"),
     [

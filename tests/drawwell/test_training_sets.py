@@ -96,12 +96,12 @@ def test_a_wrong_size_is_a_sentence(labelled: Path, size: Any) -> None:
 
 
 def test_items_collate_beside_a_tensor_dataset(counting: Scripted) -> None:
-    dataset = drawn(counting)
-    for parts in ([dataset, real(100)], [real(100), dataset]):
+    dataset = drawn(counting, size=10)
+    for parts in ([dataset, real(10)], [real(10), dataset]):
         joined: Dataset[Any] = ConcatDataset(parts)
-        _, labels = next(iter(DataLoader(joined, batch_size=200)))
+        _, labels = next(iter(DataLoader(joined, batch_size=20)))
         assert labels.dtype == torch.int64
-        assert Counter(labels.tolist()) == {-1: 100, 9: 100}
+        assert Counter(labels.tolist()) == {-1: 10, 9: 10}
 
 
 @pytest.mark.parametrize("first", ["real", "drawn"])
@@ -187,7 +187,7 @@ def test_what_cannot_be_mixed_is_a_sentence(counting: Scripted) -> None:
         concat()
 
 
-@pytest.mark.parametrize("context", ["fork", "spawn"])
+@pytest.mark.parametrize("context", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_persistent_workers_draw_fresh_addresses_each_epoch(counting: Scripted, context: str) -> None:
     dataset = drawn(counting, size=20, start=10, fresh_each_epoch=True)
     joined = concat(dataset)
@@ -213,7 +213,7 @@ def test_an_epoch_without_addresses_is_a_sentence(counting: Scripted) -> None:
             dataset.set_epoch(epoch)
 
 
-@pytest.mark.parametrize(("context", "size"), [("fork", 103), ("spawn", 100)])
+@pytest.mark.parametrize(("context", "size"), [("fork", 103), pytest.param("spawn", 100, marks=pytest.mark.slow)])
 def test_a_stream_has_every_address_once_over_ranks_and_workers(counting: Scripted, context: str, size: int) -> None:
     shares = []
     for rank in range(2):

@@ -116,6 +116,7 @@ def test_a_zip_reaches_beyond_4_gib(tmp_path: Path, offset: int) -> None:
         assert [(name, zipped.read(name)) for name in zipped.namelist()][:-1] == small_files(13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("archive_type", "files"), [(Tar, 20_000), (Zip, 200_000)])
 def test_memory_stays_small_however_many_files(archive_type: type[Archive], files: int) -> None:
     archive, longest = archive_type(), 0

@@ -163,6 +163,7 @@ def test_warnings_of_decoders_do_not_reach_the_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other C libraries keep no memory for each thread")
+@pytest.mark.slow
 def test_large_pictures_one_after_the_other_take_the_memory_of_one(tmp_path: Path) -> None:
     """Whichever thread has them: what it gave back is not kept for it."""
     Image.new("RGBA", (5_000, 5_000), (1, 2, 3, 4)).save(tmp_path / "x.png", compress_level=1)
