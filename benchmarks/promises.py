@@ -14,6 +14,8 @@ PAGE = REPORTS / "promises.md"
 TESTS = ROOT / "tests" / "torture"
 
 _FIGURES = {
+    "a-bad-line-loses-no-image": "{count:,} images; {lost} lost, {wrong} wrong, {doubled} twice; {requests:,} requests, {needed:,} needed",
+    "a-job-outlives-restarts-and-stops-at-another-generator": "{count:,} images; {restarts} restarts; {lost} lost, {doubled} twice",
     "a-client-that-leaves-ends-its-work": "{count:,} clients; work stops after {seconds_until_work_had_stopped[median]:.2f} s",
     "a-clock-that-jumps-by-a-day-changes-nothing": "{other_weights} of {count:,} jumps change weights",
     "a-fork-in-the-middle-of-its-work-loses-nothing": "{count:,} processes lose {lost} images",
@@ -57,7 +59,7 @@ class Promise:
         return {
             file.name: json.loads(file.read_text())
             for file in files
-            if file.stem == stem or file.stem.startswith(f"{stem}[")
+            if file.stem == stem or file.stem.startswith(f"{stem}--")
         }
 
 

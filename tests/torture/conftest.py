@@ -24,6 +24,7 @@ def record(request: pytest.FixtureRequest) -> Record:
 
     def to_json(**seen: Any) -> None:
         if FULL:
-            write("torture-" + request.node.name.removeprefix("test_").replace("_", "-"), seen)
+            name = request.node.name.removeprefix("test_").replace("[", "--").removesuffix("]")
+            write("torture-" + name.replace("_", "-"), seen)
 
     return to_json
