@@ -4,7 +4,7 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,6 @@ from .conftest import Record, times
 
 SEED, WORKERS, BATCH_IMAGES, EPOCH_IMAGES = 7, 4, 50, 1000
 RETRY_SECONDS = 4 * START_SECONDS
-RESTART_AFTER_SECONDS = 0.2
-"""Of the beginning of an epoch: some of its batches have come then, and others are on their way."""
 
 
 class Changing:
@@ -33,21 +31,12 @@ class Changing:
         self._start, self._server = start, start("fashion")
         self.url = self._server.url
 
-    def serve(self, generator: Path | str) -> None:
-        """End the server, and start another in its place."""
+    def end(self) -> None:
         self._server.process.terminate()
         self._server.process.wait(START_SECONDS)
-        self._server = self._start(generator, port=httpx.URL(self.url).port)
 
-    @contextmanager
-    def restarting(self, restarts: bool) -> Iterator[None]:
-        """Restart it while the block works."""
-        restart = threading.Timer(RESTART_AFTER_SECONDS, self.serve, ["fashion"]) if restarts else None
-        if restart:
-            restart.start()
-        yield
-        if restart:
-            restart.join()
+    def start(self, generator: Path | str) -> None:
+        self._server = self._start(generator, port=httpx.URL(self.url).port)
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")  # on fewer cores
@@ -71,12 +60,12 @@ def test_a_job_outlives_restarts_and_stops_at_another_generator(
     ):
         for epoch in range(epochs):
             pinned.set_epoch(epoch)
-            with server.restarting(epoch < restarts):
-                came = Counter(shas(loader))
+            came = Counter(shas(loader, server if epoch < restarts else None))
             wanted = engine.generate(SEED, EPOCH_IMAGES, epoch * EPOCH_IMAGES).images
             assert came == Counter(map(sha, wanted)), f"epoch {epoch}"
         assert len(list(shas(following))) == EPOCH_IMAGES
-        server.serve(tiny_generator)
+        server.end()
+        server.start(tiny_generator)
         pinned.set_epoch(epochs)
         with pytest.raises(ResponseError, match=r"now serves the generator .* open it again"):
             list(loader)
@@ -95,9 +84,19 @@ def loading(dataset: TorchDataset) -> DataLoader[Any]:
     )
 
 
-def shas(loader: DataLoader[Any]) -> Iterator[str]:
-    for images, _ in loader:
+def shas(loader: DataLoader[Any], restarted: Changing | None = None) -> Iterator[str]:
+    """The images of an epoch. After its first batch the server is ended, and started again while the workers wait for it.
+
+    The workers have asked for 2 batches each by then, of 20.
+    """
+    for number, (images, _) in enumerate(loader):
         yield from (sha(image) for image in images.permute(0, 2, 3, 1).numpy())
+        if restarted and not number:
+            restarted.end()
+            start = threading.Thread(target=restarted.start, args=["fashion"])
+            start.start()
+    if restarted:
+        start.join()
 
 
 def sha(image: np.ndarray) -> str:
