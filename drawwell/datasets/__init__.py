@@ -1,4 +1,4 @@
-"""Drawn images as data sets for training jobs. torch and ``datasets`` are imported on the first use of a name that needs them.
+"""Drawn images as data sets for training jobs. torch, ``datasets`` and Ray are imported on the first use of a name that needs them.
 
 Example:
     >>> dataset = drawwell.datasets.TorchDataset("fashion", seed=7, size=50_000)
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from drawwell.datasets.huggingface import hugging_face
     from drawwell.datasets.join import concat, mixed
     from drawwell.datasets.map_style import TorchDataset
+    from drawwell.datasets.ray_data import ray_dataset
     from drawwell.datasets.stream import TorchStream
 
-__all__ = ["TorchDataset", "TorchStream", "concat", "hugging_face", "mixed"]
+__all__ = ["TorchDataset", "TorchStream", "concat", "hugging_face", "mixed", "ray_dataset"]
 
 _MODULES = {
     "TorchDataset": "map_style",
@@ -23,6 +24,7 @@ _MODULES = {
     "concat": "join",
     "hugging_face": "huggingface",
     "mixed": "join",
+    "ray_dataset": "ray_data",
 }
 
 if not TYPE_CHECKING:  # a type checker would take every name for one that there is
