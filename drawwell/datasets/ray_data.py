@@ -1,11 +1,13 @@
 """Drawn images as a data set of Ray Data, which draws them in parallel on one machine or on many."""
 
+import pickle
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from drawwell.datasets.addresses import AddressList, SelectionSource, Source, address_list
+from drawwell.datasets.addresses import AddressList, SelectionSource, Source, address_list, open_source
 from drawwell.errors import RequestError
 from drawwell.files.labels import LabelChoice
 from drawwell.formats.png import to_pngs
@@ -64,12 +66,17 @@ def ray_dataset(
         import ray.data
     if block_images < 1:
         raise RequestError(f"block_images must be at least 1, not {block_images}")
-    addresses = address_list(generator, seed, size, start, labels, selection, options)
+    with ExitStack() as ours:
+        opened = open_source(generator, options)
+        if opened is not generator:
+            ours.callback(opened.close)
+        addresses = address_list(opened, seed, size, start, labels, selection, {})
+        pickled = pickle.dumps(addresses)
     positions = ray.data.range(len(addresses), override_num_blocks=-(-len(addresses) // block_images))
     return positions.map_batches(
         _Drawer,
         batch_size=None,  # the whole block
-        fn_constructor_args=(addresses, webdataset),
+        fn_constructor_args=(pickled, webdataset),
         compute=ray.data.ActorPoolStrategy(min_size=1),  # a process opens the generator once, not for each block
     )
 
@@ -77,8 +84,8 @@ def ray_dataset(
 class _Drawer:
     """Draws blocks in a process of Ray."""
 
-    def __init__(self, addresses: AddressList, webdataset: bool) -> None:
-        self._addresses = addresses
+    def __init__(self, pickled: bytes, webdataset: bool) -> None:
+        self._addresses: AddressList = pickle.loads(pickled)  # opens the generator
         self._columns = _webdataset_columns if webdataset else _array_columns
 
     def __call__(self, positions: Columns) -> Columns:

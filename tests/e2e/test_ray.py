@@ -1,5 +1,6 @@
 """A data set of Ray on a real local Ray of two processes, which are killed in the middle."""
 
+import contextlib
 import io
 import shutil
 import sys
@@ -16,7 +17,7 @@ from PIL import Image
 
 import drawwell
 from drawwell import DrawwellError, RequestError
-from tests import graphs
+from tests import graphs, scripted
 from tests.conftest import Server
 
 ray = pytest.importorskip("ray")
@@ -54,20 +55,33 @@ def drawers() -> list[psutil.Process]:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_every_address_comes_once_whatever_is_killed(server: Server, tiny_generator: Path) -> None:
-    size, kills = 40 * BLOCK, 3
-    dataset = drawwell.datasets.ray_dataset(server.url, seed=SEED, size=size, start=40, block_images=BLOCK)
-    seen: list[int] = []
-    killed = 0
+def test_every_address_comes_once_whatever_is_killed() -> None:
+    """Each third reply waits until a process of Ray is killed, three times."""
+    size, killed = 20 * BLOCK, set[int]()
+
+    def kill_and_answer(handler: scripted.Handler, asked: dict[str, Any]) -> None:
+        if len(server.asked) % 3 == 0 and len(killed) < 3 and (drawing := drawers()):
+            drawing[0].kill()
+            killed.add(drawing[0].pid)
+        with contextlib.suppress(ConnectionError):  # of the process that is gone
+            scripted.right(handler, asked)
+
+    with scripted.serving() as server:
+        dataset = drawwell.datasets.ray_dataset(server.url, SEED, size, start=40, block_images=BLOCK)
+        server.script = [kill_and_answer]
+        rows = dataset.take_all()
+    assert len(killed) == 3
+    assert sorted(row["index"] for row in rows) == list(range(40, 40 + size))
+    assert all((row["image"] == row["index"] % 256).all() for row in rows)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_server_draws_for_it(server: Server, tiny_generator: Path) -> None:
+    rows = drawwell.datasets.ray_dataset(server.url, SEED, 3 * BLOCK, block_images=BLOCK).take_all()
+    assert sorted(row["index"] for row in rows) == list(range(3 * BLOCK))
     with drawwell.open(tiny_generator) as engine:
-        for batch in dataset.iter_batches(batch_size=BLOCK, prefetch_batches=0):
-            np.testing.assert_array_equal(batch["image"], engine.generate(SEED, indices=batch["index"]).images)
-            seen += batch["index"].tolist()
-            if killed < kills and (drawing := drawers()):
-                drawing[0].kill()
-                killed += 1
-    assert killed
-    assert sorted(seen) == list(range(40, 40 + size))
+        images = engine.generate(SEED, 3 * BLOCK).images
+    assert all((row["image"] == images[row["index"]]).all() for row in rows)
 
 
 @pytest.mark.usefixtures("cluster")
