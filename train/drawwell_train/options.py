@@ -99,7 +99,7 @@ class TrainOptions:
     """Short for --d-norm spectral."""
     minibatch_std: bool = False
     """Show the discriminator the standard deviation within groups of 4 images, so that it sees a lack of variety (Karras et al. 2018).
-    Only with sngan."""
+    Only with sngan and rpgan."""
     flip: bool = False
     """Mirror each image left to right with probability 1/2. For data in which left and right do not matter."""
     diffaugment: bool = False
