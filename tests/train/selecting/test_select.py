@@ -37,7 +37,7 @@ def real(request: pytest.FixtureRequest) -> RealImages:
     parts = [
         replace(small, images=small.images[part], labels=small.labels[part]) for part in (rows[1000:], rows[:1000])
     ]
-    return RealImages(*parts)
+    return RealImages(*parts, small.sha256(with_labels=True))
 
 
 @pytest.fixture(scope="module")
@@ -158,13 +158,14 @@ def test_a_gate_names_its_weights_and_its_data(real: RealImages, gate: Gate) -> 
     record = gate.record
     assert record.weights_sha256 == gate.classifier.weights_sha256()
     assert record.data_sha256 == real.training.sha256(with_labels=True)
+    assert record.all_sha256 == real.sha256
     assert (record.images, record.validation_images) == (4000, 1000)
     assert Classifier(1, 10, 0).weights_sha256() != record.weights_sha256
 
 
 def test_a_gate_that_cannot_learn_the_data_selects_nothing(real: RealImages) -> None:
     shuffled = np.random.default_rng(0).integers(0, 10, len(real.training.images))
-    confused = RealImages(replace(real.training, labels=shuffled), real.validation)
+    confused = replace(real, training=replace(real.training, labels=shuffled))
     with pytest.raises(
         DataError, match=r"the gate names only [\d.]+% of 1,000 real images correctly, and 60% are needed"
     ):
