@@ -37,7 +37,8 @@ def real(request: pytest.FixtureRequest) -> RealImages:
     parts = [
         replace(small, images=small.images[part], labels=small.labels[part]) for part in (rows[1000:], rows[:1000])
     ]
-    return RealImages(*parts, small.sha256(with_labels=True))
+    training, validation = parts
+    return RealImages(training, validation, small.sha256(with_labels=True))
 
 
 @pytest.fixture(scope="module")
