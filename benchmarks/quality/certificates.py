@@ -180,7 +180,7 @@ def _gains(rows: dict[float, list[Certificate]]) -> list[str]:
     heading = (
         "the generator learned from",
         *(f"{100 * share:g} % real" for share in SHARES),
-        f"{_COUNT:,} drawn images are worth",
+        f"real images that {_COUNT:,} drawn ones are worth",
     )
     lines = [f"| {' | '.join(heading)} |", "|---" * len(heading) + "|"]
     for share, certificates in rows.items():
@@ -196,7 +196,11 @@ def _mean_gain(certificates: Sequence[Certificate], place: int) -> str:
 
 
 def _worth(one: Certificate) -> str:
-    return one.worth.partition(" WORTH ")[2].partition(" (")[0].lower()
+    if one.worth_images is not None:
+        return f"{one.worth_images:,}"
+    fewest, most = one.rows[0], one.rows[-1]
+    below = one.drawn.mean < fewest.real.mean
+    return f"fewer than {fewest.real_images:,}" if below else f"more than {most.real_images:,}"
 
 
 if __name__ == "__main__":

@@ -246,7 +246,7 @@ def _compared(earlier: Certificate, now: Certificate) -> str:
     furthest = max(abs(before - after) for before, after in zip(*means, strict=True))
     said = f"Repeated: every SHA-256 is the same, and accuracies differ by at most {100 * furthest:.2f} points."
     if now.kept:
-        said += f" {now.kept} CLASSIFIERS WERE KEPT FROM BEFORE AND NOT TRAINED ANEW: name an empty folder with --classifiers to repeat all."
+        said += f" {now.kept} CLASSIFIERS WERE KEPT FROM BEFORE, NOT TRAINED ANEW: name an empty folder with --classifiers to repeat them."
     return said
 
 
