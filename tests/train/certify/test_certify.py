@@ -128,7 +128,13 @@ def test_a_certificate_survives_its_file_and_says_what_it_is(copied: tuple[Certi
     assert read(tmp_path / "certificate.json") == certificate
     text = certificate.in_words()
     assert text.startswith("IT IS NOT KNOWN WHICH REAL IMAGES THE GENERATOR SAW")
-    for words in ("real only", "drawn only", "real + drawn", "shifts of each batch by up to 2 pixels", "seed 0, indices 0 to 299"):
+    for words in (
+        "real only",
+        "drawn only",
+        "real + drawn",
+        "shifts of each batch by up to 2 pixels",
+        "seed 0, indices 0 to 299",
+    ):
         assert words in text
 
 
