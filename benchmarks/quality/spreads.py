@@ -1,4 +1,4 @@
-"""What another spread of the latents does to the use in training, for docs/reports/quality.md: ``python -m benchmarks.quality.spreads --data DATA``.
+"""What another spread of the latents does to the use in training: ``python -m benchmarks.quality.spreads --data DATA`` writes a table.
 
 Classifiers see a fifth of the images of ``drawwell evaluate --spreads``, so that five factors take minutes. ``--page`` only writes the
 table again.
@@ -74,7 +74,8 @@ def table(found: Mapping[str, Any]) -> str:
             *lines,
             f"| real images | {_figure(real['real'], real['real_spread'])} |",
             "",
-            f"`{found['generator']}`, three classifiers of {_CLASSIFIER_IMAGES:,} images each, mean and standard deviation: `{found['command']}`.",
+            f"`{found['generator']}`, three classifiers of {_CLASSIFIER_IMAGES:,} images each, mean and standard deviation: "
+            f"`{found['command']}`.",
             "",
         ]
     )
