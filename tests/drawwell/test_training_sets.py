@@ -89,6 +89,16 @@ def test_it_opens_what_open_does_and_takes_its_options(counting: Scripted, label
         TorchDataset(labelled, seed=7, size=3, key="k")
 
 
+@pytest.mark.parametrize("kind", [TorchDataset, TorchStream])
+def test_several_servers_are_one_source(counting: Scripted, kind: Any) -> None:
+    with scripted.serving() as broken:
+        dataset = kind([broken.url, counting.url], seed=7, size=10, retry_for=0)
+        broken.script = [lambda handler, _: handler.reply(503, b"")]
+        assert indices_of(DataLoader(dataset, batch_size=5)) == list(range(10))
+    with pytest.raises(RequestError, match="fashion: a list names servers"):
+        kind([counting.url, "fashion"], seed=7, size=10)
+
+
 @pytest.mark.parametrize("size", [0, -1, True, 2.5])
 def test_a_wrong_size_is_a_sentence(labelled: Path, size: Any) -> None:
     with pytest.raises(RequestError, match="size must be an integer of at least 1"):

@@ -76,8 +76,10 @@ def test_every_address_comes_once_whatever_is_killed() -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_server_draws_for_it(server: Server, tiny_generator: Path) -> None:
-    rows = drawwell.datasets.ray_dataset(server.url, SEED, 3 * BLOCK, block_images=BLOCK).take_all()
+@pytest.mark.parametrize("servers", [1, 2])
+def test_a_server_draws_for_it_or_several(server: Server, tiny_generator: Path, servers: int) -> None:
+    target = server.url if servers == 1 else [server.url, f"{server.url}/"]
+    rows = drawwell.datasets.ray_dataset(target, SEED, 3 * BLOCK, block_images=BLOCK).take_all()
     assert sorted(row["index"] for row in rows) == list(range(3 * BLOCK))
     with drawwell.open(tiny_generator) as engine:
         images = engine.generate(SEED, 3 * BLOCK).images
