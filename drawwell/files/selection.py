@@ -17,6 +17,7 @@ import binascii
 import hashlib
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,9 @@ import numpy as np
 import numpy.typing as npt
 
 from drawwell import atomic_files
-from drawwell.addresses.arguments import INDEX_LIMIT, SEED_LIMIT
-from drawwell.addresses.scale import MAX_SPREAD
-from drawwell.errors import SelectionError
+from drawwell.addresses.arguments import INDEX_LIMIT, CheckedIndices, check_address
+from drawwell.addresses.scale import check_scale
+from drawwell.errors import RequestError, SelectionError
 from drawwell.files.labels import CheckedLabels
 from drawwell.text import printable
 
@@ -36,6 +37,7 @@ FORMAT, VERSION = "drawwell selection", 1
 MAX_CANDIDATES = 2**28
 """Indices between the first and the last chosen one, so that reading a selection needs at most 2 GiB."""
 MAX_FILE_BYTES = 2**28
+_LABEL_LIMIT = 2**63
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -64,8 +66,9 @@ class Selection:
     Attributes:
         generator: SHA-256 of the generator file, 64 hex digits.
         seed: The seed of all images.
-        indices: The index of each image, int64 ``[N]``, ascending.
-        labels: The class of each image, int64 ``[N]``, or one for all; None for the classes of the addresses.
+        indices: The index of each image, int64 ``[N]``, ascending. A list or a range becomes one.
+        labels: The class of each image by its index, int64 ``[N]``, or one for all; None for the classes of the addresses. A
+            list becomes an array. A selection knows no names of classes.
         spread: The factor of the latents, in (0, 2].
         how: How it was made: rule, thresholds, data.
     """
@@ -78,8 +81,9 @@ class Selection:
     how: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raise ``SelectionError`` for values that no selection has."""
-        _check(self)
+        """Bring the numbers into one form. Raise ``SelectionError`` for values that no selection has."""
+        for name, value in _checked(self).items():
+            object.__setattr__(self, name, value)  # the fields are frozen
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -208,19 +212,47 @@ def _unpacked(text: str, length: int) -> bytes:
     return content
 
 
-def _check(selection: Selection) -> None:
-    indices, labels = selection.indices, selection.labels
-    if not len(indices):
-        raise SelectionError("selects no image")
-    if (np.diff(indices) < 1).any() or indices[0] < 0:
-        raise SelectionError("its indices must be ascending, each once, in [0, 2**63)")
+def _checked(selection: Selection) -> dict[str, Any]:
+    """The fields that may be given in several forms, in the one that they have."""
+    if not isinstance(selection.generator, str) or len(selection.generator) != 64:
+        raise SelectionError("names no generator by its SHA-256")
+    try:
+        seed, indices = check_address(selection.seed, None, 0, selection.indices)
+        spread = check_scale(1.0, selection.spread).spread
+    except RequestError as error:
+        raise SelectionError(str(error)) from None
+    labels = _check_labels(selection.labels, len(indices))
+    return {"seed": seed, "indices": _check_order(indices), "labels": labels, "spread": spread}
+
+
+def _check_order(indices: CheckedIndices) -> npt.NDArray[np.int64]:
     if indices[-1] - indices[0] >= MAX_CANDIDATES:
         raise SelectionError(f"its indices lie more than {MAX_CANDIDATES:,} apart: make several selections")
-    if not 0 <= selection.seed < SEED_LIMIT:
-        raise SelectionError(f"its seed must be in [0, 2**63), not {selection.seed}")
-    if not 0 < selection.spread <= MAX_SPREAD:
-        raise SelectionError(f"its spread must be above 0 and at most {MAX_SPREAD:g}, not {selection.spread:g}")
-    if isinstance(labels, np.ndarray) and len(labels) != len(indices):
-        raise SelectionError(f"has {len(labels):,} labels for {len(indices):,} images")
-    if len(selection.generator) != 64:
-        raise SelectionError("names no generator by its SHA-256")
+    array = np.asarray(indices, np.int64)
+    if (np.diff(array) < 1).any():
+        raise SelectionError("its indices must be ascending, each once")
+    return array
+
+
+def _check_labels(labels: object, count: int) -> CheckedLabels | None:
+    if labels is None:
+        return None
+    if isinstance(labels, str) or not isinstance(labels, Sequence | np.ndarray) or getattr(labels, "ndim", 1) != 1:
+        return _check_label(labels)
+    if len(labels) != count:
+        raise SelectionError(f"has {len(labels):,} labels for {count:,} images")
+    is_array = isinstance(labels, np.ndarray) and labels.dtype.kind in "iu"
+    for label in (labels.min(), labels.max()) if is_array else labels:
+        _check_label(label)
+    return np.array(labels, np.int64)
+
+
+def _check_label(label: object) -> int:
+    if isinstance(label, bool) or not isinstance(label, int | np.integer):
+        raise SelectionError(
+            f"a label of a selection must be an integer, not {printable(repr(label))}: it is the place of the class among "
+            "the class_names of the generator's card"
+        )
+    if not 0 <= label < _LABEL_LIMIT:
+        raise SelectionError(f"a label of a selection must be in [0, 2**63), not {label}")
+    return int(label)

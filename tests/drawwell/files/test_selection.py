@@ -90,19 +90,63 @@ def signed(members: dict[str, Any]) -> bytes:
 @pytest.mark.parametrize(
     ("indices", "more", "words"),
     [
-        ([], {}, "selects no image"),
+        ([], {}, "at least one index"),
         ([3, 3], {}, "ascending"),
         ([9, 3], {}, "ascending"),
-        ([-1, 3], {}, "ascending"),
+        ([-1, 3], {}, r"index must be in \[0, 2\*\*63\), not -1"),
         ([0, 2**40], {}, "apart"),
         ([1], {"spread": 0.0}, "spread"),
         ([1], {"spread": 2.5}, "spread"),
+        ([1], {"spread": "1"}, "spread must be a number"),
         ([1, 2], {"labels": np.array([1])}, "1 labels for 2 images"),
+        (
+            [1, 2],
+            {"labels": "Bag"},
+            "must be an integer, not 'Bag': it is the place of the class among the class_names",
+        ),
+        ([1, 2], {"labels": ["Bag", 0]}, "must be an integer, not 'Bag'"),
+        ([1, 2], {"labels": np.array(["Bag", "Hat"])}, "must be an integer"),
+        ([1, 2], {"labels": [True, 0]}, "must be an integer, not True"),
+        ([1, 2], {"labels": np.array([0.0, 1.0])}, "must be an integer"),
+        ([1, 2], {"labels": np.zeros((2, 1), np.int64)}, "must be an integer"),
+        ([1, 2], {"labels": np.array(3)}, "must be an integer"),
+        ([1, 2], {"labels": [0, [1]]}, "must be an integer"),
+        ([1, 2], {"labels": [0, -1]}, r"must be in \[0, 2\*\*63\), not -1"),
+        ([1, 2], {"labels": 2**63}, r"must be in \[0, 2\*\*63\)"),
+        ([1, 2], {"labels": np.array([0, 2**63], np.uint64)}, r"must be in \[0, 2\*\*63\)"),
     ],
 )
 def test_what_no_selection_has_is_refused(indices: list[int], more: dict[str, Any], words: str) -> None:
     with pytest.raises(SelectionError, match=words):
         selection(indices, **more)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("generator", None, "names no generator"),
+        ("generator", "a", "names no generator"),
+        ("seed", "7", "seed must be an integer, not str"),
+        ("indices", 5, "not iterable"),
+        ("indices", "5", "index must be an integer, not str"),
+        ("indices", [1.0], "index must be an integer, not float"),
+        ("indices", range(2**40), "apart"),
+    ],
+)
+def test_a_field_of_another_type_is_refused(field: str, value: Any, words: str) -> None:
+    fields: dict[str, Any] = {"generator": DIGEST, "seed": 7, "indices": [1], field: value}
+    with pytest.raises(SelectionError, match=words):
+        Selection(**fields)
+
+
+@pytest.mark.parametrize("indices", [[3, 4, 5], range(3, 6), (3, 4, 5), np.array([3, 4, 5], np.uint8)])
+@pytest.mark.parametrize("labels", [[2, 0, 1], (2, 0, 1), np.array([2, 0, 1], np.uint8), [np.int16(2), 0, 1]])
+def test_numbers_in_any_form_are_one_selection(indices: Any, labels: Any) -> None:
+    made = Selection(DIGEST, np.int64(7), indices, labels, np.float32(1.5))  # type: ignore[arg-type]
+    expected = selection([3, 4, 5], labels=np.array([2, 0, 1]), spread=1.5)
+    assert made.to_bytes() == expected.to_bytes()
+    assert (made.indices.dtype, made.indices.tolist()) == (np.int64, [3, 4, 5])
+    assert selection([3], labels=np.int32(8)).to_bytes() == selection([3], labels=8).to_bytes()
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
