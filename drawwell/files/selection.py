@@ -2,14 +2,16 @@
 
 A selection file is one JSON object in UTF-8:
 
-- ``format``: ``"drawwell selection"``, and ``version``: 1.
+- ``format``: ``"drawwell selection"``, and ``version``: 2.
 - ``generator``: the SHA-256 of the generator file.
 - ``seed``, ``start``, ``candidates``, ``bitmap``: bit ``i`` (most significant first) of the bitmap says whether index
   ``start + i`` of the seed is chosen, for ``candidates`` indices. The bitmap is zlib in base64.
 - ``labels``: null for the labels of the addresses, one integer for all images, or an int64 little-endian array, zlib in base64.
 - ``spread``: the factor of the latents, in (0, 2].
 - ``how``: how it was made, for people and for programs.
-- ``sha256``: of the same object without this member, as JSON with sorted keys and no spaces.
+- ``sha256``: of the content, whatever compressed it: of ``format``, ``version``, ``generator``, ``seed``, ``indices``, ``labels``,
+  ``spread`` and ``how`` in one object, as JSON with sorted keys and no spaces. There ``indices`` is the SHA-256 of int64
+  little-endian numbers, and so is ``labels`` if each image has one.
 """
 
 import base64
@@ -27,13 +29,14 @@ import numpy as np
 import numpy.typing as npt
 
 from drawwell import atomic_files
+from drawwell.addresses import arguments
 from drawwell.addresses.arguments import INDEX_LIMIT, CheckedIndices, check_address
 from drawwell.addresses.scale import check_scale
 from drawwell.errors import RequestError, SelectionError
 from drawwell.files.labels import CheckedLabels
 from drawwell.text import printable
 
-FORMAT, VERSION = "drawwell selection", 1
+FORMAT, VERSION = "drawwell selection", 2
 MAX_CANDIDATES = 2**28
 """Indices between the first and the last chosen one, so that reading a selection needs at most 2 GiB."""
 MAX_FILE_BYTES = 2**28
@@ -90,13 +93,17 @@ class Selection:
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 that names this selection, 64 hex digits."""
-        return _sha256(_members(self))
+        """The SHA-256 that names this selection, 64 hex digits. It is of the content, whichever zlib compressed a file of it."""
+        labels = self.labels
+        said = _said(self) | {
+            "indices": arguments.sha256(self.indices),
+            "labels": arguments.sha256(labels) if isinstance(labels, np.ndarray) else labels,
+        }
+        return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""
-        members = _members(self)
-        return json.dumps(members | {"sha256": _sha256(members)}, indent=1, sort_keys=True).encode() + b"\n"
+        return json.dumps(_members(self), indent=1, sort_keys=True).encode() + b"\n"
 
     def write(self, path: Path) -> None:
         """Write the file. Raises ``WriteError``."""
@@ -133,21 +140,15 @@ def selection_from_bytes(content: bytes) -> Selection:
     if len(content) > MAX_FILE_BYTES:
         raise SelectionError(f"is larger than {MAX_FILE_BYTES:,} bytes, and no selection is")
     members = _decode(content)
-    read = {name: getattr(members, name) for name in members.__struct_fields__}
-    if _sha256({name: value for name, value in read.items() if name != "sha256"}) != members.sha256:
-        raise SelectionError("is damaged: its SHA-256 is wrong; copy it again")
     bits = np.unpackbits(np.frombuffer(_unpacked(members.bitmap, -(-members.candidates // 8)), np.uint8))
     if members.candidates < 1 or bits[members.candidates :].any():
         raise SelectionError("is damaged: its bitmap is longer than its candidates")
     indices = np.flatnonzero(bits).astype(np.int64) + members.start
-    return Selection(
-        members.generator,
-        members.seed,
-        indices,
-        _read_labels(members.labels, len(indices)),
-        members.spread,
-        members.how,
-    )
+    labels = _read_labels(members.labels, len(indices))
+    selection = Selection(members.generator, members.seed, indices, labels, members.spread, members.how)
+    if selection.sha256 != members.sha256:
+        raise SelectionError("is damaged: its SHA-256 is wrong; copy it again")
+    return selection
 
 
 def _decode(content: bytes) -> _File:
@@ -159,6 +160,8 @@ def _decode(content: bytes) -> _File:
             raise SelectionError(
                 f"is of version {head.version}, and this drawwell reads up to {VERSION}: use a newer version of drawwell"
             )
+        if head.version < VERSION:
+            raise SelectionError(f"is of version {head.version}, written before 0.1.0: select again")
         members = msgspec.json.decode(content, type=_File)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise SelectionError("is no selection, or is damaged") from None
@@ -178,22 +181,25 @@ def _members(selection: Selection) -> dict[str, Any]:
     bits = np.zeros(last - start + 1, np.uint8)
     bits[selection.indices - start] = 1
     labels = selection.labels
+    return _said(selection) | {
+        "start": start,
+        "candidates": len(bits),
+        "bitmap": _packed(np.packbits(bits).tobytes()),
+        "labels": _packed(labels.astype("<i8").tobytes()) if isinstance(labels, np.ndarray) else labels,
+        "sha256": selection.sha256,
+    }
+
+
+def _said(selection: Selection) -> dict[str, Any]:
+    """The members of a file that are written as they are."""
     return {
         "format": FORMAT,
         "version": VERSION,
         "generator": selection.generator,
         "seed": selection.seed,
-        "start": start,
-        "candidates": len(bits),
-        "bitmap": _packed(np.packbits(bits).tobytes()),
-        "labels": _packed(labels.astype("<i8").tobytes()) if isinstance(labels, np.ndarray) else labels,
-        "spread": float(selection.spread),
+        "spread": selection.spread,
         "how": selection.how,
     }
-
-
-def _sha256(members: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _packed(content: bytes) -> str:
