@@ -91,6 +91,9 @@ class Concat(ConcatDataset[Item]):
             if callable(begin := getattr(dataset, "set_epoch", None)):
                 begin(epoch)
 
+    def __add__(self, other: Dataset[Any]) -> "Concat":
+        return concat(self, other)
+
     def __getitem__(self, position: int) -> Item:
         return self.__getitems__([position])[0]
 
@@ -117,6 +120,9 @@ class Mixed(Subset[Item]):
     def set_epoch(self, epoch: int) -> None:
         """Pass the epoch on to each data set that has a ``set_epoch``."""
         cast(Concat, self.dataset).set_epoch(epoch)
+
+    def __add__(self, other: Dataset[Any]) -> Concat:
+        return concat(self, other)
 
 
 def _check_map_style(name: str, dataset: Dataset[Any]) -> None:

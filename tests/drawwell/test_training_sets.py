@@ -125,12 +125,16 @@ def test_labels_that_are_integers_collate_when_joined(counting: Scripted, first:
 def test_a_batch_is_one_request_through_whatever_torch_puts_around_it(counting: Scripted) -> None:
     dataset = drawn(counting)
     joined = concat(real(50), dataset, real(50))
+    mixture = mixed(real(70), dataset, ratio=0.3, seed=1)
     wrapped: list[tuple[Dataset[Any], int]] = [
         (Subset(dataset, list(range(99, -1, -2))), 2),
         (random_split(dataset, [0.5, 0.5], torch.Generator().manual_seed(1))[1], 2),
         (joined, 7),
         (Subset(joined, list(range(200))), 7),
-        (mixed(real(70), dataset, ratio=0.3, seed=1), 4),
+        (mixture, 4),
+        (dataset + real(100), 7),
+        (joined + real(100), 10),
+        (mixture + real(100), 7),
     ]
     for data, batches in wrapped:
         counting.asked.clear()
@@ -149,6 +153,11 @@ def test_joined_items_are_those_of_their_data_sets(counting: Scripted) -> None:
     assert isinstance(joined, ConcatDataset) and len(joined) == 105
     with pytest.raises(IndexError):
         joined[105]
+    sums = [drawn(counting) + real(5), drawn(counting) + drawn(counting) + real(5)]
+    assert [type(one) for one in sums] == [type(joined)] * 2
+    assert [len(one) for one in sums] == [105, 205]
+    with pytest.raises(RequestError, match="every data set to join must be a map-style data set"):
+        drawn(counting) + TorchStream(counting.url, seed=7, size=5)
 
 
 @given(count=st.integers(1, 60), ratio=st.floats(0, 0.9), seed=st.integers(0, 2**63 - 1))
