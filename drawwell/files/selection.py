@@ -247,8 +247,8 @@ def _check_labels(labels: object, count: int) -> CheckedLabels | None:
         return _check_label(labels)
     if len(labels) != count:
         raise SelectionError(f"has {len(labels):,} labels for {count:,} images")
-    is_array = isinstance(labels, np.ndarray) and labels.dtype.kind in "iu"
-    for label in (labels.min(), labels.max()) if is_array else labels:
+    are_integers = isinstance(labels, np.ndarray) and labels.dtype.kind in "iu"
+    for label in (np.min(labels), np.max(labels)) if are_integers else labels:
         _check_label(label)
     return np.array(labels, np.int64)
 
