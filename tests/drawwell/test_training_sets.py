@@ -195,6 +195,17 @@ def test_what_cannot_be_mixed_is_a_sentence(counting: Scripted) -> None:
     for ratio in (-0.1, 1, float("nan")):
         with pytest.raises(RequestError, match="ratio is the share of drawn items"):
             mixed(other, dataset, ratio, seed=0)
+    wrong: list[tuple[Any, str]] = [
+        (-1, r"seed must be in \[0, 2\*\*63\), not -1"),
+        (2**63, r"seed must be in \[0, 2\*\*63\)"),
+        (1.5, "seed must be an integer, not float"),
+        ("1", "seed must be an integer, not str"),
+        (True, "seed must be an integer, not bool"),
+        (None, "seed must be an integer, not NoneType"),
+    ]
+    for seed, sentence in wrong:
+        with pytest.raises(RequestError, match=sentence):
+            mixed(real(70), dataset, seed=seed)
     with pytest.raises(RequestError, match="real must be a map-style data set with a length, not TorchStream"):
         mixed(TorchStream(counting.url, seed=7, size=5), dataset, seed=0)
     grey = TensorDataset(torch.zeros(10, 1, 28, 28), torch.zeros(10))
