@@ -154,6 +154,16 @@ def test_a_selection_of_one_class_is_measured_beside_unselected_images_of_the_ot
     assert (len(chosen.indices), gain.images) == (50, 500)
 
 
+def test_all_images_are_drawn_with_the_spread_and_so_is_the_gain(real: RealImages, gate: Gate) -> None:
+    """The gate, the selected and the unselected classifiers see what the selection will draw."""
+    generator, stream = Copier(real.training), replace(STREAM, spread=1.5)
+    budgets = read_budgets(generator.card, 20, None)
+    chosen = choose(generator, gate.classifier, stream, budgets, AGREE, said)
+    assert generator.spreads == {1.5}
+    GainMeter(generator, real.validation, stream, budgets, 1, 128, said).measure(chosen.indices)
+    assert generator.spreads == {1.5}
+
+
 def test_a_gate_names_its_weights_and_its_data(real: RealImages, gate: Gate) -> None:
     record = gate.record
     assert record.weights_sha256 == gate.classifier.weights_sha256()

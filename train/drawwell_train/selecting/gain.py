@@ -34,7 +34,7 @@ class GainMeter:
         images_seen: int,
         say: Say,
     ) -> None:
-        self._generator, self._validation, self._seed = generator, validation, stream.seed
+        self._generator, self._validation, self._stream = generator, validation, stream
         self._classifiers, self._images_seen, self._say = classifiers, images_seen, say
         filled = np.where(budgets > 0, budgets, budgets.max())
         first = first_of_each_class(generator.card, stream, filled)
@@ -56,7 +56,7 @@ class GainMeter:
         indices = np.sort(chance.choice(indices, self._images, replace=False))
         pixels = int(np.prod(self._generator.card.image_shape))
         check_memory(len(indices) * pixels, f"{len(indices):,} images to measure the selection with")
-        batch = self._generator.generate(self._seed, indices=indices)
+        batch = self._stream.draw(self._generator, indices)
         assert batch.labels is not None and self._validation.labels is not None, "budgets are of classes"
         found = []
         for seed in range(self._classifiers):

@@ -10,6 +10,7 @@ import tyro
 
 from drawwell import __version__, terminal
 from drawwell.addresses.arguments import check_address
+from drawwell.addresses.scale import check_scale
 from drawwell.engine.cores import cores
 from drawwell.engine.engine import Engine
 from drawwell.errors import DrawwellError, RequestError
@@ -67,6 +68,8 @@ class SelectConfig:
     """The stream of images."""
     start: int = 0
     """Index of the first candidate."""
+    spread: float = 1.0
+    """Factor for the latents of all images, above 0 and at most 2. Above 1 images vary more and are less typical."""
     candidates: Annotated[
         int | None,
         tyro.conf.arg(metavar="INT", help_behavior_hint="(default: enough if a fifth of each class passes)"),
@@ -150,7 +153,7 @@ def to_selection(
         gain,
         _versions(generator),
     )
-    return Selection(generator.digest, stream.seed, chosen.indices, how=record.to_how())
+    return Selection(generator.digest, stream.seed, chosen.indices, spread=stream.spread, how=record.to_how())
 
 
 def _versions(generator: ImageGenerator) -> dict[str, str]:
@@ -167,7 +170,7 @@ def _stream(config: SelectConfig, budgets: Budgets, criteria: Criteria) -> Strea
     if limit > MAX_CANDIDATES:
         raise RequestError(f"--candidates must be at most {MAX_CANDIDATES:,}, not {limit:,}: make several selections")
     check_address(config.seed, limit, config.start, None)
-    return Stream(config.seed, config.start, limit)
+    return Stream(config.seed, config.start, limit, check_scale(1.0, config.spread).spread)
 
 
 def _check(config: SelectConfig) -> None:
