@@ -26,7 +26,7 @@ from drawwell_train.evaluation.reference import CLASSIFIERS, Sources
 from drawwell_train.run.checkpoint import Say
 from drawwell_train.selecting.budgets import Budgets, read_budgets
 from drawwell_train.selecting.candidates import Chosen, Stream, choose
-from drawwell_train.selecting.gain import GainMeter
+from drawwell_train.selecting.gain import train_meter
 from drawwell_train.selecting.gate import Gate, learn_gate, read_real
 from drawwell_train.selecting.rules import DIVERSE_SHARE, MARGIN_NATS, Criteria, read_criteria
 
@@ -121,7 +121,7 @@ def select(
     gate = learn_gate(real, seen, say)
     chosen = choose(generator, gate.classifier, stream, budgets, criteria, say)
     classifiers = config.classifier_seeds or (1 if config.quick else CLASSIFIERS)
-    meter = GainMeter(generator, real.validation, stream, budgets, classifiers, seen, say)
+    meter = train_meter(generator, real.validation, stream, budgets, classifiers, seen, say)
     gain = meter.measure(chosen.indices)
     return to_selection(generator, stream, budgets, criteria, gate, chosen, gain), gain
 
