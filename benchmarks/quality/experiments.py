@@ -177,7 +177,7 @@ def _groups(images: ImageData, names: tuple[str, ...]) -> dict[str, npt.NDArray[
     assert images.labels is not None
     chosen = [images.class_names.index(name) for name in names]
     kept = np.isin(images.labels, chosen)
-    labels = np.searchsorted(chosen, images.labels[kept])
+    labels = np.array([chosen.index(label) for label in images.labels[kept]])
     return {"images": images.images[kept], "labels": labels, "classes": np.array(names)}
 
 

@@ -34,6 +34,8 @@ def main() -> None:
     parser.add_argument("--generator", default="fashion-mixture")
     parser.add_argument("--page", action="store_true", help="only write the table again")
     options = parser.parse_args()
+    if options.data is None and not options.page:
+        parser.error("give --data, or --page")
     if not options.page:
         torch.set_num_threads(1)
         prepare(options.data)

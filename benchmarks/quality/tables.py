@@ -66,7 +66,7 @@ def _protocols(rows: Mapping[str, Entry]) -> list[str]:
             f"Measured with {quality['extractor']}."
         )
         sharing.setdefault(text, []).append(row["title"])
-    return [f"- {text}" if len(sharing) == 1 else f"- {', '.join(names)}: {text}" for text, names in sharing.items()]
+    return [f"- {text}" if len(sharing) == 1 else f"- {'; '.join(names)}: {text}" for text, names in sharing.items()]
 
 
 def _commands(rows: Mapping[str, Entry]) -> list[str]:

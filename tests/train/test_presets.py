@@ -182,6 +182,7 @@ def test_the_learning_rate_decays_as_keras_means_it() -> None:
         ({"preset": "sngan", "penalty_every": 8}, "no effect while r1 and r2 are 0"),
         ({"preset": "wgan-gp", "penalty_form": "finite-difference"}, "no effect while r1 and r2 are 0"),
         ({"preset": "cnn", "r1": 0.1, "penalty_form": "finite-difference"}, "dropout"),
+        ({"preset": "cnn", "consistency": 1.0}, "consistency does not work with preset cnn, whose dropout"),
         ({"preset": "deep-cnn", "d_width": 4}, "d_width must be at least 8 .* not 4"),
     ],
 )

@@ -55,12 +55,8 @@ def certify(
     """
     for share in options.shares:
         real.share(share)
-    protocol = repr(
-        (
-            *(inputs.data, real.learn.images.shape, options.images_seen, options.flip),
-            *(torch.get_num_threads(), torch.__version__),
-        )
-    )
+    learned = inputs.data, real.learn.images.shape
+    protocol = repr((*learned, options.images_seen, options.flip, torch.get_num_threads(), torch.__version__))
     planned = _planned(options)
     trials = Trials(real, drawn, options.images_seen, options.flip, folder, protocol, inputs.drawn_pixels, say, planned)
     _check_learnable(trials, options)
