@@ -1,7 +1,7 @@
 """The arguments that name an address, checked: a seed, and indices or a start and a count."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,10 @@ def check_indices(indices: Indices) -> CheckedIndices:
             _check_integer("index", indices.min(), INDEX_LIMIT)
             _check_integer("index", indices.max(), INDEX_LIMIT)
         return indices.astype(np.int64)
+    if not isinstance(indices, Iterable):
+        raise TypeError(
+            f"indices must be several integers, such as [{printable(repr(indices))}], not {type(indices).__name__}"
+        )
     return np.array([_check_integer("index", index, INDEX_LIMIT) for index in indices], dtype=np.int64)
 
 

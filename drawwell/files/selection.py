@@ -73,7 +73,7 @@ class Selection:
         labels: The class of each image by its index, int64 ``[N]``, or one for all; None for the classes of the addresses. A
             list becomes an array. A selection knows no names of classes.
         spread: The factor of the latents, in (0, 2].
-        how: How it was made: rule, thresholds, data.
+        how: How it was made: rule, thresholds, data. It must be JSON.
     """
 
     generator: str
@@ -227,8 +227,25 @@ def _checked(selection: Selection) -> dict[str, Any]:
         spread = check_scale(1.0, selection.spread).spread
     except RequestError as error:
         raise SelectionError(str(error)) from None
-    labels = _check_labels(selection.labels, len(indices))
-    return {"seed": seed, "indices": _check_order(indices), "labels": labels, "spread": spread}
+    return {
+        "seed": seed,
+        "indices": _check_order(indices),
+        "labels": _check_labels(selection.labels, len(indices)),
+        "spread": spread,
+        "how": _as_json(selection.how),
+    }
+
+
+def _as_json(how: object) -> dict[str, Any]:
+    """``how`` as it is read from a file again."""
+    if not isinstance(how, dict):
+        raise SelectionError(f"how a selection was made must be a dictionary, not {type(how).__name__}")
+    try:
+        return json.loads(json.dumps(how, allow_nan=False))  # type: ignore[no-any-return]
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SelectionError(
+            f"how a selection was made must be JSON ({printable(error)}): numbers of Python, no NaN, text, lists"
+        ) from None
 
 
 def _check_order(indices: CheckedIndices) -> npt.NDArray[np.int64]:

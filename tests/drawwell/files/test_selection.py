@@ -172,7 +172,10 @@ def test_what_no_selection_has_is_refused(indices: list[int], more: dict[str, An
         ("generator", None, "names no generator"),
         ("generator", "a", "names no generator"),
         ("seed", "7", "seed must be an integer, not str"),
-        ("indices", 5, "not iterable"),
+        ("indices", 5, r"several integers, such as \[5\], not int"),
+        ("how", "by hand", "must be a dictionary, not str"),
+        ("how", {"share": np.float32(1)}, "must be JSON"),
+        ("how", {"share": float("nan")}, "must be JSON"),
         ("indices", "5", "index must be an integer, not str"),
         ("indices", [1.0], "index must be an integer, not float"),
         ("indices", range(2**40), "apart"),
@@ -197,3 +200,8 @@ def test_numbers_in_any_form_are_one_selection(indices: Any, labels: Any) -> Non
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SelectionError, match=r"none.json: cannot be read \(No such file"):
         drawwell.read_selection(tmp_path / "none.json")
+
+
+def test_how_is_the_same_before_and_after_a_file() -> None:
+    made = selection([1, 2], how={"thresholds": (1, 2.5), 3: None})
+    assert made.how == {"thresholds": [1, 2.5], "3": None} == selection_from_bytes(made.to_bytes()).how

@@ -298,6 +298,40 @@ def test_wrong_options_are_refused(words: list[str], sentence: str, capsys: pyte
     assert sentence in capsys.readouterr().err
 
 
+def test_a_selection_is_of_a_file_and_not_of_a_run(
+    files: tuple[str, str], tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Selection("0" * 64, 7, np.arange(10)).write(tmp_path / "s.json")
+    words = [str(tiny_run), "--data", files[0], "--test", files[1], "--selection", str(tmp_path / "s.json")]
+    assert run(["certify", *words]) == 1
+    assert "name the file that drawwell export wrote from this run" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_mixture_is_certified_as_one_and_its_export_finds_that(
+    files: tuple[str, str], tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = np.load(files[0])
+    one, other = (shutil.copytree(tiny_run, tmp_path / name) for name in ("one", "other"))
+    newest = checkpoint.find(one, None)[0]
+    copier = makers.copier(ImageData(arrays["images"], arrays["labels"], NAMES))
+    mixture = replace(with_addresses(copier), checkpoint=newest, more=(newest,))
+    opened: list[tuple[object, ...]] = []
+
+    def opening(*words: object) -> Source:
+        opened.append(words)
+        return mixture
+
+    monkeypatch.setattr(command, "open_source", opening)
+    monkeypatch.setattr(command, "_QUICK_IMAGES_SEEN", 2560)
+    words = [str(one), str(other), "--data", files[0], "--test", files[1], "--quick", "--shares", "1", "--threads", "1"]
+    assert run(["certify", *words, "--count", "200", "--out", str(tmp_path / "out")]) == 0
+    assert opened[0][0] == str(one) and opened[0][-1] == [other]
+    found = read(tmp_path / "out" / "certificate.json")
+    assert (found.options.generator, found.options.more) == (str(one), (str(other),))
+    assert record.read_certificate(one, newest, newest) == found.for_card()
+    assert record.read_certificate(one, newest) is None, "it is not of the first run alone"
+
+
 def test_the_command_writes_a_certificate_and_repeats_it(
     files: tuple[str, str],
     tiny_run: Path,

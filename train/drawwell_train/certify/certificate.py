@@ -53,6 +53,8 @@ class Options:
     images: Positive
     flip: bool
     resize: bool
+    more: tuple[str, ...] = ()
+    """The other runs of a mixture."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from drawwell_train.evaluation import record
 from drawwell_train.evaluation.classifier import IMAGES_SEEN
 from drawwell_train.evaluation.source import Source, open_source
 from drawwell_train.run.checkpoint import Checkpoint, Say
+from drawwell_train.run.mixture import in_words
 
 _SHARES = (0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
 _RATIOS = (0.25, 0.5, 0.75)
@@ -39,6 +40,8 @@ class CertifyConfig:
         str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[GENERATOR]", help_behavior_hint="")
     ] = None
     """A run folder, a generator file, the name of a bundled generator, or the URL of a server. It must have classes."""
+    more: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help_behavior_hint="")] = ()
+    """More run folders, for a mixture."""
     data: Annotated[str | None, tyro.conf.arg(metavar="DATA", help_behavior_hint="(required)")] = None
     """Real images with classes to learn from: anything that `drawwell train` reads. A tenth of them, at most 5,000, chooses the
     mixing ratio, and no classifier learns from it."""
@@ -89,13 +92,13 @@ def _certify(config: CertifyConfig) -> None:
     _check(options, config.threads)
     torch.set_num_threads(config.threads or cores())
     say = terminal.console().print
-    source = open_source(options.generator, (), say, config.threads or cores())
+    source = open_source(options.generator, (), say, config.threads or cores(), [Path(run) for run in options.more])
     found = _measured(source, options, config, earlier, say)
     print(found.in_words(), flush=True)
     if earlier is not None:
         print(_compared(earlier, found), flush=True)
     if source.checkpoint is not None:
-        say(_keep(source.checkpoint, options, found))
+        say(_keep(source.checkpoint, source.more, options, found))
 
 
 def _write_share(config: CertifyConfig, share: float) -> None:
@@ -111,21 +114,25 @@ def _write_share(config: CertifyConfig, share: float) -> None:
     print(f"{config.out}: {images:,} images, {100 * share:g} % of {config.data} without its validation part")
 
 
-def _keep(checkpoint: Checkpoint, options: Options, found: Certificate) -> str:
+def _keep(checkpoint: Checkpoint, more: tuple[Checkpoint, ...], options: Options, found: Certificate) -> str:
     """Write the certificate where export finds it, unless a better one is there. Returns a sentence about it."""
     run = Path(options.generator).expanduser()
-    if options.selection is not None:
-        return "this certificate is of a selection, so the export does not put it into the card"
-    known = record.read_certificate(run, checkpoint)
+    known = record.read_certificate(run, checkpoint, *more)
     if known is not None and known.images_seen > options.images_seen:
         return f"{run} keeps its certificate of classifiers that saw {known.images_seen:,} images"
-    record.write_certificate(run, checkpoint, found.for_card())
-    return f"next: drawwell export {options.generator} puts the certificate into the card"
+    record.write_certificate(run, checkpoint, found.for_card(), *more)
+    return (
+        f"next: drawwell export {in_words([options.generator, *options.more], ())} puts the certificate into the card"
+    )
 
 
 def _measured(
     source: Source, options: Options, config: CertifyConfig, earlier: Certificate | None, say: Say
 ) -> Certificate:
+    if options.selection is not None and source.checkpoint is not None:
+        raise DrawwellError(
+            f"{options.generator}: a selection is of a generator file: name the file that drawwell export wrote from this run"
+        )
     if source.labels_at is None:
         raise DrawwellError(f"{options.generator}: has no classes: train it with --conditional to certify it")
     selection = _selection(options)
@@ -168,6 +175,7 @@ def _options(config: CertifyConfig) -> Options:
         images=(_QUICK_IMAGES if config.quick else _IMAGES) if config.count is None else config.count,
         flip=config.flip,
         resize=config.resize,
+        more=config.more,
     )
 
 
@@ -183,6 +191,7 @@ def _repeated(config: CertifyConfig, options: Options) -> Options:
     return replace(
         options,
         generator=config.generator or options.generator,
+        more=config.more if config.generator else options.more,
         data=config.data or options.data,
         test=config.test or options.test,
         selection=options.selection if config.selection is None else str(config.selection),

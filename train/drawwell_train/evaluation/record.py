@@ -1,8 +1,8 @@
 """The measures and the certificate of a checkpoint on disk: ``drawwell export`` puts them into the card.
 
 ``drawwell evaluate`` writes measures into ``RUN/measures/step-00001000.json``, ``drawwell certify`` its certificate into
-``RUN/measures/certificate-step-00001000.json``. Measures of a mixture lie in its first run, in ``RUN/measures/mixture-SHA.json``
-with the first 16 digits of the SHA-256 of its weights.
+``RUN/measures/certificate-step-00001000.json``. Those of a mixture lie in its first run, as ``mixture-SHA.json`` and
+``certificate-mixture-SHA.json`` with the first 16 digits of the SHA-256 of its weights.
 """
 
 from dataclasses import dataclass
@@ -43,9 +43,11 @@ def write(run: Path, checkpoint: Checkpoint, quality: Quality, *more: Checkpoint
     return file
 
 
-def write_certificate(run: Path, checkpoint: Checkpoint, certificate: Certified) -> None:
-    """Write the certificate of a checkpoint into the run folder; an earlier one is replaced. Raises ``WriteError``."""
-    _write(_certificate_file(run, checkpoint), _Record(weights_sha256(checkpoint), certificate=certificate))
+def write_certificate(run: Path, checkpoint: Checkpoint, certificate: Certified, *more: Checkpoint) -> Path:
+    """Write the certificate of a checkpoint, or of its mixture with ``more``; otherwise as ``write``."""
+    file = _certificate_file(run, checkpoint, *more)
+    _write(file, _Record(weights_sha256(checkpoint, *more), certificate=certificate))
+    return file
 
 
 def _write(file: Path, record: _Record) -> None:
@@ -67,10 +69,8 @@ def read(run: Path, checkpoint: Checkpoint, *more: Checkpoint) -> Quality | None
 
 
 def read_certificate(run: Path, checkpoint: Checkpoint, *more: Checkpoint) -> Certified | None:
-    """Return the certificate of a checkpoint; None if there is none of these weights, and for a mixture. Raises as ``read``."""
-    if more:
-        return None
-    record = _read(_certificate_file(run, checkpoint), weights_sha256(checkpoint))
+    """Return the certificate of a checkpoint, or of its mixture with ``more``; otherwise as ``read``."""
+    record = _read(_certificate_file(run, checkpoint, *more), weights_sha256(checkpoint, *more))
     return None if record is None else record.certificate
 
 
@@ -88,8 +88,9 @@ def _read(file: Path, weights: str) -> _Record | None:
     return record if record.weights_sha256 == weights else None
 
 
-def _certificate_file(run: Path, checkpoint: Checkpoint) -> Path:
-    return run / "measures" / f"certificate-step-{checkpoint.step:08d}.json"
+def _certificate_file(run: Path, checkpoint: Checkpoint, *more: Checkpoint) -> Path:
+    file = _file(run, checkpoint, *more)
+    return file.with_name(f"certificate-{file.name}")
 
 
 def _file(run: Path, checkpoint: Checkpoint, *more: Checkpoint) -> Path:
