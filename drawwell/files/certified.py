@@ -24,7 +24,10 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Uplift:
-    """The accuracies at one share of the real images. ``drawn_share`` of every batch of real + drawn was drawn."""
+    """The accuracies at one share of the real images. ``drawn_share`` of every batch of real + drawn was drawn.
+
+    The second architecture is the one that ``Certified.second_architecture`` names. Earlier versions did not measure it in every row.
+    """
 
     share: Share
     real_images: Positive
@@ -32,34 +35,24 @@ class Uplift:
     both: Accuracy
     drawn_share: Share
     helps: bool
-    """Whether real + drawn is above real only by more than 2.8 standard errors of the difference."""
+    """Whether real + drawn is above real only by more than 2.8 standard errors of the difference, and the second architecture gains, too."""
     worst_class: str
     """The class in which real + drawn loses most, or gains least."""
     worst_class_gain: _Rate
+    second_real: Accuracy | None = None
+    second_both: Accuracy | None = None
 
     def in_words(self) -> str:
         """Return whether drawn images help, and by how much: both are equally loud."""
         gain = 100 * (self.both.mean - self.real.mean)
         said = "DRAWN IMAGES HELP" if self.helps else "DRAWN IMAGES DO NOT HELP"
-        return f"{said} at {100 * self.share:g} % of the real images ({self.real_images:,}): {gain:+.2f} points."
+        row = f"{100 * self.share:g} % of the real images ({self.real_images:,})"
+        return f"{said} at {row}: {gain:+.2f} points{self._second_in_words()}."
 
-
-@dataclass(frozen=True)
-class Second:
-    """The accuracies of an architecture that selected nothing, at the row of ``share``."""
-
-    architecture: str
-    share: Share
-    real: Accuracy
-    drawn: Accuracy
-    both: Accuracy
-
-    def in_words(self) -> str:
-        """Return them as a sentence for people."""
-        return (
-            f"{self.architecture}, which selected nothing, at {100 * self.share:g} %: real only {self.real}, "
-            f"drawn only {self.drawn}, real + drawn {self.both}."
-        )
+    def _second_in_words(self) -> str:
+        if self.second_real is None or self.second_both is None:
+            return ""
+        return f", and {100 * (self.second_both.mean - self.second_real.mean):+.2f} with the second architecture"
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,9 @@ class Certified:
     images_seen: Positive
     """By each classifier, repeats included."""
     test_images: Positive
-    second: Second | None = None
+    second_architecture: str = ""
+    """It chose nothing: the mixing ratio of each row is the first architecture's choice."""
+    second_drawn: Accuracy | None = None
     copying: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     """Chance is 0.5."""
     worth_images: Positive | None = None
@@ -104,6 +99,6 @@ class Certified:
             "Help in training": " ".join(row.in_words() for row in self.rows),
             "Accuracies": f"{self.drawn} with drawn images only; {real} ({measured})",
         }
-        if self.second is not None:
-            words["Another architecture"] = self.second.in_words()
+        if self.second_architecture:
+            words["Second architecture"] = f"{self.second_architecture}, which chose nothing"
         return words

@@ -108,6 +108,8 @@ def test_noise_is_found_useless_loudly(files: tuple[str, str], copied: tuple[Cer
     assert certificate.drawn.mean < 0.3
     assert not any(row.helps for row in certificate.rows)
     assert certificate.verdict.count("DRAWN IMAGES DO NOT HELP") == len(SHARES)
+    assert certificate.verdict.count("with the second architecture") == len(SHARES)
+    assert certificate.second_drawn is not None and certificate.second_drawn.mean < 0.3
     assert "WORTH LESS THAN 84 REAL ONES, THE FEWEST THAT WERE TRIED" in certificate.worth
 
 
@@ -134,6 +136,7 @@ def test_a_certificate_survives_its_file_and_says_what_it_is(copied: tuple[Certi
         "real + drawn",
         "shifts of each batch by up to 2 pixels",
         "seed 0, indices 0 to 299",
+        "The second architecture, ConvMixer-96/4, chose nothing:",
     ):
         assert words in text
 
@@ -247,11 +250,19 @@ def test_the_equivalent_lies_on_the_curve_of_real_images() -> None:
 
 
 def test_help_and_none_are_said_equally_loud() -> None:
-    assert helps(Accuracy(0.5, 0.01), Accuracy(0.53, 0.01), 3)
-    assert not helps(Accuracy(0.5, 0.01), Accuracy(0.51, 0.01), 3)
-    lines = verdict([row(10, 0.5, 0.6, True), row(1000, 0.9, 0.8)]).splitlines()
-    assert lines[0] == "DRAWN IMAGES HELP at 1 % of the real images (10): +10.00 points."
+    second = replace(row(10, 0.5, 0.6, True), second_real=Accuracy(0.4, 0), second_both=Accuracy(0.45, 0))
+    lines = verdict([second, row(1000, 0.9, 0.8)]).splitlines()
+    assert lines[0] == (
+        "DRAWN IMAGES HELP at 1 % of the real images (10): +10.00 points, and +5.00 with the second architecture."
+    )
     assert lines[1] == "DRAWN IMAGES DO NOT HELP at 100 % of the real images (1,000): -10.00 points."
+
+
+def test_help_is_above_chance_and_not_of_one_architecture_alone() -> None:
+    real, low, high = Accuracy(0.5, 0.01), Accuracy(0.4, 0.01), Accuracy(0.41, 0.01)
+    assert helps(real, Accuracy(0.53, 0.01), low, high, 3)
+    assert not helps(real, Accuracy(0.51, 0.01), low, high, 3)
+    assert not helps(real, Accuracy(0.53, 0.01), high, low, 3)
 
 
 def test_a_run_that_saw_all_of_the_data_says_so_first(tiny_run: Path, files: tuple[str, str]) -> None:

@@ -1,5 +1,6 @@
 """The certificate: what was measured, on what, and in words for people. ``certificate.json`` holds one."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ import msgspec
 from drawwell import atomic_files as files
 from drawwell.errors import DrawwellError
 from drawwell.files.card import UNREADABLE, Count, Positive, Sha256
-from drawwell.files.certified import Accuracy, Certified, Second, Share, Uplift
+from drawwell.files.certified import Accuracy, Certified, Share, Uplift
 
 VERSION = 1
 _MAX_BYTES = 2**24
@@ -68,7 +69,6 @@ class Certificate:
     drawn: Accuracy
     """Of classifiers that saw drawn images only."""
     rows: Annotated[tuple[Uplift, ...], msgspec.Meta(min_length=1)]
-    second: Second
     copying: float
     """Chance is 0.5: see ``evaluation.neighbours.copying``."""
     test_images: Positive
@@ -86,6 +86,9 @@ class Certificate:
     kept: Count = 0
     """Classifiers that were there before and were not trained for this certificate."""
     version: int = VERSION
+    second_architecture: str = ""
+    second_drawn: Accuracy | None = None
+    """Of classifiers of the second architecture that saw drawn images only."""
 
     def for_card(self) -> Certified:
         """Return the part that the card of the generator holds."""
@@ -99,7 +102,8 @@ class Certificate:
             classifiers=self.options.seeds,
             images_seen=self.options.images_seen,
             test_images=self.test_images,
-            second=self.second,
+            second_architecture=self.second_architecture,
+            second_drawn=self.second_drawn,
             copying=self.copying,
             worth_images=self.worth_images,
             data_sha256=self.inputs.data,
@@ -108,13 +112,11 @@ class Certificate:
 
     def in_words(self) -> str:
         """Return the certificate as text for people, of several lines."""
-        heading = f"{'real images':>20}  {'real only':>16}  {'drawn only':>16}  {'real + drawn':>16}  drawn in a batch"
-        table = [heading, *(self._row(row) for row in self.rows)]
-        return "\n".join([self.generator_saw, "", *table, "", self.verdict, self.worth, *self._beside()])
-
-    def _row(self, row: Uplift) -> str:
-        real = f"{row.real_images:,} ({100 * row.share:g} %)"
-        return f"{real:>20}  {row.real!s:>16}  {self.drawn!s:>16}  {row.both!s:>16}  {row.drawn_share:.0%}"
+        first = _table((row, row.real, self.drawn, row.both) for row in self.rows)
+        second = _table((row, row.second_real, self.second_drawn, row.second_both) for row in self.rows)
+        chose_nothing = ["", f"The second architecture, {self.second_architecture}, chose nothing:", *second]
+        said = ["", self.verdict, self.worth, *self._beside()]
+        return "\n".join([self.generator_saw, "", *first, *(chose_nothing if self.second_drawn else ()), *said])
 
     def _beside(self) -> list[str]:
         last, inputs = self.rows[-1], self.inputs
@@ -125,13 +127,23 @@ class Certificate:
         )
         return [
             f"Worst class at {100 * last.share:g} %: {last.worst_class}, {100 * last.worst_class_gain:+.2f} points.",
-            self.second.in_words(),
             f"Copying: {100 * self.copying:.0f} % (chance: 50 %).",
             f"Accuracy on {self.test_images:,} test images, mean ± standard deviation over {self.options.seeds} classifier seeds; "
             f"{self.options.images_seen:,} images seen by each; augmentation: {self.augmentation}.",
             f"{self.configurations} mixing ratios were tried on a validation part of the training images. The test chose nothing.",
             f"Drawn: {inputs.images:,} images, {addresses}, generator {inputs.generator}.",
         ]
+
+
+def _table(rows: Iterable[tuple[Uplift, Accuracy | None, Accuracy | None, Accuracy | None]]) -> list[str]:
+    """Lines of a table: each row has its accuracies with real images only, drawn images only, and both."""
+    heading = f"{'real images':>20}  {'real only':>16}  {'drawn only':>16}  {'real + drawn':>16}  drawn in a batch"
+    return [heading, *(_line(row, accuracies) for row, *accuracies in rows)]
+
+
+def _line(row: Uplift, accuracies: Sequence[Accuracy | None]) -> str:
+    real = f"{row.real_images:,} ({100 * row.share:g} %)"
+    return f"{real:>20}  {'  '.join(f'{one!s:>16}' for one in accuracies)}  {row.drawn_share:.0%}"
 
 
 def write(file: Path, certificate: Certificate) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from drawwell.files.certified import Second, Uplift
+from drawwell.files.certified import Accuracy, Uplift
 from drawwell.files.selection import Selection
 from drawwell_train.certify.certificate import Certificate, Inputs, Options
 from drawwell_train.certify.images import Labelled, Real
@@ -67,7 +67,7 @@ def certify(
 def _planned(options: Options) -> int:
     """Classifiers that are asked for, those of the best ratio twice: to choose it, and to test it."""
     shares, ratios, seeds = len(options.shares), len(options.ratios), options.seeds
-    return 1 + shares * ratios + seeds * (2 * shares + 1) + 3 * seeds
+    return 1 + shares * ratios + 2 * seeds * (2 * shares + 1)
 
 
 def _check_learnable(trials: Trials, options: Options) -> None:
@@ -89,8 +89,8 @@ def _best_ratio(trials: Trials, share: float, ratios: Sequence[float]) -> float:
 def _certificate(
     trials: Trials, chosen: dict[float, float], source: Source, inputs: Inputs, options: Options
 ) -> Certificate:
-    seeds, real = range(options.seeds), trials.real
-    drawn = accuracy([trials.tested(Trial(0, 1.0, seed)).accuracy for seed in seeds])
+    real = trials.real
+    drawn, second_drawn = (_mean(_answers(trials, 0, 1.0, options.seeds, which)) for which in (FIRST, SECOND))
     rows = tuple(_row(trials, share, ratio, options.seeds) for share, ratio in chosen.items())
     return Certificate(
         generator_saw=generator_saw(source.data_sha256, real, options.shares),
@@ -98,7 +98,6 @@ def _certificate(
         worth=worth(rows, drawn, len(trials.drawn)),
         drawn=drawn,
         rows=rows,
-        second=_second(trials, options.shares[-1], chosen[options.shares[-1]], options.seeds),
         copying=_copying(trials),
         test_images=len(real.test),
         overlap=real.overlap,
@@ -110,12 +109,15 @@ def _certificate(
         machine=f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads",
         worth_images=None if (found := equivalent(rows, drawn.mean)) is None else round(found),
         kept=trials.kept,
+        second_architecture=SECOND,
+        second_drawn=second_drawn,
     )
 
 
 def _row(trials: Trials, share: float, ratio: float, seeds: int) -> Uplift:
     alone, mixed = (_answers(trials, share, drawn, seeds) for drawn in (0.0, ratio))
-    real, both = (accuracy([one.accuracy for one in answers]) for answers in (alone, mixed))
+    real, both = _mean(alone), _mean(mixed)
+    second = _mean(_answers(trials, share, 0.0, seeds, SECOND)), _mean(_answers(trials, share, ratio, seeds, SECOND))
     gains = np.mean([one.by_class for one in mixed], 0) - np.mean([one.by_class for one in alone], 0)
     worst = int(gains.argmin())
     return Uplift(
@@ -124,9 +126,10 @@ def _row(trials: Trials, share: float, ratio: float, seeds: int) -> Uplift:
         real,
         both,
         ratio,
-        helps(real, both, seeds),
+        helps(real, both, *second, seeds),
         trials.real.class_names[worst],
         float(gains[worst]),
+        *second,
     )
 
 
@@ -134,12 +137,8 @@ def _answers(trials: Trials, share: float, drawn: float, seeds: int, architectur
     return [trials.tested(Trial(share, drawn, seed, architecture)) for seed in range(seeds)]
 
 
-def _second(trials: Trials, share: float, ratio: float, seeds: int) -> Second:
-    real, drawn, both = (
-        accuracy([one.accuracy for one in _answers(trials, some, part, seeds, SECOND)])
-        for some, part in ((share, 0.0), (0.0, 1.0), (share, ratio))
-    )
-    return Second(SECOND, share, real, drawn, both)
+def _mean(answers: Sequence[Answers]) -> Accuracy:
+    return accuracy([one.accuracy for one in answers])
 
 
 def _copying(trials: Trials) -> float:

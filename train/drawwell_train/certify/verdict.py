@@ -16,9 +16,13 @@ def accuracy(values: Sequence[float]) -> Accuracy:
     return Accuracy(float(np.mean(values)), float(np.std(values, ddof=1)))
 
 
-def helps(real: Accuracy, both: Accuracy, seeds: int) -> bool:
-    """Whether ``both`` is above ``real`` by more than 2.8 standard errors of the difference of two means over ``seeds``."""
-    return both.mean - real.mean > _STANDARD_ERRORS * math.hypot(real.spread, both.spread) / math.sqrt(seeds)
+def helps(real: Accuracy, both: Accuracy, second_real: Accuracy, second_both: Accuracy, seeds: int) -> bool:
+    """Whether ``both`` is above ``real`` by more than 2.8 standard errors of the difference of two means over ``seeds``.
+
+    The second architecture, which chose nothing, must gain, too.
+    """
+    error = math.hypot(real.spread, both.spread) / math.sqrt(seeds)
+    return both.mean - real.mean > _STANDARD_ERRORS * error and second_both.mean > second_real.mean
 
 
 def verdict(rows: Sequence[Uplift]) -> str:
