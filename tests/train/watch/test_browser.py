@@ -42,11 +42,13 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 
 @pytest.fixture(autouse=True)
-def no_errors(browser: webdriver.Chrome) -> Iterator[None]:
-    """Whatever the console says fails the test: mistakes of scripts, and what the policy keeps out."""
-    browser.get_log("browser")
+def no_errors(browser: webdriver.Chrome, watch: Watch) -> Iterator[None]:
+    """Whatever the console says while the server runs fails the test: mistakes of scripts, and what the policy keeps out."""
+    assert watch
     yield
-    assert browser.get_log("browser") == []
+    said = browser.get_log("browser")
+    browser.get("about:blank")
+    assert said == []
 
 
 def wait(browser: webdriver.Chrome, until: Callable[[], Any]) -> Any:
@@ -54,8 +56,7 @@ def wait(browser: webdriver.Chrome, until: Callable[[], Any]) -> Any:
 
 
 def text(browser: webdriver.Chrome, selector: str) -> str:
-    found: str = browser.find_element(By.CSS_SELECTOR, selector).text
-    return found
+    return str(script(browser, f"document.querySelector('{selector}').innerText"))
 
 
 def script(browser: webdriver.Chrome, code: str) -> Any:

@@ -5,6 +5,7 @@ import { keepSheet, watchSheets } from "./sheets.js";
 const main = document.querySelector("main");
 const connection = document.getElementById("connection");
 const spoken = document.getElementById("spoken");
+const sent = new Map([...main.querySelectorAll("section")].map((section) => [section.id, section.cloneNode(true)]));
 let source = null;
 
 function parsed(html) {
@@ -34,8 +35,10 @@ function connect() {
   source = new EventSource(main.dataset.events);
   source.onmessage = (event) => {
     for (const [id, html] of Object.entries(JSON.parse(event.data))) {
-      const old = document.getElementById(id);
-      if (old) replace(old, parsed(html));
+      const section = parsed(html);
+      if (section.isEqualNode(sent.get(id))) continue; // the page was loaded with it
+      sent.set(id, section.cloneNode(true));
+      replace(document.getElementById(id), section);
     }
     showLast();
   };
