@@ -137,7 +137,8 @@ class _Axis:
     @classmethod
     def of(cls, chart: Chart) -> "_Axis":
         values = [y for curve in chart.curves for _, y in curve.points if not chart.log or y > 0] or [1.0]
-        values += [one for one in (chart.low, chart.high, chart.level and chart.level.value) if one is not None]
+        bounds = (chart.low, chart.high, chart.level.value if chart.level else None)
+        values += [bound for bound in bounds if bound is not None]
         if chart.log:
             low, high = (math.log10(one) for one in (min(values), max(values)))
             low, high = math.floor(low), max(math.ceil(high), math.floor(low) + 1)

@@ -71,14 +71,14 @@ PANELS = (
     ),
     Panel(
         "jsd",
-        "Jensen-Shannon divergence, lower bound",
+        "JS divergence, lower bound",
         {"jsd": "JSD at least"},
         low=0.0,
         level=_GREATEST_JSD,
         absent="Only losses that are cross-entropies give this bound.",
     ),
     Panel("diversity", "Diversity of the drawn images", {"diversity": "diversity"}, low=0.0, level=_DATA_DIVERSITY),
-    Panel("kid", "KID of the drawn images, lowest marked", {"kid": "KID"}),
+    Panel("kid", "KID", {"kid": "KID"}),
     Panel("gradients", "Gradient norms", {"gradient_d": "D", "gradient_g": "G"}, log=True),
     Panel("speed", "Images per second", {"images_per_second": "images/s"}, low=0.0),
 )
@@ -101,7 +101,7 @@ def _chart(panel: Panel, run: Snapshot) -> Chart:
     plain = panel.of_probabilities and not _gives_probabilities(run, panel)
     return Chart(
         id=panel.id,
-        title=panel.otherwise if plain else panel.title,
+        title=(panel.otherwise if plain else panel.title) + (", lowest marked" if lowest else ""),
         curves=curves,
         last_step=run.step,
         level=None if plain else panel.level,

@@ -20,7 +20,8 @@ _STATES: dict[State, str] = {
     "diverged": "stopped: NaN",
     "empty": "no line yet",
 }
-_SHOWN_SENTENCES = 100
+_SHOWN_SENTENCES = 6
+"""The others are folded."""
 
 Sections = dict[str, Element]
 """By the ``id`` of the element in the page."""
@@ -45,8 +46,8 @@ def of_run(run: Snapshot) -> Sections:
         "curves": _section(
             "curves", element("h2", "Curves"), *_thinned([run]), _grid(map(charts.draw, charts_of(run)))
         ),
-        "conditions": _section("conditions", element("h2", "Conditions"), *_conditions(run)),
         "sheets": _sheets([run]),
+        "conditions": _section("conditions", element("h2", "Conditions"), *_conditions(run)),
         "options": _section("options", element("h2", "Options"), _options(run.config)),
     }
 
@@ -162,8 +163,16 @@ def _conditions(run: Snapshot) -> list[Element]:
     said = [(change, sentence) for change in reversed(run.changes) for sentence in reversed(change.sentences)]
     if not said:
         return [element("p", "Nothing was wrong so far.", class_="soft")]
-    items = (_sentence(change, sentence) for change, sentence in said[:_SHOWN_SENTENCES])
-    return [*lanes(run), element("ol", *items, class_="conditions", reversed="reversed")]
+    items = [_sentence(change, sentence) for change, sentence in said]
+    newest, earlier = items[:_SHOWN_SENTENCES], items[_SHOWN_SENTENCES:]
+    shown = [*lanes(run), element("ol", *newest, class_="conditions")]
+    if earlier:
+        shown.append(
+            element(
+                "details", element("summary", f"{len(earlier)} earlier"), element("ol", *earlier, class_="conditions")
+            )
+        )
+    return shown
 
 
 def _sentence(change: Change, sentence: str) -> Element:
