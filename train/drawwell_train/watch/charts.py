@@ -191,9 +191,7 @@ def _round_numbers(low: float, high: float, count: int) -> list[float]:
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
     size = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
-    return [
-        round(place * size, 12) for place in range(math.ceil(low / size - 1e-9), math.floor(high / size + 1e-9) + 1)
-    ]
+    return [place * size for place in range(math.ceil(low / size - 1e-9), math.floor(high / size + 1e-9) + 1)]
 
 
 def _bands(chart: Chart, axis: _Axis) -> Iterator[Element]:

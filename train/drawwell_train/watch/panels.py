@@ -141,8 +141,8 @@ def _gives_probabilities(run: Snapshot, panel: Panel) -> bool:
 
 
 def _why_no_kid(run: Snapshot) -> str:
-    every = run.config.get("kid_every")
-    if not isinstance(every, int) or every <= 0:
+    every = run.count("kid_every")
+    if every is None:
         return "Not measured in this run."
     return f"Measured every {number(every)} steps where the extra `eval` is installed; not yet in this run."
 

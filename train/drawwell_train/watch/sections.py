@@ -7,9 +7,10 @@ from xml.etree.ElementTree import Element
 
 from drawwell_train.watch import charts
 from drawwell_train.watch.elements import element
+from drawwell_train.watch.history import Change
 from drawwell_train.watch.panels import charts_of, colour_of, compared
 from drawwell_train.watch.timeline import lanes
-from drawwell_train.watch.watched_run import Change, Snapshot, State
+from drawwell_train.watch.watched_run import Snapshot, State
 from drawwell_train.watch.words import duration, number
 
 _STATES: dict[State, str] = {

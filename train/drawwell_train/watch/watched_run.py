@@ -1,7 +1,7 @@
 """One run folder as it is now. Nothing in it is ever written."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,8 @@ State = Literal["starting", "training", "finished", "stopped", "diverged", "empt
 _MOST_CONFIG_BYTES, _MOST_SHEET_BYTES = 1 << 22, 1 << 26
 _MOST_SHEETS = 500
 """A slider has fewer pixels. Of more sheets, evenly spaced ones are shown."""
+_MOST_COUNT = 10**15
+_SPEED = "images_per_second"
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -57,12 +59,17 @@ class Snapshot:
     @property
     def steps(self) -> int | None:
         """The steps that the run is to have; None if its configuration does not say."""
-        steps = self.config.get("steps")
-        return steps if isinstance(steps, int) and steps > 0 else None
+        return self.count("steps")
+
+    def count(self, option: str) -> int | None:
+        """An option that is a number above 0; None if the configuration does not say one."""
+        value = self.config.get(option)
+        return value if isinstance(value, int) and 0 < value < _MOST_COUNT else None
 
     @property
     def images_per_second(self) -> float | None:
-        return next((line["images_per_second"] for line in reversed(self.lines) if "images_per_second" in line), None)
+        speeds: Iterator[float] = (line[_SPEED] for line in reversed(self.lines) if _SPEED in line)
+        return next(speeds, None)
 
     @property
     def seconds_left(self) -> float | None:
@@ -70,8 +77,8 @@ class Snapshot:
         last = self.lines[-1] if self.lines else {}
         if self.state != "training" or not self.steps or not last.get("step") or not self.images_per_second:
             return None
-        images_per_step = last.get("images", 0) / last["step"]
-        return max(0, self.steps - last["step"]) * images_per_step / self.images_per_second
+        images_per_step: float = last.get("images", 0) / last["step"]
+        return float(max(0, self.steps - last["step"])) * images_per_step / self.images_per_second
 
     @property
     def active(self) -> tuple[str, ...]:
