@@ -21,7 +21,7 @@ _LONGEST_LINE_BYTES = 1 << 16
 _LARGEST = 1e30
 """Larger numbers are damage: no difference of two of them could be drawn."""
 
-_KID, _CONDITIONS = b'"kid"', b'"conditions"'
+_KID, _CONDITIONS, _NO_CONDITIONS = b'"kid"', b'"conditions"', b'"conditions": []}\n'
 
 
 class Thinned:
@@ -93,7 +93,7 @@ class History:
         self.last: Line | None = None
         self.damaged: int | None = None
         self._recent = deque[bytes](maxlen=WINDOW_STEPS)
-        self._ending, self._active = b"", tuple[str, ...]()
+        self._ending, self._active = _NO_CONDITIONS, tuple[str, ...]()
 
     def update(self) -> bool:
         """Read what is new. A line without its end is being written, and waits. Returns whether anything was new.
@@ -123,19 +123,17 @@ class History:
                 if not raw.endswith(b"\n") and len(raw) < _LONGEST_LINE_BYTES:
                     break
                 self._add(raw)
+                self._offset += len(raw)
         if self._recent:
             self.last = _decoded(self._recent[-1]) or self.last
 
     def _add(self, raw: bytes) -> None:
-        self._offset += len(raw)
         self._count += 1
         self._recent.append(raw)
         whole = self.thinned.add(raw)
         if _KID in raw:
             whole &= self.kids.add(raw)
-        ending = raw[raw.rfind(_CONDITIONS) :]
-        if ending != self._ending:
-            self._ending = ending
+        if not raw.endswith(self._ending):  # the line before had other conditions
             whole &= self._change(raw)
         if not whole and self.damaged is None:
             self.damaged = self._count
@@ -144,6 +142,8 @@ class History:
         line = _decoded(raw)
         if line is None:
             return False
+        if _CONDITIONS in raw:
+            self._ending = raw[raw.rfind(_CONDITIONS) :]
         if (active := _conditions(line)) != self._active:
             self.changes.append(Change(self._active, line, tuple(self._recent)))
             self._active = active
