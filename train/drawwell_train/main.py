@@ -120,7 +120,7 @@ def _train(config: TrainConfig, images: ImageData, run: Run, console: Console) -
 
 def _check_watch_installed() -> None:
     with needed_for("--watch", "watch"):
-        import drawwell_train.watch.main  # noqa: F401  # fail now, and not after the data is loaded
+        import drawwell_train.watch.beside  # noqa: F401  # fail now, and not after the data is loaded
 
 
 @contextmanager
@@ -129,9 +129,9 @@ def _watched(config: TrainConfig, run: Run, console: Console) -> Iterator[None]:
     if not (config.watch and is_first()):
         yield
         return
-    from drawwell_train.watch.main import watching  # imported late: it needs the extra `watch`
+    from drawwell_train.watch.beside import watching  # imported late: it needs the extra `watch`
 
-    with watching(run.path) as url:
+    with watching(run.path, console.print) as url:
         console.print(f"watch     {url}")
         yield
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from drawwell_train.watch.charts import Chart, Curve, Level, draw
+from drawwell_train.watch.charts import Chart, Curve, Level, caption, plot
 from drawwell_train.watch.elements import to_html
 
 
 def coordinates(values: Sequence[float], **options: Any) -> list[tuple[float, float]]:
     """Where the points of a curve are drawn, in a plot from (44, 8) to (372, 166)."""
-    points = [(100.0 * place, value) for place, value in enumerate(values)]
+    points = [(100 * place, value) for place, value in enumerate(values)]
     chart = Chart("id", "title", [Curve("label", points, 0)], points[-1][0], Level(0.5, "level"), **options)
-    (drawn,) = re.findall(r'<polyline points="([^"]*)"', to_html(draw(chart)))
+    (drawn,) = re.findall(r'<polyline points="([^"]*)"', to_html(plot(chart)))
     return [(float(x), float(y)) for x, y in (point.split(",") for point in drawn.split())]
 
 
@@ -46,5 +46,12 @@ def test_larger_values_are_higher_and_bounds_are_at_the_edges() -> None:
 
 
 def test_a_chart_without_points_says_why() -> None:
-    html = to_html(draw(Chart("id", "title", [Curve("label", [], 0)], 100, absent="Nothing <yet>.")))
-    assert "Nothing &lt;yet&gt;." in html and "<svg" not in html
+    empty = Chart("id", "title", [Curve("label", [], 0)], 100, absent="Nothing <yet>.")
+    assert to_html(plot(empty)) == '<p class="absent">Nothing &lt;yet&gt;.</p>'
+    assert "<li" not in to_html(caption(empty))
+
+
+def test_a_curve_carries_its_numbers() -> None:
+    points = [(0, 0.123456), (41_000_001, -1.38629e-7)]
+    html = to_html(plot(Chart("id", "title", [Curve("label", points, 0)], 41_000_001)))
+    assert 'data-steps="[0,41000001]"' in html and 'data-values="[0.123456,-1.38629e-07]"' in html

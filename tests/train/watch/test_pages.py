@@ -5,18 +5,23 @@ import html
 import json
 import os
 import re
+import socket
 import threading
-import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from drawwell_train.run.run_files import CONFIG
-from drawwell_train.watch.main import watching
+from drawwell_train.watch.app import create_app
+from drawwell_train.watch.found_runs import FoundRuns
+from drawwell_train.watch.history import History
+from drawwell_train.watch.server import create_server, listen, url_of
 from tests.conftest import drawwell
 from tests.train.watch.conftest import Watch
 from tests.train.watch.written import append, hold, line, lines, write_run
@@ -47,7 +52,7 @@ class Parsed(HTMLParser):
 
 def ids(url: str) -> dict[str, str]:
     """The paths of the runs' pages, by the names in the list."""
-    found = re.findall(r'<a href="(/runs/\w+)">([^<]*)</a>', httpx.get(url).text)
+    found = re.findall(r'<a href="(/runs/\w+)"[^>]*>([^<]*)</a>', httpx.get(url).text)
     return {html.unescape(name): path for path, name in found}
 
 
@@ -73,12 +78,14 @@ def test_a_new_line_arrives_and_half_a_line_does_not(watch: Watch, tmp_path: Pat
     hold(run)
     url = watch(tmp_path)
     received = events(url, run=ids(url)["run"].removeprefix("/runs/"))
-    assert next(received).keys() == {"status", "curves", "conditions", "sheets", "options"}
+    charts = ["losses", "outputs", "accuracy", "value", "jsd", "diversity", "kid", "gradients", "speed"]
+    drawn = {f"{part}-{chart}" for chart in charts for part in ("caption", "plot")}
+    assert next(received).keys() == {"status", "thinned", "shades", "conditions", "sheets", "options", *drawn}
     text = json.dumps(line(550, ("mode collapse",), diversity=0.01)) + "\n"
     append(run, text[:60])
     threading.Timer(2.5, append, (run, text[60:])).start()
     fresh = next(received)
-    assert fresh.keys() == {"status", "curves", "conditions"}
+    assert {"status", "conditions", "plot-losses"} <= fresh.keys() and not {"sheets", "options"} & fresh.keys()
     assert "550 of 1,000" in fresh["status"]
     assert "mode collapse begins: the generator draws nearly the same few images" in fresh["conditions"]
     received.close()  # type: ignore[attr-defined]
@@ -131,6 +138,8 @@ def test_two_runs_stand_beside_each_other(watch: Watch, tmp_path: Path) -> None:
     different = dict(re.findall(r'<th scope="row">(\w+)</th><td>([^<]*)</td>', page))
     assert (different["preset"], different["seed"]) == ("dcgan", "0")
     assert "batch_size" not in different
+    for run_id in both:  # a number that only one has is drawn, one that none has is not
+        assert f'value="{run_id}"' not in page
     for wrong in ([], both[:1], both[:1] * 2, [*both, both[0]]):
         refused = httpx.get(f"{url}/compare", params={"run": wrong})
         assert refused.status_code == 400 and "Choose two runs to compare" in refused.text
@@ -148,6 +157,73 @@ def test_watching_changes_no_byte_of_a_run(watch: Watch, tmp_path: Path) -> None
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         assert httpx.request(method, url + path).status_code == 405
     assert state_of(tmp_path) == before
+
+
+def test_a_long_run_sends_its_curves_when_they_have_grown_by_a_pixel(watch: Watch, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", lines(5000, every=1), steps=10_000)
+    hold(run)
+    url = watch(tmp_path)
+    path = ids(url)["run"]
+    assert (
+        "The run has 5,000 lines. The curves show the lowest and the highest of every 16." in httpx.get(url + path).text
+    )
+    received = events(url, run=path.removeprefix("/runs/"))
+    assert "plot-losses" in next(received)
+    append(run, json.dumps(line(5001, loss_d=0.123)) + "\n")
+    fresh = next(received)
+    assert "0.123" in fresh["caption-losses"] and "plot-losses" not in fresh
+    append(run, json.dumps(line(5050, loss_d=0.123)) + "\n")
+    assert "5050]" in next(received)["plot-losses"]
+    received.close()  # type: ignore[attr-defined]
+
+
+def test_one_run_that_cannot_be_shown_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("bad", "good"):
+        write_run(tmp_path / name, lines(100))
+    update = History.update
+
+    def break_bad(history: History) -> bool:
+        if history._file.parent.name == "bad":
+            raise TypeError("no such thing")
+        return update(history)
+
+    monkeypatch.setattr(History, "update", break_bad)
+    client = TestClient(create_app(FoundRuns(tmp_path), []), base_url="http://localhost")
+    page = client.get("/")
+    assert page.status_code == 200 and ">good</a>" in page.text and "100" in page.text
+    assert "this run cannot be shown (TypeError: no such thing)" in page.text
+    bad, good = (run.id for run in FoundRuns(tmp_path).all())
+    for path in (f"/runs/{bad}", f"/compare?run={bad}&run={good}"):
+        reply = client.get(path)
+        assert reply.status_code == 200 and "no such thing" in reply.text
+
+
+def test_a_page_opens_no_other_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two", "three"):
+        write_run(tmp_path / name, lines(100))
+    runs = FoundRuns(tmp_path)
+    opened: list[str] = []
+    update = History.update
+
+    def noted(history: History) -> bool:
+        opened.append(history._file.parent.name)
+        return update(history)
+
+    monkeypatch.setattr(History, "update", noted)
+    one = next(run for run in runs.all() if run.name == "one")
+    page = TestClient(create_app(runs, []), base_url="http://localhost").get(f"/runs/{one.id}")
+    assert ">three</option>" in page.text and ">two</option>" in page.text
+    assert opened == ["one"]
+
+
+def test_runs_that_train_keep_their_places(watch: Watch, tmp_path: Path) -> None:
+    for name in ("b", "a", "c"):
+        hold(write_run(tmp_path / name, lines(100), steps=1000))
+    write_run(tmp_path / "0", lines(100), steps=1000)
+    url = watch(tmp_path)
+    for name in ("c", "a", "b"):
+        append(tmp_path / name, json.dumps(line(150)) + "\n")
+        assert list(ids(url)) == ["a", "b", "c", "0"]
 
 
 def test_hostile_names_stay_text(watch: Watch, tmp_path: Path) -> None:
@@ -194,6 +270,30 @@ def test_other_names_and_other_sites_are_refused(watch: Watch, tmp_path: Path) -
     assert httpx.get(url, headers=followed).status_code == 200
 
 
+def test_the_name_that_host_gives_is_answered_and_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = socket.getaddrinfo
+    known = {"GPU-box.example": "127.0.0.1"}
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *more, **named: resolve(known.get(host, host), *more, **named)
+    )
+    monkeypatch.setattr(socket, "gethostname", lambda: "this-machine")
+    monkeypatch.setattr(socket, "getfqdn", lambda: "this-machine.example")
+    right = {
+        "127.0.0.1": ("127.0.0.1", ()),
+        "GPU-box.example": ("GPU-box.example", ("gpu-box.example", "GPU-BOX.example:3001")),
+        "0.0.0.0": ("this-machine", ("this-machine:1", "this-machine.example")),
+    }
+    for host, (printed, names) in right.items():
+        with listen(known.get(host, host), 0) as listener:
+            assert url_of(listener, host) == f"http://{printed}:{listener.getsockname()[1]}"
+            server = create_server(FoundRuns(tmp_path), listener, host)
+            client = TestClient(cast(Starlette, server.config.app), base_url="http://localhost")
+            for name in ("localhost", *names):
+                assert client.get("/", headers={"Host": name}).status_code == 200
+            for name in ("other.example", "this-machine" if "this-machine:1" not in names else "x"):
+                assert client.get("/", headers={"Host": name}).status_code == 421
+
+
 def test_nothing_comes_from_elsewhere_or_stands_inline(watch: Watch, tmp_path: Path) -> None:
     write_run(tmp_path / "run", lines(300), sheets=[100])
     url = watch(tmp_path)
@@ -224,27 +324,3 @@ def test_wrong_options_are_sentences(tmp_path: Path) -> None:
         "cannot listen on 192.0.2.1"
         in drawwell("watch", str(tmp_path), "--host", "192.0.2.1", code=1, fresh=True).stderr
     )
-
-
-@pytest.mark.slow
-def test_training_shows_its_run_while_it_lasts(tmp_path: Path) -> None:
-    options = ["--steps", "40", "--log-every", "10", "--width", "8", "--batch-size", "16", "--threads", "1", "--watch"]
-    done = drawwell("train", "digits", "--out", str(tmp_path / "run"), *options)
-    (url,) = re.findall(r"^watch +(http://127\.0\.0\.1:\d+/runs/\w+)$", done.stderr, re.MULTILINE)
-    with pytest.raises(httpx.TransportError):
-        httpx.get(url)
-
-
-def test_the_page_of_a_training_is_there_while_it_lasts(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", lines(300), steps=1000)
-    hold(run)
-    with watching(run) as url:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                assert "300 of 1,000" in httpx.get(url).text
-                break
-            except httpx.ConnectError:
-                time.sleep(0.05)
-    with pytest.raises(httpx.TransportError):
-        httpx.get(url)

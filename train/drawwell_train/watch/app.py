@@ -1,8 +1,9 @@
-"""The pages over HTTP. Only GET; nothing that a browser sends changes anything."""
+"""The pages over HTTP. Only GET; nothing that a browser sends changes anything.
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Sequence
+Whatever touches files runs in threads: plain functions as routes, and ``asyncio.to_thread`` for events.
+"""
+
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -15,94 +16,66 @@ from starlette.staticfiles import StaticFiles
 
 from drawwell.text import printable
 from drawwell_train.watch import pages
-from drawwell_train.watch.elements import to_html
+from drawwell_train.watch.events import events
 from drawwell_train.watch.found_runs import FoundRuns
 from drawwell_train.watch.guard import Guard
-from drawwell_train.watch.watched_run import Snapshot, WatchedRun
+from drawwell_train.watch.row import MOST_STEP
+from drawwell_train.watch.watched_run import WatchedRun
 
-_LOOK_SECONDS = 1
-"""Between two looks at the files. A new line is shown within two seconds."""
-_MOST_STEP = 10**12
 _FRESH = {"Cache-Control": "no-store"}
 _IMMUTABLE = {"Cache-Control": "private, max-age=86400, immutable"}
 """Of a sheet: its URL changes when training may write it again."""
 
 
-def create_app(runs: FoundRuns, is_loopback: bool = True, stopping: Callable[[], bool] = lambda: False) -> Starlette:
+def create_app(runs: FoundRuns, names: Collection[str], stopping: Callable[[], bool] = lambda: False) -> Starlette:
     """Return the application that shows ``runs``.
 
     Args:
         runs: where they are found.
-        is_loopback: whether only this machine reaches the server.
+        names: the host names that a browser may call the server by, besides IP addresses and ``localhost``.
         stopping: says when requests for events must end.
     """
 
-    async def index(_: Request) -> Response:
-        return HTMLResponse(await asyncio.to_thread(_page, runs, []), headers=_FRESH)
+    def index(_: Request) -> Response:
+        found = [run.snapshot() for run in runs.all()]
+        return HTMLResponse(pages.list_page(found, printable(runs.root)), headers=_FRESH)
 
-    async def one(request: Request) -> Response:
-        chosen = [_known(runs, request.path_params["id"])]
-        return HTMLResponse(await asyncio.to_thread(_page, runs, chosen), headers=_FRESH)
+    def one(request: Request) -> Response:
+        run = _known(runs, request.path_params["id"])
+        others = {other.id: other.name for other in runs.all() if other.id != run.id}
+        return HTMLResponse(pages.run_page([run.snapshot()], others), headers=_FRESH)
 
-    async def two(request: Request) -> Response:
+    def two(request: Request) -> Response:
         ids = request.query_params.getlist("run")
         if len(ids) != 2 or ids[0] == ids[1]:
             raise HTTPException(400, f"Choose two runs to compare, not {len(set(ids))}.")
-        chosen = [_known(runs, run_id) for run_id in ids]
-        return HTMLResponse(await asyncio.to_thread(_page, runs, chosen), headers=_FRESH)
+        return HTMLResponse(pages.run_page([run.snapshot() for run in _chosen(runs, request)], {}), headers=_FRESH)
 
-    async def sheet(request: Request) -> Response:
+    def sheet(request: Request) -> Response:
         run, step = _known(runs, request.path_params["id"]), request.path_params["step"]
-        png = await asyncio.to_thread(run.sheet, step) if step < _MOST_STEP else None
+        png = run.sheet(step) if step < MOST_STEP else None
         if png is None:
             raise HTTPException(404, "There is no such sample sheet, or it cannot be read.")
         return Response(png, media_type="image/png", headers=_IMMUTABLE)
 
-    async def events(request: Request) -> Response:
-        chosen = [_known(runs, run_id) for run_id in request.query_params.getlist("run")[:2]]
-        return StreamingResponse(_events(runs, chosen, stopping), media_type="text/event-stream", headers=_FRESH)
+    def live(request: Request) -> Response:
+        sent = events(runs, _chosen(runs, request), stopping)
+        return StreamingResponse(sent, media_type="text/event-stream", headers=_FRESH)
 
     routes = [
         Route("/", index),
         Route("/compare", two),
-        Route("/events", events),
+        Route("/events", live),
         Route("/runs/{id}", one),
         Route("/runs/{id}/sheets/{step:int}", sheet),
         Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
     ]
-    guard = Middleware(Guard, is_loopback=is_loopback)
+    guard = Middleware(Guard, names=names)
     return Starlette(routes=routes, middleware=[guard], exception_handlers={HTTPException: _refused})
 
 
-def _page(runs: FoundRuns, chosen: Sequence[WatchedRun]) -> str:
-    shown = [run.snapshot() for run in chosen]
-    return pages.page(_all(runs, chosen), shown, printable(runs.root))
-
-
-def _all(runs: FoundRuns, chosen: Sequence[WatchedRun]) -> list[Snapshot]:
-    """All runs for the list and for the choice of a second one; none beside two that are compared."""
-    return [run.snapshot() for run in runs.all()] if len(chosen) < 2 else []
-
-
-async def _events(runs: FoundRuns, chosen: Sequence[WatchedRun], stopping: Callable[[], bool]) -> AsyncIterator[str]:
-    """Server-sent events: a JSON object of the sections that have changed, by id, as HTML."""
-    sent: dict[str, str] = {}
-    seen: list[Snapshot] = []
-    while not stopping():
-        now = await asyncio.to_thread(lambda: [run.snapshot() for run in chosen or runs.all()])
-        changed: dict[str, str] = {}
-        if len(now) != len(seen) or any(one is not other for one, other in zip(now, seen, strict=True)) or not sent:
-            made = await asyncio.to_thread(_html, now, bool(chosen))
-            changed = {name: html for name, html in made.items() if sent.get(name) != html}
-            sent, seen = made, now
-        # a comment keeps the connection alive, and finds out that nobody reads any more
-        yield f"data: {json.dumps(changed)}\n\n" if changed else ": nothing new\n\n"
-        await asyncio.sleep(_LOOK_SECONDS)
-
-
-def _html(now: Sequence[Snapshot], is_chosen: bool) -> dict[str, str]:
-    made = pages.sections([], now) if is_chosen else pages.sections(now, [])
-    return {name: to_html(tree) for name, tree in made.items()}
+def _chosen(runs: FoundRuns, request: Request) -> Sequence[WatchedRun]:
+    return [_known(runs, run_id) for run_id in request.query_params.getlist("run")[:2]]
 
 
 def _known(runs: FoundRuns, run_id: str) -> WatchedRun:

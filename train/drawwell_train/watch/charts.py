@@ -1,20 +1,23 @@
 """Charts of the numbers of a run, or of two, as SVG. The style sheet gives colours, for light and for dark."""
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+from drawwell_train.watch.bands import Band
 from drawwell_train.watch.elements import element
 from drawwell_train.watch.words import compact, number
 
 _WIDTH, _HEIGHT = 380, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 372, 8, 166
 """Of the plot, in pixels of a narrow window, so that letters there have their size."""
+PLOT_WIDTH = _RIGHT - _LEFT
 _MARKED_POINTS = 40
-"""Fewer points are marked, so that a single one can be seen."""
+"""Fewer points are marked with a dot, a single one with a large one."""
 
-Point = tuple[float, float]
+Point = tuple[int, float]
 """A step, and the value there."""
 
 
@@ -33,15 +36,6 @@ class Level:
 
     value: float
     label: str
-
-
-@dataclass(frozen=True)
-class Band:
-    """Steps at which a condition was active. ``colour`` is a number of the style sheet."""
-
-    first: float
-    last: float
-    colour: int
 
 
 @dataclass(frozen=True)
@@ -69,14 +63,8 @@ class Chart:
     marked: Point | None = None
 
 
-def draw(chart: Chart) -> Element:
-    """Return a figure: a title, a legend with the last value of each curve, and the plot."""
-    if not any(curve.points for curve in chart.curves):
-        return element("figure", _caption(chart), element("p", chart.absent, class_="absent"), class_="chart")
-    return element("figure", _caption(chart), _plot(chart), class_="chart")
-
-
-def _caption(chart: Chart) -> Element:
+def caption(chart: Chart) -> Element:
+    """Return a title, and a legend with the last value of each curve."""
     legend = element("ul", class_="legend")
     for curve in chart.curves:
         if curve.points:
@@ -89,7 +77,10 @@ def _caption(chart: Chart) -> Element:
     return element("figcaption", element("h3", chart.title), legend)
 
 
-def _plot(chart: Chart) -> Element:
+def plot(chart: Chart) -> Element:
+    """Return the plot, or the sentence that says why there is none."""
+    if not any(curve.points for curve in chart.curves):
+        return element("p", chart.absent, class_="absent")
     axis = _Axis.of(chart)
     svg = element(
         "svg",
@@ -98,7 +89,9 @@ def _plot(chart: Chart) -> Element:
         id=f"chart-{chart.id}",
         tabindex=0,
         aria_label=_in_words(chart),
-        **axis.attributes(),
+        data_left=_LEFT,
+        data_right=_RIGHT,
+        data_step=axis.last_step,
     )
     svg.extend(_bands(chart, axis))
     svg.extend(_ticks(axis))
@@ -155,19 +148,6 @@ class _Axis:
         shown = (math.log10(value) if value > 0 else self.low) if self.log else value
         return round(_BOTTOM - (_BOTTOM - _TOP) * (shown - self.low) / (self.high - self.low), 1)
 
-    def attributes(self) -> dict[str, str | float]:
-        """By which the page turns pixels into numbers again."""
-        return {
-            "data_left": _LEFT,
-            "data_right": _RIGHT,
-            "data_top": _TOP,
-            "data_bottom": _BOTTOM,
-            "data_step": self.last_step,
-            "data_low": self.low,
-            "data_high": self.high,
-            "data_log": int(self.log),
-        }
-
 
 def _ticks(axis: _Axis) -> Iterator[Element]:
     for value in _decades(axis) if axis.log else _round_numbers(axis.low, axis.high, 4):
@@ -203,8 +183,14 @@ def _bands(chart: Chart, axis: _Axis) -> Iterator[Element]:
 
 def _curve(curve: Curve, axis: _Axis) -> Iterator[Element]:
     places = [(axis.x(x), axis.y(y)) for x, y in curve.points]
-    points = " ".join(f"{x:g},{y:g}" for x, y in places)
-    yield element("polyline", points=points, class_=f"curve c{curve.colour}", data_label=curve.label)
+    yield element(
+        "polyline",
+        points=" ".join(f"{x:g},{y:g}" for x, y in places),
+        class_=f"curve c{curve.colour}",
+        data_label=curve.label,
+        data_steps=json.dumps([step for step, _ in curve.points], separators=(",", ":")),
+        data_values=json.dumps([float(f"{value:.6g}") for _, value in curve.points], separators=(",", ":")),
+    )
     if len(places) < _MARKED_POINTS:
         for x, y in places:
-            yield element("circle", cx=x, cy=y, r=2, class_=f"dot c{curve.colour}")
+            yield element("circle", cx=x, cy=y, r=2 if len(places) > 1 else 4, class_=f"dot c{curve.colour}")

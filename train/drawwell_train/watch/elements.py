@@ -1,5 +1,6 @@
 """HTML and SVG as trees. Text and attributes are escaped when a tree is written, so a name with markup in it stays a name."""
 
+from collections.abc import Iterable
 from xml.etree.ElementTree import Element, tostring
 
 from drawwell.text import printable
@@ -24,6 +25,16 @@ def element(tag: str, *content: Content, **attributes: str | float) -> Element:
         elif one is not None:
             made.text = (made.text or "") + printable(one)
     return made
+
+
+def live(tag: str, name: str, *content: Content, **attributes: str | float) -> Element:
+    """Return an element that the page replaces when it has changed. ``name`` is its ``id``."""
+    return element(tag, *content, id=name, data_live="", **attributes)
+
+
+def row(cells: Iterable[Element]) -> Element:
+    """Return a row of a table."""
+    return element("tr", *cells)
 
 
 def to_html(tree: Element) -> str:

@@ -60,12 +60,13 @@ def _run_folders(folder: Path, depth: int) -> Iterator[Path]:
     """Folders with checkpoints or numbers. A run holds no runs; a folder that cannot be read holds none either."""
     if (folder / CHECKPOINTS).is_dir() or os.path.lexists(folder / STATS):
         yield folder
-        return
-    if not depth:
-        return
+    elif depth:
+        for name in _inner_folders(folder):
+            yield from _run_folders(folder / name, depth - 1)
+
+
+def _inner_folders(folder: Path) -> list[str]:
     try:
-        inner = sorted(entry.name for entry in os.scandir(folder) if entry.name[0] != "." and entry.is_dir())
+        return sorted(entry.name for entry in os.scandir(folder) if entry.name[0] != "." and entry.is_dir())
     except OSError:
-        return
-    for name in inner:
-        yield from _run_folders(folder / name, depth - 1)
+        return []

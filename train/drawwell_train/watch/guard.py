@@ -6,7 +6,7 @@ reader's machine. An IP address in a URL cannot be rebound, and nobody owns the 
 
 import ipaddress
 import re
-import socket
+from collections.abc import Collection
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,14 +30,12 @@ class Guard:
 
     Args:
         app: answers the others.
-        is_loopback: whether only this machine reaches the server. Else the machine's own name is right, too.
+        names: the host names that are right, besides ``localhost`` and IP addresses.
     """
 
-    def __init__(self, app: ASGIApp, is_loopback: bool) -> None:
+    def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
         self._app = app
-        self._names = {"localhost"} | (
-            set() if is_loopback else {socket.gethostname().lower(), socket.getfqdn().lower()}
-        )
+        self._names = {"localhost", *(name.lower().removesuffix(".") for name in names)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -54,7 +52,9 @@ class Guard:
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1 or not self._is_ours(hosts[0]):
-            return PlainTextResponse("This server answers to localhost and to IP addresses only.\n", 421)
+            return PlainTextResponse(
+                "This server answers to localhost, to IP addresses and to the name that --host gives it.\n", 421
+            )
         fields = dict(scope["headers"])
         is_followed = fields.get(b"sec-fetch-mode") == b"navigate" and fields.get(b"sec-fetch-dest") == b"document"
         if fields.get(b"sec-fetch-site") == b"cross-site" and not is_followed:

@@ -3,14 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from drawwell_train.monitor.conditions import COLLAPSE, D_FAKE_STD, NAN, OSCILLATION, STRONG, WEAK
-from drawwell_train.watch.charts import Band, Chart, Curve, Level, Point
-from drawwell_train.watch.watched_run import Snapshot
+from drawwell_train.monitor.conditions import D_FAKE_STD
+from drawwell_train.watch.charts import Chart, Curve, Level
+from drawwell_train.watch.snapshot import Snapshot
 from drawwell_train.watch.words import number
-
-CONDITIONS = (STRONG, WEAK, OSCILLATION, COLLAPSE, NAN)
-"""Their place is the number of their colour; a condition of another version has the number after the last."""
 
 _BEST_VALUE = Level(-2 * math.log(2), "-2 log 2: perfect G")
 _GREATEST_JSD = Level(math.log(2), "log 2: greatest")
@@ -90,54 +88,51 @@ def charts_of(run: Snapshot) -> list[Chart]:
 
 
 def compared(runs: Sequence[Snapshot]) -> list[Chart]:
-    """A chart for each number, with a curve for each run. Numbers that no run has are left out."""
-    charts = [_comparison(panel, name, runs) for panel in PANELS for name in panel.names]
-    return [chart for chart in charts if any(curve.points for curve in chart.curves)]
+    """A chart for each number, with a curve for each run."""
+    return [_comparison(panel, name, runs) for panel in PANELS for name in panel.names]
 
 
 def _chart(panel: Panel, run: Snapshot) -> Chart:
-    curves = [Curve(label, _points(run, name), place) for place, (name, label) in enumerate(panel.names.items())]
-    lowest = min(curves[0].points, key=lambda point: point[1], default=None) if panel.id == "kid" else None
-    plain = panel.of_probabilities and not _gives_probabilities(run, panel)
+    curves = [Curve(label, run.curve(name), place) for place, (name, label) in enumerate(panel.names.items())]
+    lowest = min(run.curve("kid"), key=lambda point: point[1], default=None) if panel.id == "kid" else None
     return Chart(
         id=panel.id,
-        title=(panel.otherwise if plain else panel.title) + (", lowest marked" if lowest else ""),
+        title=_title(panel, [run]) + (", lowest marked" if lowest else ""),
         curves=curves,
         last_step=run.step,
-        level=None if plain else panel.level,
-        low=None if plain else panel.low,
-        high=None if plain else panel.high,
-        log=panel.log,
-        bands=bands_of(run),
+        bands=run.bands,
         absent=_why_no_kid(run) if panel.id == "kid" else panel.absent,
         marked=lowest,
+        **_scale(panel, [run]),
     )
 
 
 def _comparison(panel: Panel, name: str, runs: Sequence[Snapshot]) -> Chart:
-    plain = panel.of_probabilities and not all(_gives_probabilities(run, panel) for run in runs)
-    title = panel.otherwise if plain else panel.title
+    title = _title(panel, runs)
     return Chart(
         id=name,
         title=f"{title}: {panel.names[name]}" if len(panel.names) > 1 else title,
-        curves=[Curve(run.name, _points(run, name), place) for place, run in enumerate(runs)],
+        curves=[Curve(run.name, run.curve(name), place) for place, run in enumerate(runs)],
         last_step=max(run.step for run in runs),
-        level=None if plain else panel.level,
-        low=None if plain else panel.low,
-        high=None if plain else panel.high,
-        log=panel.log,
+        absent="Neither run has this number.",
+        **_scale(panel, runs),
     )
 
 
-def _points(run: Snapshot, name: str) -> list[Point]:
-    lines = run.kids if name == "kid" else run.lines
-    return [(line["step"], line[name]) for line in lines if name in line]
+def _title(panel: Panel, runs: Sequence[Snapshot]) -> str:
+    return panel.title if _has_scale(panel, runs) else panel.otherwise
 
 
-def _gives_probabilities(run: Snapshot, panel: Panel) -> bool:
-    """Whether D's outputs are probabilities; of the value, whether its optimum is known."""
+def _scale(panel: Panel, runs: Sequence[Snapshot]) -> dict[str, Any]:
+    if not _has_scale(panel, runs):
+        return {"log": panel.log}
+    return {"level": panel.level, "low": panel.low, "high": panel.high, "log": panel.log}
+
+
+def _has_scale(panel: Panel, runs: Sequence[Snapshot]) -> bool:
+    """Whether title and bounds of a panel hold: D's outputs are probabilities, or, for the value, its optimum is known."""
     name = "jsd" if panel.id == "value" else D_FAKE_STD
-    return any(name in line for line in run.lines)
+    return not panel.of_probabilities or all(run.curve(name) or not run.last for run in runs)
 
 
 def _why_no_kid(run: Snapshot) -> str:
@@ -145,18 +140,3 @@ def _why_no_kid(run: Snapshot) -> str:
     if every is None:
         return "Not measured in this run."
     return f"Measured every {number(every)} steps where the extra `eval` is installed; not yet in this run."
-
-
-def bands_of(run: Snapshot) -> list[Band]:
-    """A band for each time at which a condition was active, up to now if it still is."""
-    open_since: dict[str, float] = {}
-    bands = []
-    for change in run.changes:
-        bands += [Band(open_since.pop(name, 0), change.step, colour_of(name)) for name in change.ended]
-        open_since |= dict.fromkeys(change.began, change.step)
-    return bands + [Band(since, run.step, colour_of(name)) for name, since in open_since.items()]
-
-
-def colour_of(condition: str) -> int:
-    """The number of the colour of a condition."""
-    return CONDITIONS.index(condition) if condition in CONDITIONS else len(CONDITIONS)

@@ -8,16 +8,21 @@ import psutil
 
 from drawwell import atomic_files
 from drawwell_train.run.run_files import LOCK, STATS, holder_of
+from drawwell_train.watch.row import Row
 
-_SILENT_SECONDS = 600
-"""A process of another host cannot be asked: it counts as training until it has written no line for so long."""
+_LEAST_SILENT_SECONDS, _MOST_SILENT_SECONDS = 60.0, 600.0
+_SILENT_LINES = 10
+"""Measuring KID and saving a checkpoint take longer than most lines."""
 _CLOCK_SECONDS = 60
 """The clock of processes and that of files may differ by so much."""
 _MOST_BYTES = 1000
 
 
-def is_training(run: Path) -> bool:
-    """Return whether the process that ``.lock`` names is still at work."""
+def is_training(run: Path, silent_seconds: float) -> bool:
+    """Return whether the process that ``.lock`` names is still at work.
+
+    A process of another host cannot be asked: it counts as training until it has written no line for ``silent_seconds``.
+    """
     try:
         holder = holder_of(atomic_files.read(run / LOCK, _MOST_BYTES))
         locked_at = (run / LOCK).stat().st_mtime
@@ -26,8 +31,16 @@ def is_training(run: Path) -> bool:
     if holder is None:
         return False
     if holder.host != socket.gethostname():
-        return time.time() - _written_at(run) < _SILENT_SECONDS
+        return time.time() - max(locked_at, _written_at(run)) < silent_seconds
     return _lives(holder.pid, locked_at)
+
+
+def most_silent_seconds(last: Row | None, lines: int) -> float:
+    """For how long a trainer with ``lines`` lines so far may write none: ten times as long as a line takes, within a minute and ten."""
+    if last is None or not last.images_per_second:
+        return _MOST_SILENT_SECONDS
+    line_seconds = last.images / lines / last.images_per_second
+    return min(max(_LEAST_SILENT_SECONDS, _SILENT_LINES * line_seconds), _MOST_SILENT_SECONDS)
 
 
 def _written_at(run: Path) -> float:

@@ -1,10 +1,10 @@
-"""One run folder as it is now. Nothing in it is ever written."""
+"""A run folder that is read again and again. Nothing in it is ever written."""
 
+import logging
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -12,85 +12,25 @@ from drawwell import atomic_files
 from drawwell.files.card import UNREADABLE
 from drawwell.text import printable, reason
 from drawwell_train.monitor.conditions import NAN
-from drawwell_train.run.run_files import CONFIG, SAMPLES, STATS, Line, sheet_name, sheets_in
-from drawwell_train.watch.history import Change, History
-from drawwell_train.watch.trainer import is_training
-
-State = Literal["starting", "training", "finished", "stopped", "diverged", "empty"]
+from drawwell_train.run.run_files import CONFIG, SAMPLES, STATS, sheet_name, sheets_in
+from drawwell_train.watch.history import History
+from drawwell_train.watch.row import MOST_STEP
+from drawwell_train.watch.snapshot import Snapshot, State
+from drawwell_train.watch.trainer import is_training, most_silent_seconds
 
 _MOST_CONFIG_BYTES, _MOST_SHEET_BYTES = 1 << 22, 1 << 26
 _MOST_SHEETS = 500
 """A slider has fewer pixels. Of more sheets, evenly spaced ones are shown."""
-_MOST_COUNT = 10**15
-_SPEED = "images_per_second"
 _PNG = b"\x89PNG\r\n\x1a\n"
 
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A run at one time.
-
-    Attributes:
-        id: names the run in URLs.
-        lines: evenly spaced lines of ``stats.jsonl``, the last one among them.
-        stride: how many lines of the file there are for each of them.
-        sheets: steps of the sample sheets.
-        version: changes when sheets may have been written again.
-        problems: sentences about what cannot be read.
-    """
-
-    id: str
-    name: str
-    state: State
-    config: dict[str, Any]
-    lines: Sequence[Line]
-    stride: int
-    kids: Sequence[Line]
-    changes: Sequence[Change]
-    sheets: Sequence[int]
-    version: int
-    written_at: float
-    problems: Sequence[str]
-
-    @property
-    def step(self) -> int:
-        return self.lines[-1]["step"] if self.lines else 0
-
-    @property
-    def steps(self) -> int | None:
-        """The steps that the run is to have; None if its configuration does not say."""
-        return self.count("steps")
-
-    def count(self, option: str) -> int | None:
-        """An option that is a number above 0; None if the configuration does not say one."""
-        value = self.config.get(option)
-        return value if isinstance(value, int) and 0 < value < _MOST_COUNT else None
-
-    @property
-    def images_per_second(self) -> float | None:
-        speeds: Iterator[float] = (line[_SPEED] for line in reversed(self.lines) if _SPEED in line)
-        return next(speeds, None)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """None unless it is training and has logged a line."""
-        last = self.lines[-1] if self.lines else {}
-        if self.state != "training" or not self.steps or not last.get("step") or not self.images_per_second:
-            return None
-        images_per_step: float = last.get("images", 0) / last["step"]
-        return float(max(0, self.steps - last["step"])) * images_per_step / self.images_per_second
-
-    @property
-    def active(self) -> tuple[str, ...]:
-        """The conditions that hold now."""
-        return self.changes[-1].active if self.changes else ()
+_log = logging.getLogger(__name__)
 
 
 class WatchedRun:
     """Reads a run folder, each time only what is new."""
 
     def __init__(self, path: Path, run_id: str, name: str) -> None:
-        self.path, self.id, self._name = path, run_id, printable(name)
+        self.path, self.id, self.name = path, run_id, printable(name)
         self._lock = threading.Lock()
         self._history, self._history_problem = History(path / STATS), ""
         self._config: dict[str, Any] = {}
@@ -99,13 +39,15 @@ class WatchedRun:
         self._snapshot: Snapshot | None = None
 
     def snapshot(self) -> Snapshot:
-        """Return the run as it is now: the same object as before if nothing has changed."""
+        """Return the run as it is now: the same object as before if nothing has changed.
+
+        A run that cannot be shown, whatever is wrong with it, is a snapshot that says so: the others are shown as before.
+        """
         with self._lock:
-            changed = [self._update_history(), self._update_config(), self._update_sheets()]
-            state = self._state()
-            if self._snapshot is None or any(changed) or state != self._snapshot.state:
-                self._snapshot = self._taken(state)
-            return self._snapshot
+            try:
+                return self._updated()
+            except Exception as error:
+                return self._unreadable(error)
 
     def sheet(self, step: int) -> bytes | None:
         """The PNG of a sample sheet; None if there is none that can be read."""
@@ -114,6 +56,20 @@ class WatchedRun:
         except OSError:
             return None
         return content if content.startswith(_PNG) else None
+
+    def _updated(self) -> Snapshot:
+        changed = [self._update_history(), self._update_config(), self._update_sheets()]
+        state = self._state()
+        if self._snapshot is None or any(changed) or state != self._snapshot.state:
+            self._snapshot = self._taken(state)
+        return self._snapshot
+
+    def _unreadable(self, error: Exception) -> Snapshot:
+        problem = f"this run cannot be shown ({type(error).__name__}: {reason(error)})"
+        if self._snapshot is None or self._snapshot.problems != (problem,):
+            _log.error("%s: %s", printable(self.path), problem, exc_info=error)
+            self._snapshot = Snapshot(self.id, self.name, "unreadable", problems=(problem,))
+        return self._snapshot
 
     def _update_history(self) -> bool:
         before = self._history_problem
@@ -144,35 +100,45 @@ class WatchedRun:
             return False
         self._sheets_version = version
         names = {path.name: int(path.stem.removeprefix("step-")) for path in sheets_in(self.path)}
-        self._sheets = _spaced([step for name, step in names.items() if name == sheet_name(step)])
+        self._sheets = [step for name, step in names.items() if name == sheet_name(step) and step < MOST_STEP]
         return True
+
+    def _current_sheets(self) -> Iterator[int]:
+        """Without the sheets beyond the checkpoint from which a run went on, until training writes them again."""
+        last = self._history.last
+        for step in self._sheets:
+            # training writes its options whenever it begins or goes on
+            is_reached = last is not None and step <= last.step
+            if is_reached or _modified(self.path / SAMPLES / sheet_name(step)) >= self._config_version:
+                yield step
 
     def _state(self) -> State:
         last = self._history.last
-        if is_training(self.path):
+        ended = self._how_it_ended()
+        if is_training(self.path, most_silent_seconds(last, self._history.count) if ended == "stopped" else 0.0):
             return "training" if last else "starting"
-        if not last:
-            return "empty"
-        if NAN in last.get("conditions", ()):
+        return ended if last else "empty"
+
+    def _how_it_ended(self) -> State:
+        last, steps = self._history.last, self._config.get("steps")
+        if last and NAN in last.conditions:
             return "diverged"
-        steps = self._config.get("steps")
-        return "finished" if isinstance(steps, int) and last["step"] >= steps else "stopped"
+        return "finished" if last and isinstance(steps, int) and last.step >= steps else "stopped"
 
     def _taken(self, state: State) -> Snapshot:
         history = self._history
-        lines = list(history.thinned.lines)
-        if history.last and (not lines or lines[-1]["step"] < history.last["step"]):
-            lines.append(history.last)
         return Snapshot(
             id=self.id,
-            name=self._name,
+            name=self.name,
             state=state,
             config=self._config,
-            lines=lines,
-            stride=history.thinned.stride,
-            kids=tuple(history.kids.lines),
+            last=history.last,
+            curves={name: curve.points() for name, curve in history.curves.items()},
+            lines=history.count,
+            bucket=max(curve.bucket for curve in history.curves.values()),
+            bands=history.bands.until(history.last.step if history.last else 0),
             changes=tuple(history.changes),
-            sheets=self._sheets,
+            sheets=_spaced([*self._current_sheets()]),
             version=self._config_version,
             written_at=_modified(self.path / STATS) / 1e9,
             problems=tuple(self._problems()),

@@ -1,59 +1,59 @@
 // Reads values off the charts: under the pointer, or step by step with the arrow keys, in all charts at once.
 
 const KEYS = { ArrowLeft: -0.01, ArrowRight: 0.01, PageDown: -0.1, PageUp: 0.1 };
+const numbers = new WeakMap();
 let step = null;
 
 function plots() {
   return document.querySelectorAll("svg[data-step]");
 }
 
-/** The point of a curve that is nearest to x; its points are in the order of x. */
-function nearest(points, x) {
+/** The steps and the values of a curve, as the server read them. */
+function numbersOf(curve) {
+  if (!numbers.has(curve)) {
+    numbers.set(curve, { steps: JSON.parse(curve.dataset.steps), values: JSON.parse(curve.dataset.values) });
+  }
+  return numbers.get(curve);
+}
+
+/** The value of a curve at the point that is nearest to a step. */
+function nearest({ steps, values }, at) {
   let low = 0;
-  let high = points.numberOfItems - 1;
+  let high = steps.length - 1;
   while (high - low > 1) {
     const middle = (low + high) >> 1;
-    if (points.getItem(middle).x < x) low = middle;
+    if (steps[middle] < at) low = middle;
     else high = middle;
   }
-  const [before, after] = [points.getItem(low), points.getItem(high)];
-  return x - before.x < after.x - x ? before : after;
+  return values[at - steps[low] < steps[high] - at ? low : high];
 }
 
 function inWords(value) {
   return Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en") : Number(value.toPrecision(3)).toString();
 }
 
-function valueOf(svg, y) {
-  const { top, bottom, low, high, log } = svg.dataset;
-  const value = Number(low) + ((bottom - y) / (bottom - top)) * (high - low);
-  return log === "1" ? 10 ** value : value;
-}
-
-function xOf(svg, at) {
+function moveCross(svg, seen) {
   const { left, right, step: last } = svg.dataset;
-  return Number(left) + (right - left) * (at / last);
+  const x = Number(left) + (right - left) * (step / last);
+  const cross = svg.querySelector(".cross");
+  cross.setAttribute("visibility", seen ? "visible" : "hidden");
+  cross.setAttribute("x1", seen ? x : 0);
+  cross.setAttribute("x2", seen ? x : 0);
 }
 
 function show(svg) {
-  const cross = svg.querySelector(".cross");
-  const values = svg.closest("figure").querySelectorAll("[data-last]");
-  const x = step === null ? null : xOf(svg, step);
-  const seen = x !== null && x <= Number(svg.dataset.right);
-  cross.setAttribute("visibility", seen ? "visible" : "hidden");
-  if (seen) {
-    cross.setAttribute("x1", x);
-    cross.setAttribute("x2", x);
-  }
+  const seen = step !== null && step <= Number(svg.dataset.step);
+  moveCross(svg, seen);
+  const shown = svg.closest("figure").querySelectorAll("[data-last]");
   svg.querySelectorAll("polyline").forEach((curve, place) => {
-    values[place].textContent = seen ? inWords(valueOf(svg, nearest(curve.points, x).y)) : values[place].dataset.last;
+    shown[place].textContent = seen ? inWords(nearest(numbersOf(curve), step)) : shown[place].dataset.last;
   });
 }
 
 /** Shows the chosen step in charts that were drawn anew, or the last values if none is chosen. */
 export function showLast() {
   plots().forEach(show);
-  const label = document.getElementById("curves")?.querySelector("h2");
+  const label = document.querySelector("#curves h2");
   if (label) label.dataset.at = step === null ? "" : ` at step ${Math.round(step).toLocaleString("en")}`;
 }
 
@@ -74,6 +74,15 @@ function read(svg, spoken) {
   spoken.textContent = `step ${Math.round(step).toLocaleString("en")}: ${legend.join(", ")}`;
 }
 
+/** Whether a key chose a step. */
+function press(key, last) {
+  if (key in KEYS) choose(Math.min(Math.max((step ?? last) + KEYS[key] * last, 0), last));
+  else if (key === "Home") choose(0);
+  else if (key === "End") choose(last);
+  else return false;
+  return true;
+}
+
 export function watchCharts(main, spoken) {
   const plotOf = (event) => event.target.closest?.("svg[data-step]");
   main.addEventListener("pointermove", (event) => {
@@ -84,13 +93,8 @@ export function watchCharts(main, spoken) {
   main.addEventListener("pointerleave", () => choose(null));
   main.addEventListener("keydown", (event) => {
     const svg = plotOf(event);
-    if (!svg) return;
-    const last = Number(svg.dataset.step);
-    if (event.key in KEYS) choose(Math.min(Math.max((step ?? last) + KEYS[event.key] * last, 0), last));
-    else if (event.key === "Home") choose(0);
-    else if (event.key === "End") choose(last);
-    else if (event.key === "Escape") return choose(null);
-    else return;
+    if (svg && event.key === "Escape") choose(null);
+    if (!svg || !press(event.key, Number(svg.dataset.step))) return;
     event.preventDefault();
     read(svg, spoken);
   });
