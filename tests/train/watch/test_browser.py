@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,10 @@ def text(browser: webdriver.Chrome, selector: str) -> str:
     return str(script(browser, f"document.querySelector('{selector}').innerText"))
 
 
+def shows(browser: webdriver.Chrome, words: str) -> bool:
+    return words in text(browser, "main")
+
+
 def script(browser: webdriver.Chrome, code: str) -> Any:
     return browser.execute_script(f"return {code}")
 
@@ -147,12 +152,23 @@ def test_what_has_the_focus_and_what_is_open_stays_so(browser: webdriver.Chrome,
         step = len((tmp_path / "two" / "stats.jsonl").read_text().splitlines()) * 50 + 50
         for run in ("one", "two"):
             append(tmp_path / run, json.dumps(line(step, (OSCILLATION,) if step % 100 else ())) + "\n")
-        wait(browser, lambda step=step: f"{step:,} of 5,000" in text(browser, "main"))
+        wait(browser, partial(shows, browser, f"{step:,} of 5,000"))
         assert script(browser, "document.activeElement.id") == name
-        wait(
-            browser,
-            lambda opened=opened: script(browser, "document.querySelectorAll('details[open]').length") == opened,
-        )
+        assert script(browser, "document.querySelectorAll('details[open]').length") == opened
+
+
+def test_the_step_that_keys_chose_stays_when_a_line_is_added(
+    browser: webdriver.Chrome, watch: Watch, tmp_path: Path
+) -> None:
+    run = write_run(tmp_path / "run", lines(500), steps=1000)
+    url = watch(tmp_path)
+    browser.get(url + ids(url)["run"])
+    browser.find_element(By.ID, "chart-losses").send_keys(Keys.HOME)
+    append(run, json.dumps(line(550)) + "\n")
+    wait(browser, lambda: script(browser, "document.querySelector('#chart-losses').dataset.step") == "550")
+    assert script(browser, "document.activeElement.id") == "chart-losses"
+    wait(browser, lambda: script(browser, "document.querySelector('#curves h2').dataset.at") == " at step 0")
+    assert script(browser, "document.querySelector('#chart-jsd .cross').getAttribute('visibility')") == "visible"
 
 
 def test_sheets_play_and_pause(browser: webdriver.Chrome, watch: Watch, tmp_path: Path) -> None:
@@ -196,7 +212,7 @@ def test_a_slow_network_shows_the_page_and_its_new_lines(
         wait(browser, lambda: "550 of 1,000" in text(browser, "#status"))
         wait(browser, lambda: script(browser, "document.querySelector('#sheets img').naturalWidth") > 0)
     finally:
-        browser.delete_network_conditions()  # type: ignore[no-untyped-call]
+        browser.delete_network_conditions()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -73,7 +73,7 @@ def test_added_lines_are_kept_as_if_they_were_read_at_once(tmp_path: Path) -> No
 
 
 def test_every_number_of_a_panel_is_read() -> None:
-    assert {name for panel in PANELS for name in panel.names} | {"swing", "images"} == set(NUMBERS)
+    assert {name for panel in PANELS for name in panel.names} | {"swing"} == set(NUMBERS)
 
 
 def test_bands_of_a_run_that_changes_all_the_time_are_joined_where_nobody_sees_it() -> None:

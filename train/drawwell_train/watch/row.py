@@ -1,6 +1,7 @@
 """The numbers of a line of ``stats.jsonl`` that the pages show. Other numbers are passed over."""
 
 import math
+from itertools import chain
 from operator import attrgetter
 from typing import Annotated
 
@@ -42,7 +43,8 @@ class Row(msgspec.Struct, gc=False):
         return {name: value for name, value in named if name != "conditions" and not math.isnan(value)}
 
 
-NUMBERS = tuple(name for name in Row.__struct_fields__ if name not in ("step", "conditions"))
+NUMBERS = tuple(name for name in Row.__struct_fields__ if name not in ("step", "images", "conditions"))
+"""That curves show."""
 _DECODER = msgspec.json.Decoder(Row)
 _values_of = attrgetter("step", *NUMBERS)
 
@@ -59,7 +61,8 @@ def rows_of(block: bytes) -> list[Row | None]:
 
 def table_of(rows: list[Row]) -> npt.NDArray[np.float64]:
     """The steps and ``NUMBERS`` of rows, float64 ``[N, 1 + K]``."""
-    return np.array([_values_of(row) for row in rows])
+    values = chain.from_iterable(map(_values_of, rows))
+    return np.fromiter(values, np.float64, len(rows) * (1 + len(NUMBERS))).reshape(-1, 1 + len(NUMBERS))
 
 
 def _row(line: bytes) -> Row | None:

@@ -83,12 +83,17 @@ function press(key, last) {
   return true;
 }
 
+/** Shows the last values again unless keys are reading a chart. */
+function leave() {
+  if (step !== null && !document.activeElement.matches("svg[data-step]")) choose(null);
+}
+
 export function watchCharts(main, spoken) {
   const plotOf = (event) => event.target.closest?.("svg[data-step]");
   main.addEventListener("pointermove", (event) => {
     const svg = plotOf(event);
     if (svg) choose(stepAt(svg, event));
-    else if (step !== null && !document.activeElement.matches("svg[data-step]")) choose(null);
+    else leave();
   });
   main.addEventListener("pointerleave", () => choose(null));
   main.addEventListener("keydown", (event) => {
@@ -98,5 +103,6 @@ export function watchCharts(main, spoken) {
     event.preventDefault();
     read(svg, spoken);
   });
-  main.addEventListener("focusout", (event) => { if (plotOf(event)) choose(null); });
+  // later: a chart that is replaced loses the focus, and gets it back at once
+  main.addEventListener("focusout", (event) => { if (plotOf(event)) setTimeout(leave); });
 }
