@@ -1,5 +1,6 @@
 """The pages over HTTP, from a real server."""
 
+import asyncio
 import hashlib
 import html
 import json
@@ -7,7 +8,7 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, cast
@@ -164,9 +165,7 @@ def test_a_long_run_sends_its_curves_when_they_have_grown_by_a_pixel(watch: Watc
     hold(run)
     url = watch(tmp_path)
     path = ids(url)["run"]
-    assert (
-        "The run has 5,000 lines. The curves show the lowest and the highest of every 16." in httpx.get(url + path).text
-    )
+    assert "run has 5,000 lines. The curves show the lowest and the highest of every 16." in httpx.get(url + path).text
     received = events(url, run=path.removeprefix("/runs/"))
     assert "plot-losses" in next(received)
     append(run, json.dumps(line(5001, loss_d=0.123)) + "\n")
@@ -196,6 +195,31 @@ def test_one_run_that_cannot_be_shown_leaves_the_others(tmp_path: Path, monkeypa
     for path in (f"/runs/{bad}", f"/compare?run={bad}&run={good}"):
         reply = client.get(path)
         assert reply.status_code == 200 and "no such thing" in reply.text
+
+
+def test_files_are_read_in_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow disk must not stop the other pages."""
+    read: list[bool] = []
+
+    def noted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            read.append(asyncio._get_running_loop() is None)
+            return function(*arguments)
+
+        return call
+
+    for name in ("one", "two"):
+        write_run(tmp_path / name, lines(100), sheets=[100])
+    monkeypatch.setattr(os, "scandir", noted(os.scandir))
+    monkeypatch.setattr(os, "open", noted(os.open))
+    looks = iter([False, True] * 2)
+    one, two = (run.id for run in FoundRuns(tmp_path).all())
+    both = f"run={one}&run={two}"
+    pages = ("/", f"/runs/{one}", f"/compare?{both}", f"/runs/{one}/sheets/100", "/events", f"/events?{both}")
+    client = TestClient(create_app(FoundRuns(tmp_path), [], lambda: next(looks)), base_url="http://localhost")
+    for page in pages:
+        assert client.get(page).status_code == 200
+    assert len(read) > 5 and all(read)
 
 
 def test_a_page_opens_no_other_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

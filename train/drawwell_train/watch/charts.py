@@ -63,7 +63,7 @@ class Chart:
     marked: Point | None = None
 
 
-def caption(chart: Chart) -> Element:
+def caption(chart: Chart) -> list[Element]:
     """Return a title, and a legend with the last value of each curve."""
     legend = element("ul", class_="legend")
     for curve in chart.curves:
@@ -74,7 +74,7 @@ def caption(chart: Chart) -> Element:
             legend.append(element("li", swatch, f"{curve.label} ", value))
     if chart.level and len(legend):
         legend.append(element("li", element("span", class_="swatch dashed"), chart.level.label))
-    return element("figcaption", element("h3", chart.title), legend)
+    return [element("h3", chart.title), legend]
 
 
 def plot(chart: Chart) -> Element:
@@ -82,7 +82,19 @@ def plot(chart: Chart) -> Element:
     if not any(curve.points for curve in chart.curves):
         return element("p", chart.absent, class_="absent")
     axis = _Axis.of(chart)
-    svg = element(
+    svg = _frame(chart, axis)
+    svg.extend(_bands(chart, axis))
+    svg.extend(_ticks(axis))
+    svg.extend(_level(chart.level, axis) if chart.level else ())
+    for curve in chart.curves:
+        svg.extend(_curve(curve, axis) if curve.points else ())
+    svg.extend(_mark(chart.marked, axis) if chart.marked else ())
+    svg.append(element("line", x1=0, x2=0, y1=_TOP, y2=_BOTTOM, class_="cross", visibility="hidden"))
+    return svg
+
+
+def _frame(chart: Chart, axis: "_Axis") -> Element:
+    return element(
         "svg",
         viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
         role="img",
@@ -93,18 +105,6 @@ def plot(chart: Chart) -> Element:
         data_right=_RIGHT,
         data_step=axis.last_step,
     )
-    svg.extend(_bands(chart, axis))
-    svg.extend(_ticks(axis))
-    if chart.level:
-        y = axis.y(chart.level.value)
-        svg.append(element("line", x1=_LEFT, x2=_RIGHT, y1=y, y2=y, class_="level"))
-    for curve in chart.curves:
-        svg.extend(_curve(curve, axis) if curve.points else ())
-    if chart.marked:
-        x, y = chart.marked
-        svg.append(element("circle", cx=axis.x(x), cy=axis.y(y), r=4, class_="marked"))
-    svg.append(element("line", x1=0, x2=0, y1=_TOP, y2=_BOTTOM, class_="cross", visibility="hidden"))
-    return svg
 
 
 def _in_words(chart: Chart) -> str:
@@ -179,6 +179,15 @@ def _bands(chart: Chart, axis: _Axis) -> Iterator[Element]:
         x = axis.x(band.first)
         width = max(1, axis.x(band.last) - x)
         yield element("rect", x=x, y=_TOP, width=width, height=_BOTTOM - _TOP, class_=f"band k{band.colour}")
+
+
+def _level(level: Level, axis: _Axis) -> Iterator[Element]:
+    y = axis.y(level.value)
+    yield element("line", x1=_LEFT, x2=_RIGHT, y1=y, y2=y, class_="level")
+
+
+def _mark(point: Point, axis: _Axis) -> Iterator[Element]:
+    yield element("circle", cx=axis.x(point[0]), cy=axis.y(point[1]), r=4, class_="marked")
 
 
 def _curve(curve: Curve, axis: _Axis) -> Iterator[Element]:

@@ -83,7 +83,5 @@ def _thinned(runs: Sequence[Snapshot]) -> Element:
     longest = max(runs, key=lambda run: run.bucket)
     if longest.bucket == 1:
         return live("p", "thinned")
-    words = (
-        f"The run has {longest.lines:,} lines. The curves show the lowest and the highest of every {longest.bucket:,}."
-    )
+    words = f"{longest.name} has {longest.lines:,} lines. The curves show the lowest and the highest of every {longest.bucket:,}."
     return live("p", "thinned", words, class_="soft")

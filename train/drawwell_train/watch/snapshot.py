@@ -1,5 +1,6 @@
 """A run at one time, as the pages show it."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from drawwell_train.watch.row import Row
 State = Literal["starting", "training", "finished", "stopped", "diverged", "empty", "unreadable"]
 
 _MOST_COUNT = 10**15
+_LINES_OF_SPEED = 10
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,12 @@ class Snapshot:
 
     @property
     def seconds_left(self) -> float | None:
-        """None unless it is training and has logged a line."""
-        if self.state != "training" or not self.steps or not self.step or not self.images_per_second or not self.last:
+        """At the median speed of the last lines, of which one alone may be slow; None unless it is training and has logged a line."""
+        speeds = [speed for _, speed in self.curve("images_per_second")[-_LINES_OF_SPEED:] if speed > 0]
+        if self.state != "training" or not self.steps or not self.step or not speeds or not self.last:
             return None
         images_per_step = self.last.images / self.step
-        left = max(0, self.steps - self.step) * images_per_step / self.images_per_second
+        left = max(0, self.steps - self.step) * images_per_step / statistics.median(speeds)
         return left if left >= 0 else None  # a line without its images gives NaN
 
     @property
