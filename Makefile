@@ -22,25 +22,25 @@ help:  ## list the targets
 	@touch $@
 
 .venv/all: .venv/serve
-	$(PIP) --editable '.[cpu,serve,train,eval,export,digits,hf,ray,dev]'
+	$(PIP) --editable '.[cpu,serve,train,eval,export,digits,hf,ray,watch,dev]'
 	@touch $@
 
 .venv/docs: .venv/all
-	$(PIP) --editable '.[cpu,serve,train,eval,export,digits,hf,ray,dev,docs]'
+	$(PIP) --editable '.[cpu,serve,train,eval,export,digits,hf,ray,watch,dev,docs]'
 	@touch $@
 
 .venv/bench: .venv/all
-	$(PIP) --editable '.[cpu,serve,train,eval,export,digits,hf,ray,dev,bench]'
+	$(PIP) --editable '.[cpu,serve,train,eval,export,digits,hf,ray,watch,dev,bench]'
 	@touch $@
 
 # onnxruntime-gpu and onnxruntime exclude each other
 .venv-gpu/all: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-gpu
-	.venv-gpu/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[gpu,serve,train,eval,export,digits,hf,ray,dev]'
+	.venv-gpu/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[gpu,serve,train,eval,export,digits,hf,ray,watch,dev]'
 	@touch $@
 
 .venv-gpu/bench: .venv-gpu/all
-	.venv-gpu/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[gpu,serve,train,eval,export,digits,hf,ray,dev,bench]'
+	.venv-gpu/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[gpu,serve,train,eval,export,digits,hf,ray,watch,dev,bench]'
 	@touch $@
 
 serve: .venv/serve  ## serve the bundled generator fashion, or GENERATOR=emoji or a file, at http://127.0.0.1:3000 or PORT

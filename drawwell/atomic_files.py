@@ -103,10 +103,21 @@ def overwrite(file: Path, content: bytes) -> None:
 
 def read(file: Path, most_bytes: int) -> bytes:
     """The content of ``file``. Raises ``OSError`` for a pipe or a device, which may never end, and for more than ``most_bytes``."""
-    with open(file, "rb", opener=_without_waiting) as stream:
+    with open_to_read(file) as stream:
         if (size := _size(file, stream.fileno())) > most_bytes:
             raise OSError(errno.ENOMEM, f"{size:,} bytes are more than memory holds", str(file))
         return stream.read()
+
+
+def open_to_read(file: Path) -> BinaryIO:
+    """``file``, open for reading. Raises ``OSError``, also for a pipe or a device, which may never end."""
+    stream = open(file, "rb", opener=_without_waiting)  # noqa: SIM115 - the caller closes it
+    try:
+        _size(file, stream.fileno())
+    except OSError:
+        stream.close()
+        raise
+    return stream
 
 
 def _without_waiting(file: str, flags: int) -> int:

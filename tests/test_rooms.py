@@ -41,7 +41,7 @@ FLOORS = {
         {"run"},
         {"evaluation"},
         {"monitor", "selecting", "certify"},
-        {"loop"},
+        {"loop", "watch"},
         {"main"},
     ],
     "drawwell_serve": [

@@ -33,6 +33,9 @@ _COMMANDS = {
     "curves": _Command(
         "drawwell_train.monitor.curves", "CurvesConfig", "main", "plot the training curves of a run", ("train",)
     ),
+    "watch": _Command(
+        "drawwell_train.watch.main", "WatchConfig", "main", "look at runs in a browser while they train", ("watch",)
+    ),
     "evaluate": _Command(
         "drawwell_train.evaluation.main",
         "EvaluateConfig",

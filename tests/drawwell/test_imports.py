@@ -48,6 +48,7 @@ def test_import_drawwell_is_light() -> None:
             "import drawwell_export.main",
             {"torch", "onnx", "onnxruntime", "tyro", "PIL", "drawwell_train", "drawwell_export"},
         ),
+        ("import drawwell_train.watch.main", {"starlette", "tyro", "drawwell_train"}),
         ("import drawwell_serve.main", {"tyro", "drawwell_serve"}),
         ("import drawwell_serve.service", {"bentoml", "starlette", "drawwell_serve"}),
     ],

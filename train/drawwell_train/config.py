@@ -106,6 +106,7 @@ class TrainConfig:
     keep: int
     on_collapse: Literal["stop", "warn"]
     tensorboard: bool
+    watch: bool
     dry_run: bool
 
     def __post_init__(self) -> None:

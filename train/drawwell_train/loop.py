@@ -14,7 +14,7 @@ from drawwell_train.config import TrainConfig
 from drawwell_train.data.images import ImageData
 from drawwell_train.distributed import all_equal, any_true, barrier, broadcast, is_first, world_size
 from drawwell_train.monitor.best_kid import Kid
-from drawwell_train.monitor.conditions import NAN, Watch
+from drawwell_train.monitor.conditions import NAN, NAN_ADVICE, Watch
 from drawwell_train.monitor.measures import Measures
 from drawwell_train.monitor.tensorboard import board
 from drawwell_train.monitor.ticks import Line, Ticks
@@ -180,7 +180,7 @@ def _diverged(state: TrainState, run: Run) -> DivergedError:
         run.append_stats({"step": state.step, "conditions": [NAN]})
     return DivergedError(
         f"NaN or infinity at step {state.step:,} or shortly before: training stopped. The last good checkpoint is in "
-        f"{run.checkpoints}. Try a lower --learning-rate in another run folder, --precision float32, or smaller --r1 and --r2"
+        f"{run.checkpoints}. {NAN_ADVICE}"
     )
 
 

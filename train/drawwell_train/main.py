@@ -16,6 +16,7 @@ from rich.table import Column
 
 from drawwell import terminal
 from drawwell.errors import DrawwellError, StoppedError
+from drawwell.install import needed_for
 from drawwell.text import printable
 from drawwell_train.config import TrainConfig
 from drawwell_train.data import dataset
@@ -62,6 +63,8 @@ def main(options: TrainOptions) -> None:
     _check_shards(draft)
     if options.tensorboard:
         tensorboard.check_installed()
+    if options.watch:
+        _check_watch_installed()
     run = Run(draft.out)
     # before the data is loaded, which may take minutes
     with run.locked() if is_first() and not options.dry_run else nullcontext():
@@ -97,7 +100,12 @@ def _print_plan(config: TrainConfig, images: ImageData, console: Console) -> Non
 
 def _train(config: TrainConfig, images: ImageData, run: Run, console: Console) -> None:
     torch.set_num_threads(config.threads)
-    with process_group(config.device), _memory_errors(), _Progress(config, console) as progress:
+    with (
+        _watched(config, run, console),
+        process_group(config.device),
+        _memory_errors(),
+        _Progress(config, console) as progress,
+    ):
         try:
             finished = train(config, images, run, progress.show, console.print)
         except (StoppedError, CollapsedError, DivergedError):
@@ -108,6 +116,24 @@ def _train(config: TrainConfig, images: ImageData, run: Run, console: Console) -
     console.print(
         f"see {run.path}/curves.png and {run.path}/samples; next: drawwell export {shlex.quote(str(run.path))}"
     )
+
+
+def _check_watch_installed() -> None:
+    with needed_for("--watch", "watch"):
+        import drawwell_train.watch.beside  # noqa: F401  # fail now, and not after the data is loaded
+
+
+@contextmanager
+def _watched(config: TrainConfig, run: Run, console: Console) -> Iterator[None]:
+    """A page of the run, from the first process, while the block runs."""
+    if not (config.watch and is_first()):
+        yield
+        return
+    from drawwell_train.watch.beside import watching  # imported late: it needs the extra `watch`
+
+    with watching(run.path, console.print) as url:
+        console.print(f"watch     {url}")
+        yield
 
 
 def _draw_curves(run: Run) -> None:

@@ -155,6 +155,8 @@ class TrainOptions:
     """What to do on mode collapse: stop training, or warn and continue."""
     tensorboard: bool = False
     """Also write every line of stats.jsonl for TensorBoard, into the run folder. Needs the extra `tensorboard`."""
+    watch: bool = False
+    """Show the run on a page of this machine while it trains, and print its URL. Needs the extra `watch`."""
     dry_run: bool = False
     """Load the data, build the networks, print the plan, and stop."""
 

@@ -19,10 +19,15 @@ STRONG, WEAK, OSCILLATION, COLLAPSE, NAN = (
     "NaN",
 )
 
+NAN_WARNING = (
+    "a loss, a weight or a measure became NaN or infinite at this step or shortly before, and training stopped"
+)
+NAN_ADVICE = "Try a lower --learning-rate in another run folder, --precision float32, or smaller --r1 and --r2"
+
 D_FAKE_STD = "swing"
 """The key in ``stats.jsonl`` for the standard deviation of D(G(z)) over the steps of a line."""
 
-_WINDOW_STEPS = 100
+WINDOW_STEPS = 100
 """Conditions are judged by means over so many steps: single steps are too noisy."""
 _NEEDED_KEYS = {"d_real", "d_fake", "gradient_g"}
 """Lines without these keys are not judged: the line of NaN has none of them."""
@@ -54,6 +59,10 @@ class Condition:
         threshold = self.ends if active else self.begins
         return signal < threshold if self.begins <= self.ends else signal > threshold
 
+    def sentence(self, begins: bool, means: Means) -> str:
+        """Return what follows the name when the condition begins, or else ends. Raises ``KeyError`` if a number is missing."""
+        return (self.warning if begins else self.recovery).format(**means)
+
 
 class Watch:
     """The conditions of a run, judged line by line of ``stats.jsonl``. With the ``earlier`` lines of a run it continues their state."""
@@ -70,17 +79,37 @@ class Watch:
         if not line.keys() >= _NEEDED_KEYS:
             return []
         self._lines.append(line)
-        while self._lines[0]["step"] <= line["step"] - _WINDOW_STEPS:
+        while self._lines[0]["step"] <= line["step"] - WINDOW_STEPS:
             self._lines.popleft()
         if line["step"] < _FIRST_JUDGED_STEP:
             return []
         means, before = _means(self._lines), self.active
         self.active = tuple(one.name for one in self._conditions if one.holds(means, one.name in before))
         return [
-            f"step {line['step']:,}: {one.name} {(one.warning if one.name in self.active else one.recovery).format(**means)}"
+            f"step {line['step']:,}: {one.name} {one.sentence(one.name in self.active, means)}"
             for one in self._conditions
             if (one.name in before) != (one.name in self.active)
         ]
+
+
+def sentence_of(name: str, begins: bool, lines: Sequence[Mapping[str, Any]]) -> str:
+    """Return the sentence that training said when a condition began or ended.
+
+    Args:
+        name: the condition.
+        begins: whether it began; else it ended.
+        lines: of ``stats.jsonl``, the last one at that step; lines that are more than 100 steps older do not count.
+    """
+    if name == NAN:
+        return f"{NAN}: {NAN_WARNING}. {NAN_ADVICE}"
+    known = {
+        one.name: one for one in conditions_of("non-saturating")
+    }  # all of them; the loss changes thresholds, not words
+    judged = [line for line in lines if line.keys() >= _NEEDED_KEYS and line["step"] > lines[-1]["step"] - WINDOW_STEPS]
+    try:
+        return f"{name} {known[name].sentence(begins, _means(judged))}"
+    except (KeyError, ValueError, TypeError):  # a condition of another version of drawwell, or numbers are missing
+        return f"{name} {'begins' if begins else 'ends'}"
 
 
 def _means(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -92,7 +121,7 @@ def _means(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     shared = set.intersection(*map(set, together))
     means = {name: statistics.fmean(line[name] for line in together) for name in shared}
     if D_FAKE_STD in means:
-        middle = together[-1]["step"] - _WINDOW_STEPS / 2
+        middle = together[-1]["step"] - WINDOW_STEPS / 2
         halves = (
             [line for line in together if line["step"] > middle],
             [line for line in together if line["step"] <= middle],

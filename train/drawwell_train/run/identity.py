@@ -27,6 +27,7 @@ _FREE_TO_CHANGE = {
     "keep",
     "on_collapse",
     "tensorboard",
+    "watch",
     "dry_run",
 }
 """Options that a continued run may change: none of them is part of what one step computes."""

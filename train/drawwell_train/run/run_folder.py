@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -11,16 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-import msgspec
 
 from drawwell import atomic_files
 from drawwell.errors import DrawwellError
-from drawwell.files.card import UNREADABLE
 from drawwell.formats.png import contact_sheet, to_png
 from drawwell.generator import Images
 from drawwell_train.config import TrainConfig
 from drawwell_train.data import memory
 from drawwell_train.run.identity import to_dict
+from drawwell_train.run.run_files import (
+    CHECKPOINTS,
+    CONFIG,
+    LOCK,
+    SAMPLES,
+    STATS,
+    holder_of,
+    line_of,
+    sheet_name,
+    sheets_in,
+)
 
 
 class RunError(DrawwellError):
@@ -33,8 +41,9 @@ class Run:
     def __init__(self, path: Path) -> None:
         """``path`` need not exist yet."""
         self.path = path
-        self.checkpoints = path / "checkpoints"
-        self._config, self._stats, self._lock = (path / name for name in ("config.json", "stats.jsonl", ".lock"))
+        self.checkpoints = path / CHECKPOINTS
+        self._samples, self._config = path / SAMPLES, path / CONFIG
+        self._stats, self._lock = path / STATS, path / LOCK
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -46,9 +55,9 @@ class Run:
         try:
             self._check_ours()
             made = not self.path.exists()
-            (self.path / "samples").mkdir(parents=True, exist_ok=True)
+            self._samples.mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
-            for folder in (self.path, self.path / "samples", self.checkpoints):
+            for folder in (self.path, self._samples, self.checkpoints):
                 # checked now, and not when the first checkpoint is due
                 if not os.access(folder, os.W_OK | os.X_OK):
                     raise RunError(f"{folder}: cannot be written (it is read-only)")
@@ -58,7 +67,7 @@ class Run:
             with filelock.FileLock(self._lock, blocking=False):
                 try:
                     atomic_files.overwrite(self._lock, f"{os.getpid()} {socket.gethostname()}\n".encode())
-                    for folder in (self.path, self.path / "samples"):
+                    for folder in (self.path, self._samples):
                         atomic_files.remove_leftovers(folder)
                     yield
                 finally:
@@ -73,17 +82,17 @@ class Run:
         """A folder of pictures, or of anything else, is no place for a run."""
         if not self.path.is_dir() or self.checkpoints.exists():
             return
-        ours = {"samples", self._config.name, self._stats.name}
+        ours = {SAMPLES, CONFIG, STATS}
         if other := next((path for path in self.path.iterdir() if path.name not in ours and path.name[0] != "."), None):
             raise RunError(f"{self.path}: holds {other.name!r} and no run: name another folder with --out")
 
     def _holder(self) -> str:
         """Process and host that hold the lock, for a sentence; empty if the file does not say."""
         try:
-            holder = re.fullmatch(rb"(\d{1,20}) ([\w.-]{1,255})\n", atomic_files.read(self._lock, memory.free()))
+            holder = holder_of(atomic_files.read(self._lock, memory.free()))
         except OSError:  # released meanwhile, or not a file of a training
             return ""
-        return f": process {holder[1].decode()} on {holder[2].decode()}" if holder else ""
+        return f": process {holder.pid} on {holder.host}" if holder else ""
 
     def write_config(self, config: TrainConfig) -> None:
         """Write ``config.json``, for people to read: each checkpoint has its own configuration. Raises ``WriteError``."""
@@ -94,7 +103,7 @@ class Run:
         lines = self._lines()
         if not lines:
             return 0
-        steps = [None if line is None else int(line["step"]) for line in map(_line_of, lines)]
+        steps = [None if line is None else int(line["step"]) for line in map(line_of, lines)]
         kept = (line for line, number in zip(lines, steps, strict=True) if number is not None and number <= step)
         atomic_files.write(self._stats, b"".join(kept))
         return steps[:-1].count(None)  # without the last one, which a killed process may leave half written
@@ -106,7 +115,7 @@ class Run:
     def stats(self) -> list[dict[str, Any]]:
         """The lines of ``stats.jsonl``, first to last. Raises ``RunError`` if it holds anything else."""
         lines = [line for line in self._lines() if line.endswith(b"\n")]
-        read = [_line_of(line) for line in lines]
+        read = [line_of(line) for line in lines]
         if None in read:
             raise RunError(
                 f"{self._stats}: holds a line that training did not write, line {read.index(None) + 1}: remove it"
@@ -123,22 +132,10 @@ class Run:
 
     def sheets(self) -> list[Path]:
         """The sample sheets, by step."""
-        pictures = (self.path / "samples").glob("step-*.png")
-        return sorted(path for path in pictures if path.stem.removeprefix("step-").isdecimal())
+        return sheets_in(self.path)
 
     def save_sheet(self, images: Images, step: int) -> Path:
         """Write images uint8 ``[N, H, W, C]`` as one sheet, ``samples/step-*.png``. Returns its path; raises ``WriteError``."""
-        file = self.path / "samples" / f"step-{step:08d}.png"
+        file = self._samples / sheet_name(step)
         atomic_files.write(file, to_png(contact_sheet(images)))
         return file
-
-
-def _line_of(line: bytes) -> dict[str, Any] | None:
-    """A line of ``stats.jsonl`` as a dictionary; None if it is damaged."""
-    try:
-        read = msgspec.json.decode(line, type=dict[str, int | float | list[str]])
-    except UNREADABLE:
-        return None
-    lists = {name for name, value in read.items() if isinstance(value, list)}
-    step = read.get("step")
-    return read if line.endswith(b"\n") and isinstance(step, int) and step >= 0 and lists <= {"conditions"} else None
