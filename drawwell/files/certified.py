@@ -35,7 +35,7 @@ class Uplift:
     both: Accuracy
     drawn_share: Share
     helps: bool
-    """Whether real + drawn is above real only by more than 2.8 standard errors of the difference, and the second architecture gains, too."""
+    """Whether real + drawn is above real only by more than 2.8 standard errors of the difference, and the second architecture gains."""
     worst_class: str
     """The class in which real + drawn loses most, or gains least."""
     worst_class_gain: _Rate
