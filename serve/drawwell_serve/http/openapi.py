@@ -11,12 +11,13 @@ from drawwell.formats.archives import Tar
 from drawwell.http import protocol as wire
 from drawwell_serve.http.formats import FORMATS
 from drawwell_serve.http.generate_request import GenerateRequest
+from drawwell_serve.http.page_files import MEDIA_TYPES
 from drawwell_serve.processes.shared_metrics import CONTENT_TYPE
 
 _MEANINGS = {
     400: "The body is empty or not valid JSON, or the format cannot hold the images.",
     401: "The key is missing or wrong.",
-    404: "The URL names no image: the digest is of another generator, or the address is not valid.",
+    404: "The URL names no image or file: the digest is of another generator, or the address is not valid.",
     406: "The request accepts none of the formats.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
@@ -88,6 +89,7 @@ def document() -> dict[str, Any]:
         ),
         "/model": _get("The digest, the card, and the most images of one reply.", "application/json", model),
         "/": _get("A page for people about the generator.", "text/html", {"type": "string"}),
+        "/page/{version}/{file}": _page_file(),
         "/docs.json": _get("This OpenAPI document.", "application/json", {"type": "object"}),
         "/metrics": _get("Metrics for Prometheus.", CONTENT_TYPE, {"type": "string"}),
     }
@@ -160,6 +162,25 @@ def _get(meaning: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any
         "get": {"summary": meaning, "responses": {"200": {**found, "content": {media_type: {"schema": schema}}}}},
         "head": {"summary": meaning, "responses": {"200": found}},
     }
+
+
+def _page_file() -> dict[str, Any]:
+    """A file of the page. It needs no key."""
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in ("version", "file")
+    ]
+    content = {media_type: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES.values()}
+    methods: dict[str, Any] = {}
+    for method, found in (("get", {"content": content}), ("head", {})):
+        reply = {"description": "A module, the stylesheet or the icon. Its content never changes.", **found}
+        responses = {"200": reply, **_errors(404)}
+        methods[method] = {
+            "summary": "A file of the page.",
+            "parameters": parameters,
+            "security": [],
+            "responses": responses,
+        }
+    return methods
 
 
 def _headers(meanings: dict[str, str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import html
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import msgspec
 import schemathesis
 
 from drawwell.files.card import card_from_json
+from drawwell.files.certified import Accuracy, Certified, Uplift
 from drawwell.files.generator_file import read_generator
 from drawwell_serve.drawing.image_service import ImageService
 from drawwell_serve.http.app import create_app
+from drawwell_serve.http.card_tables import TABLED
 from drawwell_serve.http.formats import FORMATS
 from drawwell_serve.http.openapi import document
 from drawwell_serve.settings import Settings
@@ -63,8 +66,24 @@ def test_the_model_and_the_page_tell_the_measures(tmp_path: Path) -> None:
     check_model(model)
     for name, fact in read_generator(file).card.in_words().items():
         assert model.json()["in_words"][name] == fact
-        assert f"<dt>{html.escape(name)}</dt><dd>{html.escape(fact)}</dd>" in page.text
+        assert (f"<dt>{html.escape(name)}</dt><dd>{html.escape(fact)}</dd>" in page.text) is (name not in TABLED)
     assert "<script>" not in page.text
+    assert '<th scope="row">1,000 x KID</th><td>4.3</td><td>0.0</td>' in page.text
+    assert '<th scope="row">Recall</th><td>55.1%</td><td>79.0%</td>' in page.text
+
+
+def test_the_page_tells_whether_drawn_images_help(tmp_path: Path) -> None:
+    worse = Uplift(0.05, 500, Accuracy(0.7, 0.01), Accuracy(0.6, 0.02), 0.5, False, "<b>", -0.2)
+    certificate = Certified(
+        "data", "<test>", "Saw all.", "Worth little.", Accuracy(0.5, 0.01), (worse,), 5, 9000, 10_000
+    )
+    file = graphs.write(tmp_path / "certified.onnx", graphs.plain_model(), graphs.card(certificate=certificate))
+    (page,) = answers_of(file, "/")
+    cells = ("70.00 ± 1.00 %", "60.00 ± 2.00 %", "-10.00", "no", "&lt;b&gt;, -20.00")
+    row = "".join(f"<td>{cell}</td>" for cell in cells)
+    assert f'<tr><th scope="row">500 (5 %)</th>{row}</tr>' in page.text
+    assert "Accuracy on 10,000 images of &lt;test&gt;" in page.text
+    assert "DRAWN IMAGES DO NOT HELP" in page.text
 
 
 def test_what_is_not_measured_is_said(server: Server) -> None:
@@ -76,7 +95,8 @@ def test_the_page_shows_images_the_card_and_three_commands(server: Server, tiny_
     answer = httpx.get(server.url)
     assert answer.headers["content-type"].startswith("text/html")
     page = answer.text
-    assert "data:image/png;base64," in page
+    for picture in re.findall('<img src="(images/.*?)"', page)[:3]:
+        assert httpx.get(f"{server.url}/{picture}").headers["content-type"] == "image/png"
     assert page.count(f"curl {server.url}/generate") == 3
     assert read_generator(tiny_generator).digest in page
     assert "$" not in page.replace("$(", "")

@@ -1,0 +1,87 @@
+// Small helpers for the document.
+
+/**
+ * The element with this id.
+ * @param {string} id
+ * @returns {any}
+ */
+export const byId = (id) => document.getElementById(id);
+
+/**
+ * A new element. Text is set as text, never as markup.
+ * @param {string} name
+ * @param {Record<string, any>} properties
+ * @param {...(Node|string)} children
+ * @returns {any}
+ */
+export function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+/**
+ * Call `action` once nothing has called for `milliseconds`.
+ * @param {number} milliseconds
+ * @param {() => void} action
+ */
+export function settled(milliseconds, action) {
+  let timer = 0;
+  return () => {
+    clearTimeout(timer);
+    timer = setTimeout(action, milliseconds);
+  };
+}
+
+/**
+ * The largest whole factor with which a picture of `side` pixels fits into `room`, so that no pixel is blurred.
+ * @param {number} side
+ * @param {number} room
+ */
+export const wholeFactor = (side, room) => Math.max(1, Math.floor(room / side));
+
+/**
+ * A button that copies the text that `text` returns.
+ * @param {HTMLButtonElement} button
+ * @param {() => string} text
+ */
+export function copies(button, text) {
+  const label = button.textContent;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text());
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Not allowed"; // the clipboard is closed to pages without TLS, and where a person forbids it
+    }
+    setTimeout(() => (button.textContent = label), 1500);
+  });
+}
+
+/**
+ * Show a picture in an image, and free the one that it showed.
+ * @param {HTMLImageElement} image
+ * @param {Blob} png
+ * @param {string} alt
+ */
+export function show(image, png, alt) {
+  release(image);
+  image.src = URL.createObjectURL(png);
+  image.alt = alt;
+}
+
+/** @param {HTMLImageElement} image */
+export function release(image) {
+  if (image.src.startsWith("blob:")) URL.revokeObjectURL(image.src);
+}
+
+/**
+ * Offer a file to save.
+ * @param {Blob} content
+ * @param {string} name
+ */
+export function save(content, name) {
+  const link = element("a", { href: URL.createObjectURL(content), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
