@@ -59,7 +59,11 @@ class Chromium(webdriver.Chrome):
         return WebDriverWait(self, WAIT_SECONDS, 0.05).until(lambda _: happened(), what)
 
     def run(self, script: str, *arguments: Any) -> Any:
-        return self.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+        return self.execute_script(script, *arguments)
+
+    def attribute(self, selector: str, name: str) -> str:
+        """An attribute of an element; empty if it has none."""
+        return self.one(selector).get_attribute(name) or ""
 
     def text(self, selector: str) -> str:
         return str(self.run("return document.querySelector(arguments[0]).textContent", selector))

@@ -7,8 +7,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -16,6 +18,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageSequence
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 
 import drawwell as library
 from drawwell.addresses.latents import labels as labels_of_addresses
@@ -85,6 +88,11 @@ def shown_first(browser: Chromium, words: str) -> None:
     browser.until(lambda: browser.every(f'{TILES}[title="{words}"]'), words)
 
 
+def shows(browser: Chromium, selector: str, image: npt.NDArray[np.uint8]) -> None:
+    """Wait until an image or a canvas shows these grey pixels."""
+    browser.until(lambda: np.array_equal(grey(browser.pixels(selector)), image), f"{selector} does not show them")
+
+
 def requested(browser: Chromium) -> list[str]:
     return list(browser.run("return performance.getEntriesByType('resource').map(one => one.name)"))
 
@@ -98,9 +106,9 @@ def test_the_gallery_is_one_request_and_shows_the_pixels_of_the_addresses(
     batch = generator.generate(7, 50)
     for index in (0, 49):
         image = f'{TILES}[data-index="{index}"] img'
-        browser.until(lambda image=image: browser.run("return arguments[0].complete", browser.one(image)))
-        np.testing.assert_array_equal(grey(browser.pixels(image)), batch.images[index])
-        assert generator.card.class_names[batch.labels[index]] in browser.one(image).get_attribute("alt")
+        shows(browser, image, batch.images[index])
+        assert batch.labels is not None
+        assert generator.card.class_names[batch.labels[index]] in browser.attribute(image, "alt")
     with_pictures = [url for url in requested(browser) if "/shards/" in url or "/generate" in url or "/images/" in url]
     assert len(with_pictures) <= 2, "the second is the page below the window"
     assert all(url.startswith((fashion, f"blob:{fashion}")) for url in requested(browser))
@@ -118,9 +126,9 @@ def test_the_url_says_what_is_shown_and_shows_it_to_others(
     shown_first(browser, "Picture 4200 of seed 11, Bag")
     wanted = generator.generate(11, 1, start=4200, labels="Bag", truncation=0.7).images[0]
     picture = f'{TILES}[data-index="4200"] img'
-    browser.until(lambda: (grey(browser.pixels(picture)) == wanted).all())
+    shows(browser, picture, wanted)
     opened(browser, f"{fashion}/#seed=11&index=4200&label=Bag&truncation=0.7", picture)
-    browser.until(lambda: (grey(browser.pixels(picture)) == wanted).all())
+    shows(browser, picture, wanted)
     assert browser.one("#seed").get_attribute("value") == "11"
     assert browser.one("#spread").get_attribute("value") == "0.7"
 
@@ -209,7 +217,7 @@ def test_the_same_picture_elsewhere(
 ) -> None:
     """What curl, Python, the URL and the download give is the picture that is shown."""
     opened(browser, f"{fashion}/#seed=7&index=42&image=45{more}", ".snippet")
-    choice = {"labels": "T-shirt/top", "spread": 1.3} if more else {}
+    choice: dict[str, Any] = {"labels": "T-shirt/top", "spread": 1.3} if more else {}
     wanted = generator.generate(7, 1, start=45, **choice).images[0]
     np.testing.assert_array_equal(grey(browser.pixels("#enlarged")), wanted)
     size = browser.one("#enlarged").size
@@ -229,6 +237,10 @@ def test_the_same_picture_elsewhere(
     assert (saved / "fashion-7-45.png").read_bytes() == (tmp_path / "7-45.png").read_bytes()
 
 
+def is_copied(button: WebElement) -> bool:
+    return button.text == "Copied"
+
+
 def test_what_is_copied(fashion: str, browser: Chromium) -> None:
     opened(browser, f"{fashion}/#seed=7&index=0&image=45", ".snippet")
     grant = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"], "origin": fashion}
@@ -239,7 +251,7 @@ def test_what_is_copied(fashion: str, browser: Chromium) -> None:
     assert browser.run(read) == f"{fashion}/#seed=7&index=45&image=45"
     for button, text in zip(browser.every(".snippet button"), browser.every(".snippet pre"), strict=True):
         button.click()
-        browser.until(lambda button=button: button.text == "Copied")
+        browser.until(partial(is_copied, button))
         assert browser.run(read) == text.text
     browser.one("#next").click()
     browser.until(lambda: browser.text("#picture-heading").startswith("Picture 46 "))
@@ -263,7 +275,7 @@ def test_a_walk_between_two_pictures(
     for step in (15, 6, 0):
         browser.until(lambda: browser.one("#step").get_attribute("max") == "15")
         browser.set("#step", step)
-        browser.until(lambda step=step: (grey(browser.pixels("#frame")) == wanted[step]).all())
+        shows(browser, "#frame", wanted[step])
     browser.one("#play").click()
     browser.until(lambda: browser.text("#step-value") not in ("", "0 of 15"))
     browser.one("#play").click()
@@ -329,7 +341,7 @@ def test_the_views_keep_what_is_shown(fashion: str, browser: Chromium) -> None:
     opened(browser, f"{fashion}/#seed=11&index=20")
     for view, selector in (("mix", "#classes td"), ("generator", "#generator dl"), ("use", "#use pre")):
         browser.one(f"nav a[data-view={view}]").click()
-        browser.until(lambda selector=selector: browser.one(selector).is_displayed())
+        browser.until(browser.one(selector).is_displayed)
         assert browser.one(f"nav a[data-view={view}]").get_attribute("aria-current") == "page"
     browser.one("nav a[data-view=walk]").click()
     browser.until(lambda: "from=11/20&to=11/21" in fragment(browser))
@@ -519,7 +531,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_too_wide(
         for shown, selector in views.items():
             opened(browser, f"{fashion}/#{shown}", selector)
             browser.run(axe)
-            found = browser.execute_async_script("axe.run().then(arguments[0])")  # type: ignore[no-untyped-call]
+            found = browser.execute_async_script("axe.run().then(arguments[0])")
             serious = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
             assert serious == [], (shown, json.dumps(serious, indent=1)[:3000])
             assert browser.run("return document.documentElement.scrollWidth <= innerWidth"), shown

@@ -65,14 +65,17 @@ export function copies(button, text) {
  * @param {string} alt
  */
 export function show(image, png, alt) {
-  release(image);
+  const before = image.src;
   image.src = URL.createObjectURL(png);
   image.alt = alt;
+  if (before.startsWith("blob:")) URL.revokeObjectURL(before);
 }
 
-/** @param {HTMLImageElement} image */
+/** Free the picture of an image. A browser that still loads it stops first. @param {HTMLImageElement} image */
 export function release(image) {
-  if (image.src.startsWith("blob:")) URL.revokeObjectURL(image.src);
+  const url = image.src;
+  image.removeAttribute("src");
+  if (url.startsWith("blob:")) URL.revokeObjectURL(url);
 }
 
 /**

@@ -184,9 +184,8 @@ class Page {
     try {
       const pictures = await app.server.draw({ seed, label, spread }, this.first, this.count, signal);
       signal.throwIfAborted();
-      this.list.replaceChildren(...pictures.map((picture, place) => tile(app, seed, picture, place)));
-      this.state = "full";
-      if (!this.isNear) this.empty(); // a person has scrolled on meanwhile
+      this.state = this.isNear ? "full" : "empty"; // a person may have scrolled on meanwhile
+      if (this.isNear) this.list.replaceChildren(...pictures.map((picture, place) => tile(app, seed, picture, place)));
     } catch (error) {
       this.state = "empty";
       if (!signal.aborted) this.list.replaceChildren(this.retry(signal));
