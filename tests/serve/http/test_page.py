@@ -146,15 +146,16 @@ def test_earlier_random_and_back(fashion: str, browser: Chromium) -> None:
 
 def test_the_gallery_has_no_end_and_stays_small(fashion: str, browser: Chromium) -> None:
     opened(browser, fashion)
-    for _ in range(60):
+
+    def is_far() -> bool:
         browser.run("scrollTo(0, document.body.scrollHeight)")
-        browser.until(lambda: browser.run("return scrollY + innerHeight + 300 < document.body.scrollHeight"))
-        if max(indices(browser) or [0]) > 1500:
-            break
-    assert max(indices(browser)) > 1500
+        return max(indices(browser), default=0) > 1500
+
+    browser.until(is_far)
     browser.until(lambda: len(indices(browser)) < 1300, "pages far above the window are emptied")
-    first = browser.until(lambda: int(fragment(browser).split("index=")[1]))
-    assert first > 500, "the URL names the row at the top of the window"
+    browser.until(
+        lambda: int(fragment(browser).split("index=")[1]) > 500, "the URL names the row at the top of the window"
+    )
     browser.run("scrollTo(0, 0)")
     browser.until(lambda: 0 in indices(browser))
     again = (
@@ -337,11 +338,15 @@ def test_the_same_latents_under_every_class(fashion: str, browser: Chromium, gen
     browser.until(lambda: "seed=7&" not in fragment(browser))
 
 
+def is_seen(browser: Chromium, selector: str) -> bool:
+    return any(one.is_displayed() for one in browser.every(selector)[:1])
+
+
 def test_the_views_keep_what_is_shown(fashion: str, browser: Chromium) -> None:
     opened(browser, f"{fashion}/#seed=11&index=20")
     for view, selector in (("mix", "#classes td"), ("generator", "#generator dl"), ("use", "#use pre")):
         browser.one(f"nav a[data-view={view}]").click()
-        browser.until(browser.one(selector).is_displayed)
+        browser.until(partial(is_seen, browser, selector))
         assert browser.one(f"nav a[data-view={view}]").get_attribute("aria-current") == "page"
     browser.one("nav a[data-view=walk]").click()
     browser.until(lambda: "from=11/20&to=11/21" in fragment(browser))
