@@ -148,7 +148,8 @@ def test_the_gallery_has_no_end_and_stays_small(fashion: str, browser: Chromium)
     opened(browser, fashion)
 
     def is_far() -> bool:
-        browser.run("scrollTo(0, document.body.scrollHeight)")
+        if browser.every("#pictures ul:last-child button[data-index]"):  # scroll on once the pictures have come
+            browser.run("scrollTo(0, document.body.scrollHeight)")
         return max(indices(browser), default=0) > 1500
 
     browser.until(is_far)
