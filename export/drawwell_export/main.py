@@ -169,6 +169,7 @@ def _training(checkpoint: Checkpoint) -> Training:
         images=checkpoint.step * config.images_per_step,
         steps=checkpoint.step,
         config_sha256=digest(config),
+        data_sha256=config.data_sha256,
     )
 
 
