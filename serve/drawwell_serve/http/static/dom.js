@@ -33,6 +33,26 @@ export function settled(milliseconds, action) {
   };
 }
 
+/** Wait. Throws once `signal` aborts. @param {number} milliseconds @param {AbortSignal} [signal] @returns {Promise<void>} */
+export const pause = (milliseconds, signal) => new Promise((resolve, reject) => {
+  signal?.throwIfAborted();
+  const timer = setTimeout(resolve, milliseconds);
+  signal?.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); });
+});
+
+/** Call `action` at most once for each frame of the screen. @param {() => void} action */
+export function everyFrame(action) {
+  let isAwaited = false;
+  return () => {
+    if (isAwaited) return;
+    isAwaited = true;
+    requestAnimationFrame(() => {
+      isAwaited = false;
+      action();
+    });
+  };
+}
+
 /**
  * The largest whole factor with which a picture of `side` pixels fits into `room`, so that no pixel is blurred.
  * @param {number} side
@@ -65,17 +85,17 @@ export function copies(button, text) {
  * @param {string} alt
  */
 export function show(image, png, alt) {
-  const before = image.src;
+  release(image);
   image.src = URL.createObjectURL(png);
   image.alt = alt;
-  if (before.startsWith("blob:")) URL.revokeObjectURL(before);
 }
 
-/** Free the picture of an image. A browser that still loads it stops first. @param {HTMLImageElement} image */
+/** Free the picture of an image. While the browser loads it, it stays: a URL that is freed too early is an error on the console. @param {HTMLImageElement} image */
 export function release(image) {
-  const url = image.src;
-  image.removeAttribute("src");
-  if (url.startsWith("blob:")) URL.revokeObjectURL(url);
+  const url = image.src, free = () => URL.revokeObjectURL(url);
+  if (!url.startsWith("blob:")) return;
+  if (image.complete) free();
+  else for (const event of ["load", "error"]) image.addEventListener(event, free, { once: true });
 }
 
 /**

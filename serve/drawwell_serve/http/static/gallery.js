@@ -1,12 +1,13 @@
 // The gallery: pictures of one seed from an index on, without end.
 
 import { countFrom } from "./address.js";
-import { byId, element, release, settled, show } from "./dom.js";
+import { byId, element, everyFrame, pause, release, settled, show } from "./dom.js";
 import { fill, onClass, onInteger, randomSeed } from "./fields.js";
 
 const PAGE = 200; // pictures of one request
 const GAP = 4, TILE = 84; // pixels; a tile is a whole multiple of the picture, so that it is sharp
-const MARGIN = "1200px 0px"; // how far from the window pictures are loaded
+const MARGIN = 1200; // pixels: how far from the window pictures are kept
+const PASSING = 80; // milliseconds: a page that a person scrolls past faster is not asked for
 
 /** @typedef {import("./address.js").State} State */
 
@@ -20,8 +21,8 @@ export class Gallery {
     this.reported = -1n; // the index that the URL names
     /** @type {Page[]} */
     this.pages = [];
-    this.building = new AbortController();
-    this.observer = new IntersectionObserver((seen) => seen.forEach((one) => this.seen(one)), { rootMargin: MARGIN });
+    /** @type {Page|null} the first page of what is shown next */
+    this.building = null;
     const { width, height } = app.card, factor = Math.max(1, Math.round(TILE / width));
     this.tile = { width: factor * width, height: factor * height };
     document.documentElement.style.setProperty("--tile-width", `${this.tile.width}px`);
@@ -44,6 +45,7 @@ export class Gallery {
     });
     this.grid.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.move(event));
     new ResizeObserver(settled(100, () => this.resize())).observe(this.grid);
+    for (const event of ["scroll", "resize"]) addEventListener(event, everyFrame(() => this.arrange()), { passive: true });
     addEventListener("scroll", settled(100, () => this.report()), { passive: true });
   }
 
@@ -74,44 +76,47 @@ export class Gallery {
 
   /** Show the pictures from `first` on. The old ones stay until the new ones have come. @param {bigint} first */
   async build(first) {
-    this.building.abort();
-    const { signal } = (this.building = new AbortController());
+    this.building?.empty();
     this.columns = this.fitting();
-    const page = new Page(this, first);
+    const page = (this.building = new Page(this, first));
     this.grid.setAttribute("aria-busy", "true");
     try {
-      await page.fill(signal);
+      await page.fill();
     } finally {
-      if (!signal.aborted) this.grid.setAttribute("aria-busy", "false");
+      if (page === this.building) this.present(page); // if it failed it says so, and can be tried again
     }
+  }
+
+  /** @param {Page} page */
+  present(page) {
+    this.building = null;
+    this.grid.setAttribute("aria-busy", "false");
     for (const old of this.pages) old.empty();
-    this.observer.disconnect();
-    this.pages = [];
-    this.grid.replaceChildren();
-    this.append(page);
+    this.pages = [page];
+    this.grid.replaceChildren(page.list);
     scrollTo(0, 0);
-    this.reported = first;
-    fill("index", first);
-    byId("earlier").hidden = first === 0n;
-    this.say(first, page.count);
+    this.reported = page.first;
+    fill("index", page.first);
+    byId("earlier").hidden = page.first === 0n;
+    this.say(page.first, page.count);
+    this.arrange();
+  }
+
+  /** Fill the pages near the window, empty the others except the one with the keyboard's focus, and append pages while the last one is near. */
+  arrange() {
+    if (!this.grid.clientWidth) return; // another view is shown
+    for (const page of this.pages) {
+      if (page.isNear()) this.app.attempt(() => page.fill(PASSING));
+      else if (!page.list.contains(document.activeElement)) page.empty();
+      const after = page.first + BigInt(page.count);
+      if (page === this.pages.at(-1) && page.isNear() && countFrom(after, 1)) this.append(new Page(this, after));
+    }
   }
 
   /** @param {Page} page */
   append(page) {
     this.pages.push(page);
     this.grid.append(page.list);
-    this.observer.observe(page.list);
-  }
-
-  /** A page has come near the window, or has left it. @param {IntersectionObserverEntry} entry */
-  seen(entry) {
-    const page = this.pages.find(({ list }) => list === entry.target);
-    if (!page) return;
-    page.isNear = entry.isIntersecting;
-    if (!entry.isIntersecting) return page.empty();
-    this.app.attempt(() => page.fill(this.building.signal));
-    const after = page.first + BigInt(page.count);
-    if (page === this.pages.at(-1) && countFrom(after, 1)) this.append(new Page(this, after));
   }
 
   fitting() {
@@ -119,7 +124,9 @@ export class Gallery {
   }
 
   resize() {
-    if (this.grid.clientWidth && this.pages.length && this.fitting() !== this.columns) this.app.attempt(() => this.build(this.reported));
+    if (!this.grid.clientWidth || !this.pages.length) return;
+    if (this.fitting() === this.columns) this.arrange();
+    else this.app.attempt(() => this.build(this.reported));
   }
 
   /** Pictures of a page: whole rows. */
@@ -166,45 +173,54 @@ export class Gallery {
 class Page {
   /** @param {Gallery} gallery @param {bigint} first */
   constructor(gallery, first) {
-    this.gallery = gallery;
+    const { seed, label, spread } = gallery.app.state;
+    this.app = gallery.app;
+    this.choice = { seed, label, spread };
     this.first = first;
     this.count = countFrom(first, gallery.size);
     this.list = element("ul", { className: "tiles" });
     this.list.style.setProperty("--columns", String(gallery.columns));
     this.list.style.setProperty("--rows", String(Math.ceil(this.count / gallery.columns)));
-    this.state = "empty";
-    this.isNear = true;
+    /** @type {AbortController|null} ends the request; null while the page is empty */
+    this.filling = null;
   }
 
-  /** @param {AbortSignal} signal */
-  async fill(signal) {
-    if (this.state !== "empty") return;
-    this.state = "filling";
-    const { app } = this.gallery, { seed, label, spread } = app.state;
+  isNear() {
+    const { top, bottom } = this.list.getBoundingClientRect();
+    return bottom > -MARGIN && top < innerHeight + MARGIN;
+  }
+
+  /** @param {number} milliseconds to wait first */
+  async fill(milliseconds = 0) {
+    if (this.filling) return;
+    const { signal } = (this.filling = new AbortController());
     try {
-      const pictures = await app.server.draw({ seed, label, spread }, this.first, this.count, signal);
+      await pause(milliseconds, signal);
+      const pictures = await this.app.server.draw(this.choice, this.first, this.count, signal);
       signal.throwIfAborted();
-      this.state = this.isNear ? "full" : "empty"; // a person may have scrolled on meanwhile
-      if (this.isNear) this.list.replaceChildren(...pictures.map((picture, place) => tile(app, seed, picture, place)));
+      this.list.replaceChildren(...pictures.map((picture, place) => tile(this.app, this.choice.seed, picture, place)));
     } catch (error) {
-      this.state = "empty";
-      if (!signal.aborted) this.list.replaceChildren(this.retry(signal));
+      if (!signal.aborted) this.list.replaceChildren(this.retry());
       throw error;
     }
   }
 
-  /** @param {AbortSignal} signal */
-  retry(signal) {
+  retry() {
     const button = element("button", { className: "retry", textContent: "Try again" });
-    button.addEventListener("click", () => this.gallery.app.attempt(() => this.fill(signal)));
+    button.addEventListener("click", () => {
+      this.empty();
+      this.app.attempt(() => this.fill());
+    });
     return element("li", {}, button);
   }
 
+  /** Free the pictures, or stop their request. */
   empty() {
-    if (this.state !== "full" || this.list.contains(document.activeElement)) return;
+    if (!this.filling) return;
+    this.filling.abort();
+    this.filling = null;
     this.list.querySelectorAll("img").forEach(release);
     this.list.replaceChildren();
-    this.state = "empty";
   }
 }
 

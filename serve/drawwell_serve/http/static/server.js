@@ -1,5 +1,6 @@
 // The server's routes, as functions.
 
+import { pause } from "./dom.js";
 import { untar } from "./tar.js";
 
 const TRIES = 5;
@@ -37,10 +38,7 @@ export class Server {
       const seconds = Number(reply.headers.get("Retry-After"));
       if (!left || !seconds) throw new ServerError(reply.status, await sentence(reply));
       this.say(`The server is busy. Asking again in ${seconds} s.`);
-      await new Promise((resolve, reject) => {
-        setTimeout(resolve, 1000 * seconds);
-        init.signal?.addEventListener("abort", () => reject(init.signal?.reason));
-      });
+      await pause(1000 * seconds, init.signal ?? undefined);
     }
   }
 
