@@ -94,7 +94,7 @@ async def other(request: Request) -> Response:
     for route in request.app.routes[:-1]:
         if route.path_regex.fullmatch(path):
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(route.methods))})
-    if path.startswith(("/images/", "/shards/")):
+    if path.startswith(("/images/", "/shards/", "/latents/")):
         raise addresses.no_such(addresses.PATHS)
     raise HTTPException(404)
 

@@ -87,6 +87,7 @@ def document() -> dict[str, Any]:
             "first",
             "last",
         ),
+        "/latents/{digest}/{seed}/{index}.json": _latents(),
         "/model": _get("The digest, the card, and the most images of one reply.", "application/json", model),
         "/": _get("A page for people about the generator.", "text/html", {"type": "string"}),
         "/page/{version}/{file}": _page_file(),
@@ -129,11 +130,7 @@ def _generate(request: dict[str, Any]) -> dict[str, Any]:
 
 def _address(meaning: str, media_type: str, *numbers: str) -> dict[str, Any]:
     """GET and HEAD of an address."""
-    number = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
-    schemas = {"digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "seed": number} | dict.fromkeys(
-        numbers, number
-    )
-    parameters = [{"name": name, "in": "path", "required": True, "schema": schema} for name, schema in schemas.items()]
+    parameters = _of_path(*numbers)
     known, part, still = (
         {"name": name, "in": "header", "schema": {"type": "string"}} for name in ("If-None-Match", "Range", "If-Range")
     )
@@ -153,6 +150,36 @@ def _address(meaning: str, media_type: str, *numbers: str) -> dict[str, Any]:
         "get": {**get, "responses": {"200": drawn, "206": in_part, **responses, **_errors(416)}},
         "head": {**common, "responses": {"200": found, **responses}},
     }
+
+
+def _of_path(*numbers: str) -> list[dict[str, Any]]:
+    """The parameters of a path: the digest, the seed and these numbers."""
+    number = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+    schemas = {"digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "seed": number} | dict.fromkeys(
+        numbers, number
+    )
+    return [{"name": name, "in": "path", "required": True, "schema": schema} for name, schema in schemas.items()]
+
+
+def _latents() -> dict[str, Any]:
+    row = {"type": "array", "items": {"type": "number"}}
+    number = {"type": ["integer", "null"]}
+    properties = {
+        "latents": {**row, "description": "z, as POST /generate takes it."},
+        "label": {**number, "description": "The class of the address, if the generator has classes."},
+        "member": {**number, "description": "The generator of a mixture that draws the address."},
+        "directions": {
+            "type": "array",
+            "items": row,
+            "description": "Up to 8 directions of the latents that change the image most, each of length 1.",
+        },
+    }
+    schema = {"type": "object", "required": list(properties), "properties": properties}
+    methods = _get("The latents of an image, and the directions that change it most.", "application/json", schema)
+    for operation in methods.values():
+        operation["parameters"] = _of_path("index")
+        operation["responses"] |= _errors(404)
+    return methods
 
 
 def _get(meaning: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:

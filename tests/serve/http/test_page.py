@@ -4,6 +4,7 @@ import http.server
 import json
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -184,12 +185,13 @@ def test_the_last_index(fashion: str, browser: Chromium) -> None:
         (f"index={2**63}", "The index must be a whole number from 0 to 2^63 - 1"),
         ("label=Hat", "This generator has no class Hat."),
         ("truncation=2", "truncation must be above 0 and at most 1, not 2."),
-        ("view=attic", "view must be one of gallery, walk, mix, generator, use, not attic."),
+        ("view=directions&shifts=1,x", "shifts must be numbers from -4 to 4, not x."),
+        ("view=attic", "view must be one of gallery, walk, directions, mix, generator, use, not attic."),
     ],
 )
 def test_a_wrong_url_is_said(fashion: str, browser: Chromium, wrong: str, sentence: str) -> None:
-    opened(browser, f"{fashion}/#{wrong}")
-    assert sentence in browser.text("#notice")
+    browser.show(f"{fashion}/#{wrong}")
+    browser.until(lambda: sentence in browser.text("#notice"), sentence)
 
 
 def test_a_wrong_number_in_a_field_is_said(fashion: str, browser: Chromium) -> None:
@@ -250,10 +252,14 @@ def is_copied(button: WebElement) -> bool:
     return button.text == "Copied"
 
 
+def allow_clipboard(browser: Chromium, url: str) -> None:
+    grant = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"], "origin": url}
+    browser.execute_cdp_cmd("Browser.grantPermissions", grant)
+
+
 def test_what_is_copied(fashion: str, browser: Chromium) -> None:
     opened(browser, f"{fashion}/#seed=7&index=0&image=45", ".snippet")
-    grant = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"], "origin": fashion}
-    browser.execute_cdp_cmd("Browser.grantPermissions", grant)
+    allow_clipboard(browser, fashion)
     read = "return navigator.clipboard.readText()"
     browser.one("#copy-link").click()
     browser.until(lambda: browser.one("#copy-link").text == "Copied")
@@ -324,6 +330,107 @@ def test_a_walk_between_classes_ends_in_the_two_pictures(
         np.testing.assert_allclose(grey(browser.pixels("#frame")).astype(int), image, atol=1)
 
 
+def test_the_frames_of_a_walk(fashion: str, browser: Chromium, generator: library.ImageGenerator, tmp_path: Path) -> None:
+    opened(browser, f"{fashion}/#view=walk&from=7/3&to=7/9&steps=16&label=Dress", "#step[max='15']")
+    browser.downloads(tmp_path)
+    browser.one("#save-frames").click()
+    browser.until(lambda: (tmp_path / "fashion-7-3-to-7-9.tar").exists())
+    wanted = generator.interpolate((7, 3), (7, 9), 16, labels="Dress").images
+    with tarfile.open(tmp_path / "fashion-7-3-to-7-9.tar") as frames:
+        assert frames.getnames() == [f"{step:03}.png" for step in range(16)]
+        for member, image in zip(frames, wanted, strict=True):
+            assert member.isreg() and member.mode == 0o644
+            png = frames.extractfile(member)
+            assert png is not None
+            np.testing.assert_array_equal(np.asarray(Image.open(png))[..., None], image)
+
+
+def test_a_browser_that_writes_no_webp_is_told_so(fashion: str, browser: Chromium) -> None:
+    """Safari answers with a PNG where a canvas is asked for WebP."""
+    as_safari = "HTMLCanvasElement.prototype.toDataURL = () => 'data:image/png;base64,'"
+    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": as_safari})
+    try:
+        opened(browser, f"{fashion}/#view=walk&steps=16", "#step[max='15']")
+        assert "This browser does not write WebP" in browser.one("#no-webp").text
+        assert not browser.one("#save").is_displayed()
+        assert browser.one("#save-frames").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+def moved(generator: library.ImageGenerator, url: str, index: int, shifts: dict[int, float], label: Any) -> npt.NDArray[np.uint8]:
+    """The image of an address of seed 7, moved by so many standard deviations along these directions."""
+    at = httpx.get(f"{url}/latents/{generator.digest}/7/{index}.json").json()
+    z = np.array(at["latents"])
+    for which, by in shifts.items():
+        z += by * np.array(at["directions"][which])
+    return generator.generate(latents=z[None], labels=at["label"] if label is None else label).images[0]
+
+
+def test_a_picture_moves_along_the_directions(fashion: str, browser: Chromium, generator: library.ImageGenerator) -> None:
+    opened(browser, f"{fashion}/#seed=7&index=0&image=5", ".snippet")
+    browser.one("#change-here").click()
+    browser.until(lambda: len(browser.every("#sliders input")) == 8)
+    shows(browser, "#moved", generator.generate(7, indices=[5]).images[0])
+    browser.set("#direction-1", 2.5)
+    wanted = moved(generator, fashion, 5, {1: 2.5}, None)
+    shows(browser, "#moved", wanted)
+    assert browser.text("#direction-1-value") == "2.5"
+    assert fragment(browser) == "view=directions&seed=7&index=5&shifts=0,2.5,0,0,0,0,0,0"
+    opened(browser, f"{fashion}/#{fragment(browser)}", "#sliders input")
+    shows(browser, "#moved", wanted)
+    browser.set("#directions-label", 8)
+    shows(browser, "#moved", moved(generator, fashion, 5, {1: 2.5}, "Bag"))
+    assert browser.text("#moved-words") == "Picture 5 of seed 7, Bag"
+    browser.set("#direction-0", -4)
+    shows(browser, "#moved", moved(generator, fashion, 5, {0: -4, 1: 2.5}, "Bag"))
+    browser.one("#reset").click()
+    shows(browser, "#moved", generator.generate(7, indices=[5], labels="Bag").images[0])
+    browser.write("#directions-index", 6)
+    shows(browser, "#moved", generator.generate(7, indices=[6], labels="Bag").images[0])
+    browser.one("#directions-random").click()
+    browser.until(lambda: "seed=7&" not in fragment(browser))
+
+
+def test_a_moved_picture_is_saved_and_its_link_copied(
+    fashion: str, browser: Chromium, generator: library.ImageGenerator, tmp_path: Path
+) -> None:
+    opened(browser, f"{fashion}/#view=directions&seed=7&index=5&shifts=1,0,-1", "#sliders input")
+    wanted = moved(generator, fashion, 5, {0: 1, 2: -1}, None)
+    shows(browser, "#moved", wanted)
+    browser.downloads(tmp_path)
+    browser.one("#save-moved").click()
+    browser.until(lambda: (tmp_path / "fashion-7-5-moved.png").exists())
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "fashion-7-5-moved.png"))[..., None], wanted)
+    allow_clipboard(browser, fashion)
+    browser.one("#copy-moved").click()
+    browser.until(lambda: browser.one("#copy-moved").text == "Copied")
+    assert browser.run("return navigator.clipboard.readText()") == browser.current_url
+
+
+def test_the_last_place_of_a_slider_is_drawn(fashion: str, browser: Chromium, generator: library.ImageGenerator) -> None:
+    """A person slides faster than pictures come: none is drawn out of turn, and the last one stays."""
+    opened(browser, f"{fashion}/#view=directions&seed=7&index=5", "#sliders input")
+    slide = """
+      const slider = document.querySelector("#direction-0");
+      for (let place = -4; place <= 3; place += 0.1) { slider.value = place; slider.dispatchEvent(new Event("input")); }
+    """
+    browser.run(slide)
+    shows(browser, "#moved", moved(generator, fashion, 5, {0: float(browser.one("#direction-0").get_attribute("value"))}, None))
+    assert sum("/generate" in url for url in requested(browser)) < 6, "70 places were passed"
+
+
+def test_the_generator_of_an_address_moves_it(browser: Chromium) -> None:
+    with listening("fashion-mixture") as url, library.open("fashion-mixture") as mixture:
+        members = {}
+        for index in range(20):
+            members.setdefault(httpx.get(f"{url}/latents/{mixture.digest}/7/{index}.json").json()["member"], index)
+        assert len(members) == 3
+        for index in members.values():
+            opened(browser, f"{url}/#view=directions&seed=7&index={index}", "#sliders input")
+            shows(browser, "#moved", mixture.generate(7, indices=[index]).images[0])
+
+
 def test_the_same_latents_under_every_class(fashion: str, browser: Chromium, generator: library.ImageGenerator) -> None:
     opened(browser, f"{fashion}/#view=mix&seed=7&index=0", "#classes td")
     browser.one("#mix-later").click()
@@ -352,7 +459,7 @@ def is_seen(browser: Chromium, selector: str) -> bool:
 
 def test_the_views_keep_what_is_shown(fashion: str, browser: Chromium) -> None:
     opened(browser, f"{fashion}/#seed=11&index=20")
-    for view, selector in (("mix", "#classes td"), ("generator", "#generator dl"), ("use", "#use pre")):
+    for view, selector in (("directions", "#sliders input"), ("mix", "#classes td"), ("generator", "#generator dl"), ("use", "#use pre")):
         browser.one(f"nav a[data-view={view}]").click()
         browser.until(partial(is_seen, browser, selector))
         assert browser.one(f"nav a[data-view={view}]").get_attribute("aria-current") == "page"
@@ -454,6 +561,9 @@ def test_a_generator_without_classes(plain: str, browser: Chromium) -> None:
     opened(browser, f"{plain}/#view=walk&steps=32", "#step[max='31']")
     assert not browser.one("#walk-label").is_displayed()
     assert (browser.pixels("#frame") == 7).all()
+    opened(browser, f"{plain}/#view=directions", "#moved[src]")
+    assert "it has no directions" in browser.one("#no-directions").text
+    assert not browser.one("#reset").is_displayed()
 
 
 def test_without_javascript_there_are_pictures_commands_and_the_card(fashion: str, browser: Chromium) -> None:
@@ -469,6 +579,40 @@ def test_without_javascript_there_are_pictures_commands_and_the_card(fashion: st
         assert not browser.one("nav").is_displayed()
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_a_slow_network(fashion: str, browser: Chromium) -> None:
+    """A person sees what comes, and the last thing that they asked for is what is shown."""
+    slow = {"offline": False, "latency": 400, "downloadThroughput": 40_000, "uploadThroughput": 40_000}
+    browser.execute_cdp_cmd("Network.enable", {})
+    browser.execute_cdp_cmd("Network.emulateNetworkConditions", slow)
+    try:
+        browser.show(f"{fashion}/#seed=20&index=0")  # no other test has it in the cache
+        browser.until(lambda: browser.one("#seed").is_displayed(), "the fields are there before the pictures")
+        assert browser.attribute("#pictures", "aria-busy") == "true"
+        for seed in (21, 22, 23):
+            browser.write("#seed", seed)
+        browser.until(lambda: browser.every(TILES))
+        assert browser.attribute(TILES, "title").startswith("Picture 0 of seed 23, ")
+        assert browser.attribute("#pictures", "aria-busy") == "false"
+    finally:
+        browser.get("about:blank")
+        browser.execute_cdp_cmd("Network.disable", {})
+
+
+def test_a_server_that_does_not_answer_can_be_asked_again(fashion: str, window: Chromium) -> None:
+    window.execute_cdp_cmd("Network.enable", {})
+    window.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/shards/*"]})
+    try:
+        opened(window, f"{fashion}/#seed=12&index=0", "#pictures .retry")
+        assert window.text("#notice") == "The server does not answer."
+    finally:
+        window.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+        window.execute_cdp_cmd("Network.disable", {})
+    window.one("#pictures .retry").click()
+    window.until(lambda: window.every(TILES))
+    assert window.text("#notice") == ""
+    window.errors()
 
 
 def test_behind_a_prefix_of_a_proxy(fashion: str, browser: Chromium) -> None:
@@ -537,6 +681,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_too_wide(
         "": TILES,
         "image=4": ".snippet",
         "view=walk&steps=16": "#step[max='15']",
+        "view=directions": "#moved[src]",
         "view=mix": "#classes td",
         "view=generator": "#generator table",
         "view=use": "#use pre",

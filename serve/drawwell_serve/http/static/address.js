@@ -2,8 +2,9 @@
 
 const LIMIT = 2n ** 63n; // of seeds and indices, which are BigInts: numbers lose digits from 2^53 on
 
-export const VIEWS = ["gallery", "walk", "mix", "generator", "use"];
+export const VIEWS = ["gallery", "walk", "directions", "mix", "generator", "use"];
 export const STEPS = [16, 32, 64, 128];
+export const FARTHEST = 4; // standard deviations that a slider of a direction moves the latents
 
 /**
  * @typedef {{seed: bigint, index: bigint}} Address
@@ -17,6 +18,7 @@ export const STEPS = [16, 32, 64, 128];
  * @property {Address} from
  * @property {Address} to
  * @property {number} steps
+ * @property {number[]} shifts how far a picture is moved along each direction, in standard deviations
  */
 
 /**
@@ -68,6 +70,7 @@ export function parse(fragment, classes) {
     image: field("image", null, (text) => integer("The image", text)),
     from,
     to: field("to", neighbour(from), (text) => pair("to", text)),
+    shifts: field("shifts", [], (text) => text.split(",").map(shift)),
     steps: field("steps", 64, (text) => Number(oneOf("steps", text, STEPS.map(String)))),
   };
   return { state: /** @type {State} */ (state), problems };
@@ -89,10 +92,11 @@ export function format(state, classes) {
     fields.set("seed", String(state.seed));
     fields.set("index", String(state.index));
   }
+  if (state.view === "directions" && state.shifts.some(Boolean)) fields.set("shifts", state.shifts.join(","));
   if (state.label !== null) fields.set("label", nameOf(state.label, classes));
   if (state.spread !== 1) fields.set(state.spread < 1 ? "truncation" : "spread", String(state.spread));
   if (state.image !== null) fields.set("image", String(state.image));
-  return `#${String(fields).replaceAll("%2F", "/")}`;
+  return `#${String(fields).replaceAll("%2F", "/").replaceAll("%2C", ",")}`;
 }
 
 /** The name of a class, or its number where another class before it has the same name. @param {number} label @param {string[]} classes */
@@ -117,6 +121,13 @@ function pair(name, text) {
 function factor(name, text, most) {
   const number = Number(text);
   if (!text.trim() || !(number > 0 && number <= most)) throw new RangeError(`${name} must be above 0 and at most ${most}, not ${text.slice(0, 40)}.`);
+  return number;
+}
+
+/** @param {string} text */
+function shift(text) {
+  const number = Number(text);
+  if (!text.trim() || !(Math.abs(number) <= FARTHEST)) throw new RangeError(`shifts must be numbers from -${FARTHEST} to ${FARTHEST}, not ${text.slice(0, 40) || "empty"}.`);
   return number;
 }
 

@@ -209,6 +209,7 @@ class Page {
     const button = element("button", { className: "retry", textContent: "Try again" });
     button.addEventListener("click", () => {
       this.empty();
+      this.app.complain("");
       this.app.attempt(() => this.fill());
     });
     return element("li", {}, button);

@@ -2,6 +2,7 @@
 
 import { App } from "./app.js";
 import { byId } from "./dom.js";
+import { Directions } from "./directions.js";
 import { Gallery } from "./gallery.js";
 import { forget, unlock } from "./key.js";
 import { Mix } from "./mix.js";
@@ -32,7 +33,7 @@ function run(model) {
   });
   /** @type {HTMLElement} */ (document.querySelector("nav")).hidden = false;
   const still = { show: () => app.say("") };
-  app.views = { gallery: new Gallery(app), walk: new Walk(app), mix: hasClasses ? new Mix(app) : still, generator: still, use: still };
+  app.views = { gallery: new Gallery(app), walk: new Walk(app), directions: new Directions(app), mix: hasClasses ? new Mix(app) : still, generator: still, use: still };
   app.dialogs = [new PictureDialog(app)];
   app.read();
 }

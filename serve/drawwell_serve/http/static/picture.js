@@ -16,6 +16,7 @@ export class PictureDialog {
     byId("previous").addEventListener("click", () => this.step(-1n));
     byId("next").addEventListener("click", () => this.step(1n));
     byId("walk-from").addEventListener("click", () => app.pick("to", { from: this.address() }));
+    byId("change-here").addEventListener("click", () => app.go({ view: "directions", index: this.address().index, image: null, shifts: [] }));
     byId("mix-here").addEventListener("click", () => app.go({ view: "mix", index: this.address().index, image: null, label: null }));
     copies(byId("copy-link"), () => this.page());
     this.dialog.addEventListener("close", () => this.closed());

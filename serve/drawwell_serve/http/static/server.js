@@ -7,6 +7,7 @@ const TRIES = 5;
 export const MOST_PICTURES = 256; // of one JSON reply
 
 /** @typedef {{index: bigint, label: number|null, png: Blob}} Picture */
+/** @typedef {{latents: number[], label: number|null, member: number|null, directions: number[][]}} Latents */
 /** @typedef {{seed: bigint, label: number|null, spread: number}} Choice */
 
 export class ServerError extends Error {
@@ -53,6 +54,11 @@ export class Server {
     const model = await (await this.fetch("model")).json();
     this.digest = model.digest;
     return model;
+  }
+
+  /** The inputs of the generator at an address, and the directions that change its picture most. @param {bigint} seed @param {bigint} index @returns {Promise<Latents>} */
+  async latents(seed, index) {
+    return await (await this.fetch(`latents/${this.digest}/${seed}/${index}.json`)).json();
   }
 
   /**

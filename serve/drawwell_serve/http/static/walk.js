@@ -3,7 +3,8 @@
 import { byId, save, show, wholeFactor } from "./dom.js";
 import { fill, onClass, onInteger } from "./fields.js";
 import { chosen } from "./server.js";
-import { animate } from "./webp.js";
+import { tar } from "./tar.js";
+import { animate, writesWebp } from "./webp.js";
 
 const MILLISECONDS = 60; // of a frame
 const ROOM = 392, STRIP = 12, SAVED = 256; // pixels, pictures, pixels
@@ -38,6 +39,9 @@ export class Walk {
     byId("step").addEventListener("input", () => { this.pause(); this.draw(); });
     byId("play").addEventListener("click", () => (this.timer ? this.pause() : this.play()));
     byId("save").addEventListener("click", () => app.attempt(() => this.save()));
+    byId("save-frames").addEventListener("click", () => this.saveFrames());
+    byId("save").hidden = !writesWebp();
+    byId("no-webp").hidden = writesWebp();
   }
 
   /** @param {State} state */
@@ -142,11 +146,21 @@ export class Walk {
 
   /** Save the walk there and back. */
   async save() {
-    const { from, to } = this.app.state, back = this.pngs.slice(1, -1).reverse();
+    const back = this.pngs.slice(1, -1).reverse();
     const factor = Math.ceil(SAVED / Math.max(this.frames[0].width, this.frames[0].height));
     this.app.say("Writing the animation.");
     const webp = await animate([...this.pngs, ...back], factor, MILLISECONDS);
-    save(webp, `${this.app.card.name}-${from.seed}-${from.index}-to-${to.seed}-${to.index}.webp`);
+    save(webp, `${this.name}.webp`);
     this.app.say(`Saved ${this.pngs.length + back.length} frames.`);
+  }
+
+  /** Save the pictures from one end to the other. */
+  saveFrames() {
+    save(tar(this.pngs.map((png, step) => [`${String(step).padStart(3, "0")}.png`, png])), `${this.name}.tar`);
+  }
+
+  get name() {
+    const { from, to } = this.app.state;
+    return `${this.app.card.name}-${from.seed}-${from.index}-to-${to.seed}-${to.index}`;
   }
 }

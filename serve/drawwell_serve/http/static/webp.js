@@ -2,6 +2,9 @@
 
 const ANIMATION = 0x02, ALPHA = 0x10, NO_BLENDING = 0x02;
 
+/** Whether this browser writes WebP: Safari does not. */
+export const writesWebp = () => document.createElement("canvas").toDataURL("image/webp").startsWith("data:image/webp");
+
 /**
  * @param {Blob[]} pngs
  * @param {number} factor pixels become squares of this side
@@ -27,8 +30,7 @@ async function still(png, factor) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.imageSmoothingEnabled = false;
   context.drawImage(bitmap, 0, 0, width, height);
-  const webp = /** @type {Blob|null} */ (await new Promise((resolve) => canvas.toBlob(resolve, "image/webp", 1)));
-  if (webp?.type !== "image/webp") throw new Error("This browser does not write WebP.");
+  const webp = /** @type {Blob} */ (await new Promise((resolve) => canvas.toBlob(resolve, "image/webp", 1)));
   const image = imageChunks(new Uint8Array(await webp.arrayBuffer()));
   return { width, height, image, hasAlpha: includes(image, "ALPH") };
 }
