@@ -330,7 +330,9 @@ def test_a_walk_between_classes_ends_in_the_two_pictures(
         np.testing.assert_allclose(grey(browser.pixels("#frame")).astype(int), image, atol=1)
 
 
-def test_the_frames_of_a_walk(fashion: str, browser: Chromium, generator: library.ImageGenerator, tmp_path: Path) -> None:
+def test_the_frames_of_a_walk(
+    fashion: str, browser: Chromium, generator: library.ImageGenerator, tmp_path: Path
+) -> None:
     opened(browser, f"{fashion}/#view=walk&from=7/3&to=7/9&steps=16&label=Dress", "#step[max='15']")
     browser.downloads(tmp_path)
     browser.one("#save-frames").click()
@@ -358,7 +360,9 @@ def test_a_browser_that_writes_no_webp_is_told_so(fashion: str, browser: Chromiu
         browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
 
 
-def moved(generator: library.ImageGenerator, url: str, index: int, shifts: dict[int, float], label: Any) -> npt.NDArray[np.uint8]:
+def moved(
+    generator: library.ImageGenerator, url: str, index: int, shifts: dict[int, float], label: Any
+) -> npt.NDArray[np.uint8]:
     """The image of an address of seed 7, moved by so many standard deviations along these directions."""
     at = httpx.get(f"{url}/latents/{generator.digest}/7/{index}.json").json()
     z = np.array(at["latents"])
@@ -367,7 +371,9 @@ def moved(generator: library.ImageGenerator, url: str, index: int, shifts: dict[
     return generator.generate(latents=z[None], labels=at["label"] if label is None else label).images[0]
 
 
-def test_a_picture_moves_along_the_directions(fashion: str, browser: Chromium, generator: library.ImageGenerator) -> None:
+def test_a_picture_moves_along_the_directions(
+    fashion: str, browser: Chromium, generator: library.ImageGenerator
+) -> None:
     opened(browser, f"{fashion}/#seed=7&index=0&image=5", ".snippet")
     browser.one("#change-here").click()
     browser.until(lambda: len(browser.every("#sliders input")) == 8)
@@ -408,7 +414,9 @@ def test_a_moved_picture_is_saved_and_its_link_copied(
     assert browser.run("return navigator.clipboard.readText()") == browser.current_url
 
 
-def test_the_last_place_of_a_slider_is_drawn(fashion: str, browser: Chromium, generator: library.ImageGenerator) -> None:
+def test_the_last_place_of_a_slider_is_drawn(
+    fashion: str, browser: Chromium, generator: library.ImageGenerator
+) -> None:
     """A person slides faster than pictures come: none is drawn out of turn, and the last one stays."""
     opened(browser, f"{fashion}/#view=directions&seed=7&index=5", "#sliders input")
     slide = """
@@ -416,7 +424,11 @@ def test_the_last_place_of_a_slider_is_drawn(fashion: str, browser: Chromium, ge
       for (let place = -4; place <= 3; place += 0.1) { slider.value = place; slider.dispatchEvent(new Event("input")); }
     """
     browser.run(slide)
-    shows(browser, "#moved", moved(generator, fashion, 5, {0: float(browser.one("#direction-0").get_attribute("value"))}, None))
+    shows(
+        browser,
+        "#moved",
+        moved(generator, fashion, 5, {0: float(browser.one("#direction-0").get_attribute("value"))}, None),
+    )
     assert sum("/generate" in url for url in requested(browser)) < 6, "70 places were passed"
 
 
@@ -459,7 +471,12 @@ def is_seen(browser: Chromium, selector: str) -> bool:
 
 def test_the_views_keep_what_is_shown(fashion: str, browser: Chromium) -> None:
     opened(browser, f"{fashion}/#seed=11&index=20")
-    for view, selector in (("directions", "#sliders input"), ("mix", "#classes td"), ("generator", "#generator dl"), ("use", "#use pre")):
+    for view, selector in (
+        ("directions", "#sliders input"),
+        ("mix", "#classes td"),
+        ("generator", "#generator dl"),
+        ("use", "#use pre"),
+    ):
         browser.one(f"nav a[data-view={view}]").click()
         browser.until(partial(is_seen, browser, selector))
         assert browser.one(f"nav a[data-view={view}]").get_attribute("aria-current") == "page"

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import httpx
 import msgspec
+import numpy as np
 import schemathesis
 
+from drawwell.addresses.latents import labels, latents, members
 from drawwell.files.card import card_from_json
 from drawwell.files.certified import Accuracy, Certified, Uplift
 from drawwell.files.generator_file import read_generator
@@ -163,3 +165,28 @@ def test_the_openapi_document_describes_what_is_answered(server: Server) -> None
     for path in document["paths"]:
         if "get" in document["paths"][path] and "{" not in path:
             assert httpx.get(f"{server.url}{path}").status_code == 200
+
+
+def test_the_latents_of_an_address(tmp_path: Path) -> None:
+    file = graphs.write_mixture(tmp_path / "mixture.onnx", 3, "a", "b")
+    digest, indices = read_generator(file).digest, range(40)
+    answers = answers_of(file, *(f"/latents/{digest}/7/{index}.json" for index in indices))
+    several = [answer.json() for answer in answers]
+    schemathesis.openapi.from_dict(document())["/latents/{digest}/{seed}/{index}.json"]["GET"].validate_response(
+        answers[0]
+    )
+    np.testing.assert_array_equal(
+        np.array([one["latents"] for one in several], np.float32), latents(7, indices, graphs.DIM)
+    )
+    assert [one["label"] for one in several] == labels(7, indices, 2, graphs.DIM).tolist()
+    assert [one["member"] for one in several] == members(7, indices, 3, graphs.DIM).tolist()
+    assert {len(one["directions"]) for one in several} == {0}, "these graphs have no stem"
+
+
+def test_the_latents_of_a_plain_generator_without_classes(tmp_path: Path) -> None:
+    file = graphs.write(tmp_path / "plain.onnx", graphs.plain_model())
+    (answer, other) = answers_of(
+        file, f"/latents/{read_generator(file).digest}/7/0.json", f"/latents/{'0' * 64}/7/0.json"
+    )
+    assert (answer.json()["label"], answer.json()["member"]) == (None, None)
+    assert other.status_code == 404 and "not from another" in other.json()["error"]["message"]

@@ -30,7 +30,8 @@ async function still(png, factor) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.imageSmoothingEnabled = false;
   context.drawImage(bitmap, 0, 0, width, height);
-  const webp = /** @type {Blob} */ (await new Promise((resolve) => canvas.toBlob(resolve, "image/webp", 1)));
+  const webp = /** @type {Blob|null} */ (await new Promise((resolve) => canvas.toBlob(resolve, "image/webp", 1)));
+  if (!webp) throw new Error("The picture is too large for this browser to write.");
   const image = imageChunks(new Uint8Array(await webp.arrayBuffer()));
   return { width, height, image, hasAlpha: includes(image, "ALPH") };
 }
