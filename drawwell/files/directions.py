@@ -87,4 +87,5 @@ def _strongest(stem: npt.NDArray[np.floating] | None, dim: int) -> Directions:
     strongest = np.linalg.eigh(square).eigenvectors.T[::-1][:_COUNT]
     # both signs are right: the greatest number of each is positive, so that a direction is the same everywhere
     greatest = np.take_along_axis(strongest, np.abs(strongest).argmax(1)[:, None], 1)
-    return (strongest * np.sign(greatest)).astype(np.float32)
+    directions: Directions = (strongest * np.sign(greatest)).astype(np.float32)
+    return directions

@@ -368,7 +368,10 @@ def moved(
     z = np.array(at["latents"])
     for which, by in shifts.items():
         z += by * np.array(at["directions"][which])
-    return generator.generate(latents=z[None], labels=at["label"] if label is None else label).images[0]
+    image: npt.NDArray[np.uint8] = generator.generate(
+        latents=z[None], labels=at["label"] if label is None else label
+    ).images[0]
+    return image
 
 
 def test_a_picture_moves_along_the_directions(
@@ -387,7 +390,7 @@ def test_a_picture_moves_along_the_directions(
     shows(browser, "#moved", wanted)
     browser.set("#directions-label", 8)
     shows(browser, "#moved", moved(generator, fashion, 5, {1: 2.5}, "Bag"))
-    assert browser.text("#moved-words") == "Picture 5 of seed 7, Bag"
+    assert browser.text("#moved-words") == "Picture 5 of seed 7, Bag, moved"
     browser.set("#direction-0", -4)
     shows(browser, "#moved", moved(generator, fashion, 5, {0: -4, 1: 2.5}, "Bag"))
     browser.one("#reset").click()
@@ -424,17 +427,14 @@ def test_the_last_place_of_a_slider_is_drawn(
       for (let place = -4; place <= 3; place += 0.1) { slider.value = place; slider.dispatchEvent(new Event("input")); }
     """
     browser.run(slide)
-    shows(
-        browser,
-        "#moved",
-        moved(generator, fashion, 5, {0: float(browser.one("#direction-0").get_attribute("value"))}, None),
-    )
+    last = float(browser.attribute("#direction-0", "value"))
+    shows(browser, "#moved", moved(generator, fashion, 5, {0: last}, None))
     assert sum("/generate" in url for url in requested(browser)) < 6, "70 places were passed"
 
 
 def test_the_generator_of_an_address_moves_it(browser: Chromium) -> None:
     with listening("fashion-mixture") as url, library.open("fashion-mixture") as mixture:
-        members = {}
+        members: dict[int, int] = {}
         for index in range(20):
             members.setdefault(httpx.get(f"{url}/latents/{mixture.digest}/7/{index}.json").json()["member"], index)
         assert len(members) == 3

@@ -1,11 +1,12 @@
 // The directions: one picture, moved along the directions of the latents that change it most.
 
 import { FARTHEST } from "./address.js";
-import { byId, copies, element, save, show, wholeFactor } from "./dom.js";
+import { byId, copies, element, enlarge, save, show } from "./dom.js";
 import { fill, onClass, onInteger, randomSeed } from "./fields.js";
 import { chosen } from "./server.js";
 
-const ROOM = 360, STEP = 0.1; // pixels, standard deviations
+const ROOM = 384, NARROW = 640; // pixels; on a narrow screen the sliders are below the picture, and both are seen
+const STEP = 0.1; // standard deviations
 const DEVIATION = { normal: 1, uniform: Math.sqrt(1 / 3) }; // of one latent
 
 /** @typedef {import("./address.js").State} State */
@@ -94,11 +95,11 @@ export class Directions {
     const { seed, index, label, spread } = this.app.state, { member } = this.at, drawn = label ?? this.at.label;
     const latents = this.moved(), from = member === null ? {} : { member };
     const [moved] = await this.app.server.generate({ latents: [latents], ...chosen({ label: drawn, spread }), ...from }, [index]);
-    const image = byId("moved"), factor = wholeFactor(Math.max(this.app.card.width, this.app.card.height), Math.min(ROOM, innerWidth - 64, innerHeight / 3));
     this.png = moved.png;
-    show(image, moved.png, `${this.app.words(seed, index, drawn)}, moved`);
-    Object.assign(image.style, { width: `${factor * this.app.card.width}px`, height: `${factor * this.app.card.height}px` });
-    byId("moved-words").textContent = this.app.words(seed, index, drawn);
+    const words = this.app.words(seed, index, drawn) + (this.shifts().some(Boolean) ? ", moved" : "");
+    show(byId("moved"), moved.png, words);
+    byId("moved-words").textContent = words;
+    enlarge(byId("moved"), this.app.card, innerWidth < NARROW ? Math.min(innerWidth - 64, innerHeight / 3) : ROOM);
     this.app.say("");
   }
 

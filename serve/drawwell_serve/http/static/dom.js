@@ -54,11 +54,15 @@ export function everyFrame(action) {
 }
 
 /**
- * The largest whole factor with which a picture of `side` pixels fits into `room`, so that no pixel is blurred.
- * @param {number} side
+ * Enlarge a picture by the largest whole factor with which it fits into `room`: every pixel becomes a square, and none is blurred.
+ * @param {HTMLElement} shown
+ * @param {{width: number, height: number}} pixels
  * @param {number} room
  */
-export const wholeFactor = (side, room) => Math.max(1, Math.floor(room / side));
+export function enlarge(shown, { width, height }, room) {
+  const factor = Math.max(1, Math.floor(room / Math.max(width, height)));
+  Object.assign(shown.style, { width: `${factor * width}px`, height: `${factor * height}px` });
+}
 
 /**
  * A button that copies the text that `text` returns.

@@ -1,7 +1,7 @@
 // One picture in a dialog: enlarged, with its address and the ways to get it.
 
 import { countFrom } from "./address.js";
-import { byId, copies, element, release, show, wholeFactor } from "./dom.js";
+import { byId, copies, element, enlarge, release, show } from "./dom.js";
 import { snippets } from "./snippets.js";
 
 const ROOM = 512; // pixels
@@ -56,7 +56,7 @@ export class PictureDialog {
     if (key !== this.key) return; // another one was asked for meanwhile
     this.fill(state, picture);
     if (!this.dialog.open) this.dialog.showModal();
-    this.enlarge();
+    enlarge(byId("enlarged"), this.app.card, Math.min(ROOM, innerWidth - 140, Math.max(160, innerHeight - 420)));
   }
 
   /** @param {import("./address.js").State} state @param {import("./server.js").Picture} picture */
@@ -70,14 +70,6 @@ export class PictureDialog {
     const { classes, hasKey } = app, digest = app.model.digest;
     const several = snippets({ choice: { seed, label, spread }, index, digest, classes, hasKey, page: this.page() });
     byId("snippets").replaceChildren(...several.map(([name, text]) => snippet(name, text)));
-  }
-
-  /** Enlarge by a whole factor: every pixel becomes a square. */
-  enlarge() {
-    const { width, height } = this.app.card;
-    const room = Math.min(ROOM, innerWidth - 140, Math.max(160, innerHeight - 420));
-    const factor = wholeFactor(Math.max(width, height), room);
-    Object.assign(byId("enlarged").style, { width: `${factor * width}px`, height: `${factor * height}px` });
   }
 
   /** The URL of this page with this picture open. */

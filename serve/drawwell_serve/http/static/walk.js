@@ -1,6 +1,6 @@
 // The walk: pictures between two addresses, to slide through, play and save.
 
-import { byId, save, show, wholeFactor } from "./dom.js";
+import { byId, enlarge, save, show } from "./dom.js";
 import { fill, onClass, onInteger } from "./fields.js";
 import { chosen } from "./server.js";
 import { tar } from "./tar.js";
@@ -103,9 +103,8 @@ export class Walk {
   draw() {
     const step = Number(byId("step").value), frame = this.frames[step], canvas = byId("frame");
     if (!frame) return;
-    const factor = wholeFactor(Math.max(frame.width, frame.height), Math.min(ROOM, innerWidth - 64));
     Object.assign(canvas, { width: frame.width, height: frame.height });
-    Object.assign(canvas.style, { width: `${factor * frame.width}px`, height: `${factor * frame.height}px` });
+    enlarge(canvas, frame, Math.min(ROOM, innerWidth - 64));
     canvas.getContext("2d").drawImage(frame, 0, 0);
     canvas.setAttribute("aria-label", `Step ${step} of the walk`);
     byId("step-value").textContent = `${step} of ${this.frames.length - 1}`;
