@@ -32,6 +32,7 @@ OPTIONS = (
 )
 _PIXELS = """
 const image = arguments[0], canvas = document.createElement("canvas");
+if (image.naturalWidth === 0) return null; // it loads
 canvas.width = image.naturalWidth || image.width;
 canvas.height = image.naturalHeight || image.height;
 canvas.getContext("2d").drawImage(image, 0, 0);
@@ -81,8 +82,8 @@ class Chromium(webdriver.Chrome):
         field.send_keys(f"{text}\n")
 
     def pixels(self, selector: str) -> npt.NDArray[np.uint8]:
-        """The pixels of an image or a canvas, uint8 ``[H, W, 3]``."""
-        url = self.run(_PIXELS, self.one(selector))
+        """The pixels of an image, once it has loaded, or of a canvas: uint8 ``[H, W, 3]``."""
+        url = self.until(lambda: self.run(_PIXELS, self.one(selector)), f"{selector} does not load")
         png = base64.b64decode(url.partition(",")[2])
         return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
