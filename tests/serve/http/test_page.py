@@ -500,6 +500,7 @@ def test_a_person_gives_the_key_and_only_the_tab_keeps_it(window: Chromium, tmp_
 def give_and_forget_the_key(browser: Chromium, url: str) -> None:
     browser.show(f"{url}/#seed=11&index=42")
     browser.until(lambda: browser.one("#key").is_displayed())
+    check_accessible(browser, "the form for the key")
     browser.write("#key", "a-wrong-key")
     browser.until(lambda: browser.text("#key-error") == "The key is wrong.")
     browser.write("#key", KEY)
@@ -689,12 +690,19 @@ class prefixing:  # noqa: N801 - used as a function
         self._server.server_close()
 
 
+def check_accessible(browser: Chromium, shown: str) -> None:
+    """That axe-core finds nothing serious."""
+    browser.run((files("axe_core_python") / "axe.min.js").read_text())
+    found = browser.execute_async_script("axe.run().then(arguments[0])")
+    serious = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
+    assert serious == [], (shown, json.dumps(serious, indent=1)[:3000])
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_nothing_serious_and_nothing_is_too_wide(
     fashion: str, browser: Chromium, scheme: str, width: int
 ) -> None:
-    axe = (files("axe_core_python") / "axe.min.js").read_text()
     metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
@@ -711,10 +719,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_too_wide(
     try:
         for shown, selector in views.items():
             opened(browser, f"{fashion}/#{shown}", selector)
-            browser.run(axe)
-            found = browser.execute_async_script("axe.run().then(arguments[0])")
-            serious = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
-            assert serious == [], (shown, json.dumps(serious, indent=1)[:3000])
+            check_accessible(browser, shown)
             assert browser.run("return document.documentElement.scrollWidth <= innerWidth"), shown
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
