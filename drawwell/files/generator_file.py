@@ -46,7 +46,7 @@ def read_generator(path: Path) -> GeneratorFile:
     content = _read(path)
     try:
         _check_seal(content)
-        model = _parse(content)
+        model = parse(content)
         _check_graph(model)
         card = card_from_json(next((entry.value for entry in model.metadata_props if entry.key == _CARD_KEY), ""))
     except GeneratorFileError as error:
@@ -100,7 +100,8 @@ def _check_seal(content: bytes) -> None:
         )
 
 
-def _parse(content: bytes) -> "onnx.ModelProto":
+def parse(content: bytes) -> "onnx.ModelProto":
+    """Return the model in ``content``. Raises ``GeneratorFileError`` if there is none."""
     with needed_for("reading a generator file", "cpu"):
         import onnx
     from google.protobuf.message import DecodeError

@@ -80,7 +80,7 @@ class Quality:
     def in_words(self) -> dict[str, str]:
         """The rows of a table for people, by their headings: first the protocol, then the measures, then the remarks."""
         rows = self._protocol()
-        for heading, direction in _ROWS.items():
+        for heading, direction in ROWS.items():
             sentences = [self._sentence(name) for name in WORDS if name in self.measures and WORDS[name].row == heading]
             if sentences:
                 rows[heading] = f"{'; '.join(sentences)}. {direction}"
@@ -105,12 +105,18 @@ class Quality:
         beside = f"{words.beside}: {real}{self._worst_class(name)}"
         return f"{words.label} {value} ({beside}): {words.meaning.format(images=f'{measure.images:,}')}"
 
-    def _worst_class(self, name: Name) -> str:
+    def worst_class(self, name: Name) -> tuple[str, str, str] | None:
+        """Return the class with the lowest score, its score and the score of its real images, as text; None without scores of classes."""
         if not (classes := self.by_class.get(name)):
-            return ""
+            return None
         worst = min(classes, key=lambda one: classes[one].value)
-        value, real = WORDS[name].figures(classes[worst])
-        return f"; worst class {worst}: {value}, real images {real}"
+        return worst, *WORDS[name].figures(classes[worst])
+
+    def _worst_class(self, name: Name) -> str:
+        if (worst := self.worst_class(name)) is None:
+            return ""
+        label, value, real = worst
+        return f"; worst class {label}: {value}, real images {real}"
 
     def _spreads(self) -> str:
         words = WORDS["gan_train_fresh"]
@@ -152,7 +158,7 @@ class Words:
         return text if spread is None or not self.deviation else f"{text} ± {self.times * spread:{self.digits}}"
 
 
-_ROWS = {
+ROWS = {
     "Distance": "Lower is better; 0 is best.",
     "Realism": "Higher is better.",
     "Variety": "Higher is better.",

@@ -13,6 +13,8 @@ import deflate  # noqa: F401
 
 from drawwell.engine.engine import Engine
 from drawwell.errors import ProviderError
+from drawwell.files.directions import directions_of
+from drawwell.files.generator_file import read_generator
 from drawwell.generator import Images
 from drawwell.http import protocol as wire
 from drawwell.image_request import ImageRequest
@@ -52,6 +54,8 @@ class ImageService:
     def __init__(self, settings: Settings) -> None:
         self.settings, self.has_key = settings, settings.key() is not None
         self.engine = Engine(settings.file, settings.provider, settings.threads_of_worker)
+        self.directions = directions_of(read_generator(settings.file))
+        """The directions of each generator in the file, in order."""
         self.metrics = Metrics(self.engine)
         self.scheduler = Scheduler(self.engine, self.metrics)
         self.max_queued_images = settings.queue_images or _default_max_queued_images(

@@ -1,8 +1,12 @@
-"""Addresses as URLs: one image, or a shard of images. The content of such a URL never changes, so a cache may keep it for ever."""
+"""Addresses as URLs: one image, a shard of images, or the latents of an image. The content of a URL of images never changes, so a cache
+may keep it for ever.
+"""
 
 import hashlib
 import re
 
+import msgspec
+import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,10 +27,10 @@ _NUMBER_PATTERN = "0|[1-9][0-9]{0,18}"
 _YEAR_SECONDS = 365 * 24 * 3600
 
 PATHS = (
-    "the path of an image is /images/DIGEST/SEED/INDEX.png, and of a shard /shards/DIGEST/SEED/FIRST-LAST.tar: "
-    "take the digest from /model, and write integers from 0 to 2^63 - 1 in plain digits"
+    "the path of an image is /images/DIGEST/SEED/INDEX.png, of a shard /shards/DIGEST/SEED/FIRST-LAST.tar, "
+    "and of latents /latents/DIGEST/SEED/INDEX.json: take the digest from /model, and write integers from 0 to 2^63 - 1 in plain digits"
 )
-"""The error message for any other path below /images/ and /shards/."""
+"""The error message for any other path below /images/, /shards/ and /latents/."""
 
 
 def routes() -> list[Route]:
@@ -34,6 +38,7 @@ def routes() -> list[Route]:
     several = [
         Route("/images/{digest}/{seed}/{index}.png", image),
         Route("/shards/{digest}/{seed}/{first}-{last}.tar", shard),
+        Route("/latents/{digest}/{seed}/{index}.json", latents),
     ]
     for route in several:
         part = re.sub(
@@ -47,9 +52,7 @@ def routes() -> list[Route]:
 
 async def image(request: Request) -> Response:
     """``GET /images/{digest}/{seed}/{index}.png``."""
-    path = request.path_params
-    index = _number("index", path["index"])
-    return _immutable(request, ImageRequest(_number("seed", path["seed"]), range(index, index + 1)), "image/png")
+    return _immutable(request, _one(request), "image/png")
 
 
 async def shard(request: Request) -> Response:
@@ -63,10 +66,37 @@ async def shard(request: Request) -> Response:
     return _immutable(request, ImageRequest(_number("seed", path["seed"]), range(first, last + 1)), Tar.media_type)
 
 
-def _immutable(request: Request, images: ImageRequest, media_type: str) -> Response:
+async def latents(request: Request) -> Response:
+    """``GET /latents/{digest}/{seed}/{index}.json``: the inputs of the generator at an address, and the directions of its stem."""
+    service = _service(request)
+    z, label, member = (_one(request).feeds(service.engine.card).get(name) for name in ("z", "label", "member"))
+    assert z is not None, "every generator takes latents"
+    about = {
+        "latents": z[0].tolist(),
+        "label": None if label is None else int(label[0]),
+        "member": None if member is None else int(member[0]),
+        "directions": np.round(service.directions[0 if member is None else member[0]].astype(float), 6).tolist(),
+    }
+    return Response(msgspec.json.encode(about), media_type="application/json")
+
+
+def _one(request: Request) -> ImageRequest:
+    """The image that the path names."""
+    path = request.path_params
+    index = _number("index", path["index"])
+    return ImageRequest(_number("seed", path["seed"]), range(index, index + 1))
+
+
+def _service(request: Request) -> ImageService:
+    """The service. Raises ``ApiError`` 404 if the path names another generator."""
     service: ImageService = request.app.state.service
     if request.path_params["digest"] != service.engine.digest:
         raise no_such(f"this server draws from the generator {service.engine.digest}, not from another: see /model")
+    return service
+
+
+def _immutable(request: Request, images: ImageRequest, media_type: str) -> Response:
+    service = _service(request)
     scope = "private" if service.has_key else "public"
     etag = _etag(service, images, media_type)
     headers = {

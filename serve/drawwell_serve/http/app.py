@@ -7,7 +7,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from drawwell.errors import DeviceMemoryError
@@ -21,6 +21,7 @@ from drawwell_serve.http.body import read_json
 from drawwell_serve.http.formats import FORMATS
 from drawwell_serve.http.openapi import document
 from drawwell_serve.http.page import render
+from drawwell_serve.http.page_files import page_file
 from drawwell_serve.http.parse_request import parse_request
 from drawwell_serve.http.replies import ImagesReply
 from drawwell_serve.processes import shared_metrics
@@ -62,8 +63,7 @@ async def model(request: Request) -> Response:
 async def page(request: Request) -> Response:
     """``GET /``: a page for people with the generator, some of its images, and commands to draw more."""
     prefix = request.headers.get("x-forwarded-prefix", "")
-    html = await render(request.app.state.service, str(request.base_url), prefix)
-    return HTMLResponse(html, headers={"Cache-Control": "no-store"})  # the page holds the host name of this client
+    return render(request.app.state.service, str(request.base_url), prefix)
 
 
 async def docs_json(_: Request) -> Response:
@@ -94,7 +94,7 @@ async def other(request: Request) -> Response:
     for route in request.app.routes[:-1]:
         if route.path_regex.fullmatch(path):
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(route.methods))})
-    if path.startswith(("/images/", "/shards/")):
+    if path.startswith(("/images/", "/shards/", "/latents/")):
         raise addresses.no_such(addresses.PATHS)
     raise HTTPException(404)
 
@@ -120,6 +120,7 @@ def create_app() -> Starlette:
             *addresses.routes(),
             Route("/model", model),
             Route("/", page),
+            Route("/page/{version}/{file}", page_file),
             Route("/docs.json", docs_json),
             Route("/livez", alive),
             Route("/healthz", alive),

@@ -16,6 +16,8 @@ from drawwell_serve.http.app import PROBES
 from drawwell_serve.http.cors import allowing, origins_of
 from drawwell_serve.http.hosts import Hosts
 from drawwell_serve.http.keys import KeyCheck
+from drawwell_serve.http.page import key_form
+from drawwell_serve.http.page_files import is_page_file
 from drawwell_serve.log import Facts, now
 from drawwell_serve.metrics import Traffic
 
@@ -83,7 +85,8 @@ class Middleware:
         try:
             await self._check(scope)
         except ApiError as error:
-            await error_reply(error)(scope, receive, send)
+            answer = key_form(error) if error.status == 401 and _is_front_page(scope) else error_reply(error)
+            await answer(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -93,9 +96,9 @@ class Middleware:
             raise ApiError(414, "target_too_long", f"path and query are longer than {MAX_TARGET_BYTES:,} bytes")
         if scope["path"] in PROBES:
             return
-        if not self._may_pass(scope):
+        if not is_page_file(scope["path"]) and not self._may_pass(scope):
             assert self._key is not None
-            await self._key.refuse(scope["headers"], _is_page(scope))
+            await self._key.refuse(scope["headers"], _is_page(scope) and not _is_front_page(scope))
         self._hosts.check(scope)
 
     def _may_pass(self, scope: Scope) -> bool:
@@ -163,6 +166,11 @@ def _address(named: str) -> str | None:
 def _is_page(scope: Scope) -> bool:
     """Whether a browser asks for a page: programs do not accept HTML."""
     return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+def _is_front_page(scope: Scope) -> bool:
+    """Whether a browser asks for the page, which asks for the key in a form. On other paths the browser itself asks for it."""
+    return scope["path"] == "/" and _is_page(scope)
 
 
 def _route(routes: list[Route], path: str) -> str:

@@ -11,12 +11,13 @@ from drawwell.formats.archives import Tar
 from drawwell.http import protocol as wire
 from drawwell_serve.http.formats import FORMATS
 from drawwell_serve.http.generate_request import GenerateRequest
+from drawwell_serve.http.page_files import MEDIA_TYPES
 from drawwell_serve.processes.shared_metrics import CONTENT_TYPE
 
 _MEANINGS = {
     400: "The body is empty or not valid JSON, or the format cannot hold the images.",
     401: "The key is missing or wrong.",
-    404: "The URL names no image: the digest is of another generator, or the address is not valid.",
+    404: "The URL names no image or file: the digest is of another generator, or the address is not valid.",
     406: "The request accepts none of the formats.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
@@ -86,8 +87,10 @@ def document() -> dict[str, Any]:
             "first",
             "last",
         ),
+        "/latents/{digest}/{seed}/{index}.json": _latents(),
         "/model": _get("The digest, the card, and the most images of one reply.", "application/json", model),
         "/": _get("A page for people about the generator.", "text/html", {"type": "string"}),
+        "/page/{version}/{file}": _page_file(),
         "/docs.json": _get("This OpenAPI document.", "application/json", {"type": "object"}),
         "/metrics": _get("Metrics for Prometheus.", CONTENT_TYPE, {"type": "string"}),
     }
@@ -127,11 +130,7 @@ def _generate(request: dict[str, Any]) -> dict[str, Any]:
 
 def _address(meaning: str, media_type: str, *numbers: str) -> dict[str, Any]:
     """GET and HEAD of an address."""
-    number = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
-    schemas = {"digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "seed": number} | dict.fromkeys(
-        numbers, number
-    )
-    parameters = [{"name": name, "in": "path", "required": True, "schema": schema} for name, schema in schemas.items()]
+    parameters = _of_path(*numbers)
     known, part, still = (
         {"name": name, "in": "header", "schema": {"type": "string"}} for name in ("If-None-Match", "Range", "If-Range")
     )
@@ -153,6 +152,36 @@ def _address(meaning: str, media_type: str, *numbers: str) -> dict[str, Any]:
     }
 
 
+def _of_path(*numbers: str) -> list[dict[str, Any]]:
+    """The parameters of a path: the digest, the seed and these numbers."""
+    number = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+    schemas = {"digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "seed": number} | dict.fromkeys(
+        numbers, number
+    )
+    return [{"name": name, "in": "path", "required": True, "schema": schema} for name, schema in schemas.items()]
+
+
+def _latents() -> dict[str, Any]:
+    row = {"type": "array", "items": {"type": "number"}}
+    number = {"type": ["integer", "null"]}
+    properties = {
+        "latents": {**row, "description": "z, as POST /generate takes it."},
+        "label": {**number, "description": "The class of the address, if the generator has classes."},
+        "member": {**number, "description": "The generator of a mixture that draws the address."},
+        "directions": {
+            "type": "array",
+            "items": row,
+            "description": "Up to 8 directions of the latents that change the image most, each of length 1.",
+        },
+    }
+    schema = {"type": "object", "required": list(properties), "properties": properties}
+    methods = _get("The latents of an image, and the directions that change it most.", "application/json", schema)
+    for operation in methods.values():
+        operation["parameters"] = _of_path("index")
+        operation["responses"] |= _errors(404)
+    return methods
+
+
 def _get(meaning: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
     """GET, and HEAD without the body."""
     found = {"description": meaning}
@@ -160,6 +189,25 @@ def _get(meaning: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any
         "get": {"summary": meaning, "responses": {"200": {**found, "content": {media_type: {"schema": schema}}}}},
         "head": {"summary": meaning, "responses": {"200": found}},
     }
+
+
+def _page_file() -> dict[str, Any]:
+    """A file of the page. It needs no key."""
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in ("version", "file")
+    ]
+    content = {media_type: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES.values()}
+    methods: dict[str, Any] = {}
+    for method, found in (("get", {"content": content}), ("head", {})):
+        reply = {"description": "A module, the stylesheet or the icon. Its content never changes.", **found}
+        responses = {"200": reply, **_errors(404)}
+        methods[method] = {
+            "summary": "A file of the page.",
+            "parameters": parameters,
+            "security": [],
+            "responses": responses,
+        }
+    return methods
 
 
 def _headers(meanings: dict[str, str]) -> dict[str, Any]:

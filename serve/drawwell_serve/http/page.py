@@ -1,31 +1,31 @@
-"""The page at ``/``."""
+"""The page at ``/``, and the form that asks a person for the key of the server."""
 
-import asyncio
-import base64
 import html
 import re
 from pathlib import Path
 from string import Template
-from weakref import WeakKeyDictionary
 
-import numpy as np
+from starlette.responses import HTMLResponse, Response
 
-from drawwell.formats.png import contact_sheet, to_png
-from drawwell.generator import Images
-from drawwell.image_request import ImageRequest
-from drawwell_serve.drawing.active_request import ActiveRequest
+from drawwell.files.card import ModelCard
 from drawwell_serve.drawing.image_service import ImageService
+from drawwell_serve.errors import ApiError
+from drawwell_serve.http.card_tables import TABLED, certificate_table, definition_list, quality_table
+from drawwell_serve.http.page_files import VERSION
+from drawwell_serve.metrics import refused
 
-_TEMPLATE = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+_PAGE, _KEY_FORM = (
+    Template(Path(__file__).with_name(name).read_text(encoding="utf-8")) for name in ("page.html", "key.html")
+)
 _PATH_PREFIX = re.compile(r"/?[\w.~-]+(/[\w.~-]+)*/?", re.ASCII)
 _PREFIX_CHARACTERS = 200
-_SEED, _COLUMNS, _IMAGES = 7, 12, 48
+_SEED, _IMAGES = 7, 48
+_NOT_STORED = {"Cache-Control": "no-store"}
+"""The page holds the host name of its client."""
 
-_sheets = WeakKeyDictionary[ImageService, str]()
 
-
-async def render(service: ImageService, base_url: str, prefix: str = "") -> str:
-    """Return the page as HTML.
+def render(service: ImageService, base_url: str, prefix: str = "") -> Response:
+    """Return the page.
 
     Args:
         service: Its generator is shown.
@@ -34,32 +34,51 @@ async def render(service: ImageService, base_url: str, prefix: str = "") -> str:
     """
     engine, base = service.engine, base_url.rstrip("/")
     base += f"/{prefix.strip('/')}" if len(prefix) <= _PREFIX_CHARACTERS and _PATH_PREFIX.fullmatch(prefix) else ""
-    facts = "".join(
-        f"<dt>{html.escape(name)}</dt><dd>{html.escape(fact)}</dd>" for name, fact in engine.card.in_words().items()
-    )
-    return _TEMPLATE.substitute(
+    text = _PAGE.substitute(
+        static=f"page/{VERSION}",
         name=html.escape(engine.card.name),
+        summary=html.escape(_summary(engine.card)),
         base_url=html.escape(base),
-        key=" -H 'Authorization: Bearer KEY'" if service.has_key else "",
-        digest=engine.digest,
-        fingerprint=html.escape(service.fingerprint),
-        facts=facts,
-        sheet=await _sheet(service),
+        has_key=str(service.has_key).lower(),
+        key=' -H "Authorization: Bearer $DRAWWELL_KEY"' if service.has_key else "",
+        facts=definition_list(_facts(service)),
+        quality=quality_table(engine.card.quality),
+        certificate=certificate_table(engine.card.certificate),
+        pictures=_pictures(engine.digest),
         seed=_SEED,
-        images=_IMAGES,
         last=_IMAGES - 1,
     )
+    return HTMLResponse(text, headers=_NOT_STORED)
 
 
-async def _sheet(service: ImageService) -> str:
-    """A contact sheet as a base64 PNG, drawn for the first reader."""
-    if service not in _sheets:
-        request = ImageRequest(_SEED, range(_IMAGES))
-        pieces = [piece async for piece in service.stream(request, ActiveRequest(), _images)]
-        png = await asyncio.to_thread(lambda: to_png(contact_sheet(np.concatenate(pieces), _COLUMNS)))
-        _sheets[service] = base64.b64encode(png).decode()
-    return _sheets[service]
+def key_form(error: ApiError) -> Response:
+    """Return the reply to a person whose request has no key or a wrong one. It counts the refusal."""
+    refused(error.code)
+    text = _KEY_FORM.substitute(static=f"page/{VERSION}")
+    return HTMLResponse(text, error.status, headers={**(error.headers or {}), **_NOT_STORED})
 
 
-def _images(images: Images, _: int) -> Images:
-    return images
+def _summary(card: ModelCard) -> str:
+    colour = "grey" if card.channels == 1 else "colour"
+    kinds = f", {len(card.class_names):,} classes" if card.class_names else ""
+    return f"{card.height} x {card.width} pixels in {colour}{kinds}, trained on {card.training.dataset}"
+
+
+def _facts(service: ImageService) -> dict[str, str]:
+    """The card in words without what the tables show, and where it is drawn."""
+    engine = service.engine
+    words = {name: fact for name, fact in engine.card.in_words().items() if name not in TABLED}
+    return words | {
+        "Drawn here": f"on {engine.provider}, about {service.scheduler.images_a_second:,.0f} images a second, measured by this server",
+        "Digest": engine.digest,
+        "Render fingerprint": service.fingerprint,
+    }
+
+
+def _pictures(digest: str) -> str:
+    """Pictures for a browser without JavaScript, each a link to its address."""
+    return "".join(
+        f'<a href="images/{digest}/{_SEED}/{index}.png">'
+        f'<img src="images/{digest}/{_SEED}/{index}.png" alt="Image {index} of seed {_SEED}" loading="lazy"></a>'
+        for index in range(_IMAGES)
+    )

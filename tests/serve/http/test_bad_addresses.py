@@ -27,7 +27,7 @@ def http(server: Server) -> Iterator[httpx.Client]:
 
 
 URL = "/images/{digest}/7/5.png"
-HOW = "the path of an image is /images/DIGEST/SEED/INDEX.png, and of a shard /shards/DIGEST/SEED/FIRST-LAST.tar: take the digest"
+HOW = "the path of an image is /images/DIGEST/SEED/INDEX.png, of a shard /shards/DIGEST/SEED/FIRST-LAST.tar, and of latents"
 ADDRESSES = [
     ("/images/{digest}/7/..%2f5.png", HOW),
     ("/images/{digest}/../5.png", HOW),

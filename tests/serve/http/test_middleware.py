@@ -21,6 +21,7 @@ from drawwell_serve.errors import ApiError
 from drawwell_serve.http import keys, middleware
 from drawwell_serve.http.app import PROBES, create_app
 from drawwell_serve.http.keys import GUESSES_A_SECOND
+from drawwell_serve.http.page_files import VERSION
 from drawwell_serve.processes.worker import take_one_device
 from drawwell_serve.settings import Settings
 from tests.conftest import ROOT, START_SECONDS, Server, StartServer, drawwell, free_port, server_environment
@@ -29,8 +30,10 @@ from tests.raw import exchange
 KEY = "a-key_of.tests~"
 BEARER = {"Authorization": f"Bearer {KEY}"}
 NUMBERS = {"digest": "0" * 64, "seed": "7", "index": "5", "first": "0", "last": "9", "path:path": "nowhere"}
+NUMBERS |= {"version": VERSION, "file": "main.js"}
 ROUTES = [re.sub("{(.*?)}", lambda name: NUMBERS[name[1]], route.path) for route in create_app().routes]  # type: ignore[attr-defined]
-LOCKED = [path for path in ROUTES if path not in PROBES]
+OPEN = {*PROBES, f"/page/{VERSION}/main.js"}
+LOCKED = [path for path in ROUTES if path not in OPEN]
 SENTENCE = (
     "other machines can reach 0.0.0.0, and there is no key: set a key in DRAWWELL_KEY or a file (--key-file), or allow"
 )
@@ -55,8 +58,8 @@ def test_without_the_key_nothing_is_told(locked: Server, path: str) -> None:
     }
 
 
-@pytest.mark.parametrize("path", PROBES)
-def test_the_probes_need_no_key(locked: Server, path: str) -> None:
+@pytest.mark.parametrize("path", sorted(OPEN))
+def test_the_probes_and_the_files_of_the_page_need_no_key(locked: Server, path: str) -> None:
     assert httpx.get(f"{locked.url}{path}").status_code == 200
 
 
@@ -99,7 +102,13 @@ def test_a_wrong_key_is_told_from_a_missing_one(locked: Server) -> None:
 
 def test_a_person_with_a_browser_is_asked_for_the_key(locked: Server) -> None:
     page = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
-    asked = httpx.get(locked.url, headers=page)
+    form = httpx.get(locked.url, headers=page)
+    assert (form.status_code, form.headers["WWW-Authenticate"]) == (401, "Bearer"), "the form asks, not the browser"
+    assert form.headers["content-type"].startswith("text/html")
+    assert 'id="key-form"' in form.text
+    wrong = httpx.get(locked.url, headers=page | {"Authorization": "Bearer wrong"})
+    assert (wrong.status_code, wrong.text) == (401, form.text)
+    asked = httpx.get(f"{locked.url}/model", headers=page)
     assert (asked.status_code, asked.headers["WWW-Authenticate"]) == (401, 'Basic realm="drawwell", charset="UTF-8"')
     assert "enter any user name, and the key as the password" in asked.text
     assert httpx.get(locked.url, headers=page, auth=("anybody", KEY)).is_success

@@ -2,17 +2,22 @@
 
 import asyncio
 import html
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import msgspec
+import numpy as np
 import schemathesis
 
+from drawwell.addresses.latents import labels, latents, members
 from drawwell.files.card import card_from_json
+from drawwell.files.certified import Accuracy, Certified, Uplift
 from drawwell.files.generator_file import read_generator
 from drawwell_serve.drawing.image_service import ImageService
 from drawwell_serve.http.app import create_app
+from drawwell_serve.http.card_tables import TABLED
 from drawwell_serve.http.formats import FORMATS
 from drawwell_serve.http.openapi import document
 from drawwell_serve.settings import Settings
@@ -63,8 +68,24 @@ def test_the_model_and_the_page_tell_the_measures(tmp_path: Path) -> None:
     check_model(model)
     for name, fact in read_generator(file).card.in_words().items():
         assert model.json()["in_words"][name] == fact
-        assert f"<dt>{html.escape(name)}</dt><dd>{html.escape(fact)}</dd>" in page.text
+        assert (f"<dt>{html.escape(name)}</dt><dd>{html.escape(fact)}</dd>" in page.text) is (name not in TABLED)
     assert "<script>" not in page.text
+    assert '<th scope="row">1,000 x KID</th><td>4.3</td><td>0.0</td>' in page.text
+    assert '<th scope="row">Recall</th><td>55.1%</td><td>79.0%</td>' in page.text
+
+
+def test_the_page_tells_whether_drawn_images_help(tmp_path: Path) -> None:
+    worse = Uplift(0.05, 500, Accuracy(0.7, 0.01), Accuracy(0.6, 0.02), 0.5, False, "<b>", -0.2)
+    certificate = Certified(
+        "data", "<test>", "Saw all.", "Worth little.", Accuracy(0.5, 0.01), (worse,), 5, 9000, 10_000
+    )
+    file = graphs.write(tmp_path / "certified.onnx", graphs.plain_model(), graphs.card(certificate=certificate))
+    (page,) = answers_of(file, "/")
+    cells = ("70.00 ± 1.00 %", "60.00 ± 2.00 %", "-10.00", "no", "&lt;b&gt;, -20.00")
+    row = "".join(f"<td>{cell}</td>" for cell in cells)
+    assert f'<tr><th scope="row">500 (5 %)</th>{row}</tr>' in page.text
+    assert "Accuracy on 10,000 images of &lt;test&gt;" in page.text
+    assert "DRAWN IMAGES DO NOT HELP" in page.text
 
 
 def test_what_is_not_measured_is_said(server: Server) -> None:
@@ -76,7 +97,8 @@ def test_the_page_shows_images_the_card_and_three_commands(server: Server, tiny_
     answer = httpx.get(server.url)
     assert answer.headers["content-type"].startswith("text/html")
     page = answer.text
-    assert "data:image/png;base64," in page
+    for picture in re.findall('<img src="(images/.*?)"', page)[:3]:
+        assert httpx.get(f"{server.url}/{picture}").headers["content-type"] == "image/png"
     assert page.count(f"curl {server.url}/generate") == 3
     assert read_generator(tiny_generator).digest in page
     assert "$" not in page.replace("$(", "")
@@ -143,3 +165,28 @@ def test_the_openapi_document_describes_what_is_answered(server: Server) -> None
     for path in document["paths"]:
         if "get" in document["paths"][path] and "{" not in path:
             assert httpx.get(f"{server.url}{path}").status_code == 200
+
+
+def test_the_latents_of_an_address(tmp_path: Path) -> None:
+    file = graphs.write_mixture(tmp_path / "mixture.onnx", 3, "a", "b")
+    digest, indices = read_generator(file).digest, range(40)
+    answers = answers_of(file, *(f"/latents/{digest}/7/{index}.json" for index in indices))
+    several = [answer.json() for answer in answers]
+    schemathesis.openapi.from_dict(document())["/latents/{digest}/{seed}/{index}.json"]["GET"].validate_response(
+        answers[0]
+    )
+    np.testing.assert_array_equal(
+        np.array([one["latents"] for one in several], np.float32), latents(7, indices, graphs.DIM)
+    )
+    assert [one["label"] for one in several] == labels(7, indices, 2, graphs.DIM).tolist()
+    assert [one["member"] for one in several] == members(7, indices, 3, graphs.DIM).tolist()
+    assert {len(one["directions"]) for one in several} == {0}, "these graphs have no stem"
+
+
+def test_the_latents_of_a_plain_generator_without_classes(tmp_path: Path) -> None:
+    file = graphs.write(tmp_path / "plain.onnx", graphs.plain_model())
+    (answer, other) = answers_of(
+        file, f"/latents/{read_generator(file).digest}/7/0.json", f"/latents/{'0' * 64}/7/0.json"
+    )
+    assert (answer.json()["label"], answer.json()["member"]) == (None, None)
+    assert other.status_code == 404 and "not from another" in other.json()["error"]["message"]
