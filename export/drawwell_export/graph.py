@@ -11,7 +11,7 @@ import onnxscript  # noqa: F401 - torch.onnx.export needs it, and would fail in 
 import torch
 from torch import Tensor, nn
 
-from drawwell.files.generator_file import messages
+from drawwell.files.sealed_file import messages
 from drawwell_train.networks.base import GeneratorNetwork
 
 Rewrite = Callable[[nn.Module], nn.Module]

@@ -15,7 +15,7 @@ import msgspec
 
 from drawwell import atomic_files
 from drawwell.errors import DrawwellError
-from drawwell.files.card import UNREADABLE
+from drawwell.files.card_json import UNREADABLE
 from drawwell.formats.png import contact_sheet, to_png
 from drawwell.generator import Images
 from drawwell_train.config import TrainConfig

@@ -1,0 +1,39 @@
+"""Discriminator files: a graph that judges images, with a card that says what its logits mean, sealed.
+
+Inputs are ``images`` uint8 ``[N, H, W, C]`` and, with classes, ``label`` int64 ``[N]``. The output ``logit`` is float32 ``[N]``. With
+classes ``logits`` float32 ``[N, K]`` has the logit under every class.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from drawwell.files.discriminator_card import DiscriminatorCard, card_from_json
+from drawwell.files.sealed_file import SealedFile, read_sealed, seal_with
+
+if TYPE_CHECKING:
+    import onnx
+
+DiscriminatorFile = SealedFile[DiscriminatorCard]
+"""A checked discriminator file: its bytes, their SHA-256 in hex and its card."""
+
+
+def read_discriminator(path: Path) -> DiscriminatorFile:
+    """Read and check a discriminator file, as ``read_sealed`` does. Raises ``GeneratorFileError``."""
+    return read_sealed(path, "discriminator", card_from_json)
+
+
+def seal(model: "onnx.ModelProto", card: DiscriminatorCard) -> bytes:
+    """Return the bytes of a discriminator file: ``model``, changed in place, with its card. Raises as ``seal_with`` does."""
+    return seal_with(model, msgspec.json.encode(card))
+
+
+def discriminator_beside(generator: Path) -> Path:
+    """The name of the discriminator of a generator file: ``discriminator.onnx`` for ``generator.onnx``.
+
+    A name without the word generator gets one: ``cats-discriminator.onnx`` for ``cats.onnx``.
+    """
+    stem, word = generator.stem, "discriminator"
+    named = stem.replace("generator", word, 1) if "generator" in stem else f"{stem}-{word}"
+    return generator.with_name(f"{named}{generator.suffix}")
