@@ -36,7 +36,9 @@ class LogitParity:
 
     def in_words(self) -> str:
         """The difference as one sentence for people."""
-        return f"logits differ from torch's by at most {self.max_difference:.1e} (measured on {self.pictures:,} pictures)"
+        return (
+            f"logits differ from torch's by at most {self.max_difference:.1e} (measured on {self.pictures:,} pictures)"
+        )
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Sealed files: how the card and the seal are written, and the checks before anything of a file is run.
 
 A generator or a discriminator is one self-contained ``.onnx`` file of standard operators. Its last two metadata entries are the
-card, as JSON, and the seal: the SHA-256 of the whole file with the seal's own 64 hex digits set to zero. Protobuf writes metadata last. So the seal
-is the last 64 bytes of the file, and is checked before any parser sees the other bytes. The seal detects damage. It does not
-say who made the file: the operator decides whom to trust.
+card, as JSON, and the seal: the SHA-256 of the whole file with the seal's own 64 hex digits set to zero. Protobuf writes
+metadata last. So the seal is the last 64 bytes of the file, and is checked before any parser sees the other bytes. The seal
+detects damage. It does not say who made the file: the operator decides whom to trust.
 """
 
 import hashlib
@@ -118,7 +118,10 @@ def _check_graph(model: "onnx.ModelProto", kind: Kind) -> None:
             raise GeneratorFileError(
                 f"its tensor {message.name!r} lies in another file, it must be self-contained: export the run again"
             )
-        if message_kind in ("NodeProto", "FunctionProto", "OperatorSetIdProto") and message.domain not in _STANDARD_DOMAINS:
+        if (
+            message_kind in ("NodeProto", "FunctionProto", "OperatorSetIdProto")
+            and message.domain not in _STANDARD_DOMAINS
+        ):
             raise GeneratorFileError(
                 f"uses operators of the domain {message.domain!r}, and a {kind} may use standard operators only: export the run again"
             )

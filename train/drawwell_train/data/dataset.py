@@ -8,11 +8,12 @@ from typing import get_args
 import numpy as np
 from PIL import Image
 
+from drawwell.formats.pictures import Shape, fit
 from drawwell.install import needed_for
 from drawwell_train.config import MAX_BAD, ImageSize
 from drawwell_train.data import classes, folder, label_file, zip_file
 from drawwell_train.data.arrays import find_idx, is_numpy_archive, read_cifar, read_file, read_idx_pair
-from drawwell_train.data.decode import Shape, decode_all, fit
+from drawwell_train.data.decode import decode_all
 from drawwell_train.data.found import Found, class_folders
 from drawwell_train.data.images import DataError, ImageData, check_memory
 

@@ -1,0 +1,98 @@
+"""A discriminator as a graph: from ``images`` uint8 ``[N, H, W, C]``, with classes also ``label`` int64 ``[N]``, to ``logit``
+float32 ``[N]``, and with classes ``logits`` float32 ``[N, K]`` under every class.
+
+In evaluation a batch norm has fixed statistics and a spectral norm a fixed factor, so both look at each picture alone.
+"""
+
+import copy
+
+import onnx
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from drawwell.errors import DrawwellError
+from drawwell_export.graph import portable, trace
+from drawwell_export.rewrites import fold_batch_norms
+from drawwell_train.config import TrainConfig
+from drawwell_train.networks.base import Discriminator, lowest, to_images
+from drawwell_train.networks.sngan import MinibatchStd
+from drawwell_train.presets import STD_GROUP
+
+
+class NotJudgedError(DrawwellError):
+    """There is no discriminator file for this run; the message says why."""
+
+
+class FixedDeviation(nn.Module):
+    """``MinibatchStd`` for a picture alone: the deviation of real groups, on average, in place of its own group's."""
+
+    def __init__(self, deviation: float) -> None:
+        super().__init__()
+        self._deviation = deviation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[N, C, H, W]`` to ``[N, C + 1, H, W]``."""
+        return torch.cat([x, torch.full_like(x[:, :1], self._deviation)], 1)
+
+
+def for_one_picture(network: Discriminator, config: TrainConfig, real: Tensor, labels: Tensor | None) -> Discriminator:
+    """Return the discriminator as a function of one picture, in float32 and in evaluation mode.
+
+    ``real`` are held-out real images, float32 ``[N, C, S, S]``, with ``labels`` int64 ``[N]`` where there are classes. Raises
+    ``NotJudgedError`` if there is no such function.
+    """
+    if config.pack > 1:
+        raise NotJudgedError(
+            f"the run's discriminator judges {config.pack} images together (--pack {config.pack}), and has no opinion of a single one"
+        )
+    alone = copy.deepcopy(network).float().cpu().eval().requires_grad_(False)
+    for layer in list(alone.modules()):
+        if parametrize.is_parametrized(layer, "weight"):
+            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+    for block in list(alone.modules()):
+        for name, layer in list(block.named_children()):
+            if isinstance(layer, MinibatchStd):
+                setattr(block, name, FixedDeviation(_deviation(alone, layer, real, labels)))
+    return alone.requires_grad_(False)
+
+
+@torch.no_grad()
+def _deviation(network: Discriminator, layer: MinibatchStd, real: Tensor, labels: Tensor | None) -> float:
+    """What the layer measures in groups of real images, on average."""
+    measured: list[Tensor] = []
+    hook = layer.register_forward_hook(lambda _layer, _inputs, output: measured.append(output[:, -1]))
+    whole = len(real) - len(real) % STD_GROUP
+    for first in range(0, whole, 16 * STD_GROUP):
+        rows = slice(first, min(first + 16 * STD_GROUP, whole))
+        network(real[rows], None if labels is None else labels[rows])
+    hook.remove()
+    return float(torch.cat(measured).mean())
+
+
+class _Judging(nn.Module):
+    """Pixels to logits, of a network whose pixels begin at ``black``."""
+
+    def __init__(self, network: Discriminator, black: float) -> None:
+        super().__init__()
+        self.network, self.black = network, black
+
+    def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        features = self.network.features(to_images(images, self.black))
+        logit: Tensor = self.network.head(features).flatten()  # [N]
+        if self.network.embedding is None or label is None:
+            return logit
+        # the projection discriminator of networks.base, under all classes by one product
+        logits = logit[:, None] + features.flatten(2).sum(2) @ self.network.embedding.weight.T  # [N, K]
+        return logits.gather(1, label[:, None]).flatten(), logits
+
+
+def graph_of(network: Discriminator, config: TrainConfig) -> onnx.ModelProto:
+    """Return the graph of a discriminator of single pictures, its batch norms folded."""
+    folded = fold_batch_norms(copy.deepcopy(network))
+    assert isinstance(folded, Discriminator), "folding changes the inside of a network"
+    arguments = {"images": torch.zeros(2, config.size, config.size, config.channels, dtype=torch.uint8)}
+    if not config.class_names:
+        return portable(trace(_Judging(folded, lowest(config.sigmoid)).eval(), arguments, ["logit"]))
+    arguments["label"] = torch.zeros(2, dtype=torch.int64)
+    return portable(trace(_Judging(folded, lowest(config.sigmoid)).eval(), arguments, ["logit", "logits"]))
