@@ -116,6 +116,15 @@ def find_file(target: str | os.PathLike[str]) -> Path:
     raise GeneratorFileError(f"{name}: no such file" + (f"; {hint}" if hint else ""))
 
 
+def find_discriminator(target: str | os.PathLike[str]) -> Path:
+    """Return the discriminator beside a generator, or else the file itself. Raises ``GeneratorFileError`` if there is no file."""
+    from drawwell.files.discriminator_file import discriminator_beside
+
+    path = find_file(target)
+    beside = discriminator_beside(path)
+    return beside if beside.is_file() else path
+
+
 def bundled() -> list[str]:
     """Return the names of the generators that come with drawwell."""
     return sorted(file.stem for file in _MODELS.glob("*.onnx"))

@@ -46,7 +46,7 @@ FLOORS = {
     ],
     "drawwell_serve": [
         {THE_PACKAGE_ITSELF, "settings", "metrics", "reader_watch"},
-        {"errors"},
+        {"errors", "judge_file"},
         {"bentoml_compat"},
         {"log"},
         {"processes"},

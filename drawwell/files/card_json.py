@@ -16,7 +16,7 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _OF_OTHER_KIND: dict[Kind, str] = {
     "generator": "is a discriminator, which judges images and draws none: name the generator file beside it",
-    "discriminator": "is a generator, which draws images and judges none: name the discriminator file beside it",
+    "discriminator": "is a generator, which judges no images, and no discriminator lies beside it: export the run again",
 }
 
 

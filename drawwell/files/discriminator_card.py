@@ -78,6 +78,13 @@ class LogitScale:
         lower = np.searchsorted(ordered, real, "left") + np.searchsorted(ordered, real, "right")
         return cls(LogitQuantiles.of(real), LogitQuantiles.of(drawn), float(lower.mean() / (2 * len(drawn))))
 
+    def in_words(self) -> str:
+        """How well the discriminator tells real pictures from drawn ones, as one sentence for people."""
+        return (
+            f"in {self.roc_auc:.0%} of the pairs of a held-out real picture and a drawn one, the real one has the higher logit "
+            "(50% is chance)"
+        )
+
 
 @dataclass(frozen=True)
 class KnownLogits:
@@ -143,7 +150,6 @@ class DiscriminatorCard:
     def in_words(self) -> dict[str, str]:
         """The rows of a table for people, by their headings."""
         scale = self.best_class_scale or self.scale
-        tells = f"in {scale.roc_auc:.0%} of pairs, the held-out real picture has a higher logit than the drawn one (50% is chance)"
         return {
             "Pictures": f"{self.height} x {self.width} pixels, {'grey' if self.channels == 1 else 'colour'}",
             "Classes": ", ".join(self.class_names) or "none",
@@ -151,8 +157,8 @@ class DiscriminatorCard:
             "Data licence": self.training.license,
             "Loss": f"{self.loss}; {self.why_no_probability() or 'the sigmoid of a logit is a probability'}",
             "Parity": self.parity.in_words(),
-            "Tells apart": tells,
-            **({} if self.class_accuracy is None else {"Names classes": self._accuracy_in_words()}),
+            "Tells apart": scale.in_words(),
+            **({} if self.class_accuracy is None else {"Names classes": self.accuracy_in_words()}),
             **({"Remarks": "; ".join(self.remarks)} if self.remarks else {}),
             "Generator": self.generator,
         }
@@ -161,8 +167,12 @@ class DiscriminatorCard:
         """Why the sigmoid of a logit is no probability, as a clause; empty if it is one."""
         return "" if self.real_target is not None else _NO_PROBABILITY[self.loss]
 
-    def _accuracy_in_words(self) -> str:
-        return f"{self.class_accuracy:.0%} of {self.scale.real.pictures:,} held-out real pictures have the highest logit under their class"
+    def accuracy_in_words(self) -> str:
+        """How often the class with the highest logit is right, as a sentence. Only for a discriminator with classes."""
+        return (
+            "the class is the one under which a picture has its highest logit, and it is right for "
+            f"{self.class_accuracy:.0%} of {self.scale.real.pictures:,} held-out real pictures"
+        )
 
 
 def known_pictures(shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:

@@ -45,7 +45,9 @@ LEAST_HELD_OUT = 10
 DRAWN_PICTURES = 1024
 
 _SEED, _BATCH_PICTURES = 0, 64
-_IN_COMPANY = "the discriminator compares each image with others; here each picture is judged as if among real pictures of the usual variety"
+_IN_COMPANY = (
+    "the discriminator compares images with each other; here each is judged as if among real ones of the usual variety"
+)
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,20 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import math
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 # loaded at the start: later, connections may have taken every descriptor that loading it needs
 import deflate  # noqa: F401
+import numpy as np
 
 from drawwell.engine.engine import Engine
 from drawwell.errors import ProviderError
+from drawwell.files.discriminator_card import Logits
 from drawwell.generator import Images
 from drawwell.http import protocol as wire
 from drawwell.image_request import ImageRequest
@@ -20,8 +23,10 @@ from drawwell.pieces import slices
 from drawwell.text import printable
 from drawwell_serve.drawing.active_request import ActiveRequest
 from drawwell_serve.drawing.body_memory import Bodies
+from drawwell_serve.drawing.decoding import Decoding
 from drawwell_serve.drawing.scheduler import Scheduler
 from drawwell_serve.errors import RETRY_SECONDS, ApiError
+from drawwell_serve.judge_file import open_judge
 from drawwell_serve.metrics import Metrics, refused
 from drawwell_serve.settings import Settings
 
@@ -40,7 +45,7 @@ class ClientDisconnectedError(Exception):
 
 
 class ImageService:
-    """Draws for many requests at once, up to the limits of its settings.
+    """Draws and judges for many requests at once, up to the limits of its settings.
 
     Args:
         settings: The generator, the provider, the threads and the limits.
@@ -53,7 +58,11 @@ class ImageService:
         self.settings, self.has_key = settings, settings.key() is not None
         self.engine = Engine(settings.file, settings.provider, settings.threads_of_worker)
         self.metrics = Metrics(self.engine)
-        self.scheduler = Scheduler(self.engine, self.metrics)
+        judge = open_judge(settings, self.engine.digest)
+        self.judge = None if judge is None else judge[0]
+        """The discriminator; None if there is none."""
+        self.decoding = None if self.judge is None else Decoding(self.judge.card.image_shape)
+        self.scheduler = Scheduler(self.engine, self.metrics, self.judge)
         self.max_queued_images = settings.queue_images or _default_max_queued_images(
             settings, self.engine, self.scheduler
         )
@@ -151,14 +160,32 @@ class ImageService:
         Raises:
             ClientDisconnectedError: The client has left.
         """
-        ahead: deque[asyncio.Future[Result]] = deque()
+        submit = functools.partial(self.scheduler.submit, active, request, on_images=on_images)
+        async with contextlib.aclosing(
+            self._in_order(len(request), self.scheduler.piece_images, submit, active)
+        ) as results:
+            async for result in results:
+                yield result
+
+    async def judge_pictures(self, pictures: Images, active: ActiveRequest) -> Logits:
+        """Judge ``pictures``, uint8 ``[N, H, W, C]``: logits float32 ``[N, K]``. Raises as ``stream`` does."""
+        submit = functools.partial(self.scheduler.submit_pictures, active, pictures)
+        several = self._in_order(len(pictures), self.scheduler.piece_pictures, submit, active)
+        async with contextlib.aclosing(several) as results:
+            return np.concatenate([logits async for logits in results])
+
+    async def _in_order(
+        self, count: int, piece: int, submit: "Callable[[slice], asyncio.Future[Any]]", active: ActiveRequest
+    ) -> AsyncGenerator[Any, None]:
+        """Yield the result of each piece of ``count`` images."""
+        ahead: deque[asyncio.Future[Any]] = deque()
         try:
-            for places in slices(len(request), self.scheduler.piece_images):
-                ahead.append(self.scheduler.submit(active, request, places, on_images))
+            for places in slices(count, piece):
+                ahead.append(submit(places))
                 if len(ahead) > self.engine.threads:
-                    yield await self._result(ahead.popleft(), active)
+                    yield await self._result(ahead.popleft(), active, piece)
             while ahead:
-                yield await self._result(ahead.popleft(), active)
+                yield await self._result(ahead.popleft(), active, piece)
         finally:
             for future in ahead:
                 future.cancel()
@@ -167,7 +194,8 @@ class ImageService:
         self, request: ImageRequest, active: ActiveRequest, on_images: Callable[[Images, int], Result]
     ) -> Result:
         """Draw a request that is one piece, and return the value of ``on_images``. Raises as ``stream`` does."""
-        return await self._result(self.scheduler.submit(active, request, slice(0, len(request)), on_images), active)
+        future = self.scheduler.submit(active, request, slice(0, len(request)), on_images)
+        return cast(Result, await self._result(future, active, self.scheduler.piece_images))
 
     async def check(self) -> None:
         """Raise ``ApiError`` 503 if drawing has failed and the known answers of the generator do not come out right now."""
@@ -189,9 +217,12 @@ class ImageService:
         return f"{printable(engine.card.name)} ({engine.digest[:12]}) on {engine.provider}, {threads}"
 
     def close(self) -> None:
-        """Draw the pieces in the queue, then free the engine."""
+        """Draw and judge the pieces in the queue, then free the engine and the judge."""
         self.scheduler.close()
         self.engine.close()
+        if self.judge is not None and self.decoding is not None:
+            self.decoding.close()
+            self.judge.close()
 
     def retry_after(self) -> dict[str, str]:
         """The header that says when there will be room: after the admitted images are drawn, but at most in a minute."""
@@ -239,8 +270,8 @@ class ImageService:
         self._left_images += left_images
         self.metrics.answering(len(self._active))
 
-    async def _result(self, future: "asyncio.Future[Result]", active: ActiveRequest) -> Result:
-        """Wait for a piece, and count its images as drawn."""
+    async def _result(self, future: "asyncio.Future[Any]", active: ActiveRequest, piece: int) -> Any:
+        """Wait for a piece of at most ``piece`` images, and count its images as drawn or judged."""
         if active.is_disconnected():
             raise ClientDisconnectedError
         try:
@@ -249,7 +280,7 @@ class ImageService:
             if active.is_disconnected():
                 raise ClientDisconnectedError from None
             raise
-        drawn = min(self.scheduler.piece_images, active.images_left)
+        drawn = min(piece, active.images_left)
         active.images_left -= drawn
         self._left_images -= drawn
         return result
@@ -259,6 +290,8 @@ class ImageService:
         self.scheduler.failed = False
         try:
             await asyncio.to_thread(self.engine.check)
+            if self.judge is not None:
+                await asyncio.to_thread(self.judge.check)
         except ProviderError as error:
             self.scheduler.failed = True
             logger.error("not ready: %s", error)

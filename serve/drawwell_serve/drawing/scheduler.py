@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from drawwell.engine.engine import Engine
+from drawwell.engine.judge import PIECE_PICTURES, Judge
 from drawwell.errors import DeviceMemoryError, ProviderError
 from drawwell.generator import Images
 from drawwell.image_request import Feeds, ImageRequest
@@ -29,21 +31,34 @@ PIECE_SECONDS = 0.01
 """The longest time that one run should take: a new request waits for the runs under way."""
 
 
-OnImages = Callable[[Images, int], Any]
-"""Takes the images of a piece, uint8 ``[n, H, W, C]``, and the position of the first one in its request."""
+Rows = npt.NDArray[Any]
+"""Images uint8 ``[n, H, W, C]``, or logits float32 ``[n, K]``."""
+OnRows = Callable[[Any, int], Any]
+"""Takes the rows of a piece, and the position of the first one in its request."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A kind of run: drawing, or judging. Pieces of one kind share runs."""
+
+    run: Callable[[Feeds], Rows]
+    most_rows: int
+    ran: Callable[[int, list[float], float, float], None]
+    """Counts a run."""
 
 
 @dataclass(order=True)
 class _Piece:
-    """The images at positions ``first`` to ``last - 1`` of a request."""
+    """The images at positions ``first`` to ``last - 1`` of a request, to draw or to judge."""
 
     start: float
     order: int
     active: ActiveRequest = field(compare=False)
-    request: ImageRequest = field(compare=False)
+    work: _Work = field(compare=False)
+    feeds: Callable[[], Feeds] = field(compare=False)
     first: int = field(compare=False)
     last: int = field(compare=False)
-    on_images: OnImages = field(compare=False)
+    on_rows: OnRows = field(compare=False)
     future: "asyncio.Future[Any]" = field(compare=False)
     submitted: float = field(compare=False, default_factory=time.perf_counter)
 
@@ -53,16 +68,20 @@ class _Piece:
 
 
 class Scheduler:
-    """Draws pieces of many requests on as many threads as the engine has. One run may hold pieces of several requests.
+    """Draws and judges pieces of many requests on as many threads as the engine has. One run may hold pieces of several requests.
 
     Args:
         engine: Draws the images. Its speed is measured here, and decides how many images a piece has.
         metrics: Counts the images, the runs and the queue.
+        judge: Judges pictures, if there is a discriminator. Its speed is measured too.
     """
 
-    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+    def __init__(self, engine: Engine, metrics: Metrics, judge: Judge | None = None) -> None:
         self._engine, self._metrics = engine, metrics
         self.piece_images, seconds = _piece_of(engine)
+        self.piece_pictures = 0 if judge is None else _piece_of_judge(judge)
+        self._drawing = _Work(engine.draw, self.piece_images, metrics.drew)
+        self._judging = None if judge is None else _Work(judge.logits, self.piece_pictures, metrics.judged)
         self.images_a_second = engine.threads * self.piece_images / seconds
         self.waiting_images, self.failed = 0, False
         self._heap: list[_Piece] = []
@@ -75,7 +94,7 @@ class Scheduler:
             thread.start()
 
     def submit(
-        self, active: ActiveRequest, request: ImageRequest, places: slice, on_images: OnImages
+        self, active: ActiveRequest, request: ImageRequest, places: slice, on_images: OnRows
     ) -> "asyncio.Future[Any]":
         """Queue a piece of ``request``.
 
@@ -83,17 +102,36 @@ class Scheduler:
             active: The admitted request. If its client disconnects, the piece is not drawn.
             request: The images.
             places: The positions of the piece's images in the request, at most ``piece_images`` of them.
-            on_images: Called with the images on the thread that has drawn them.
+            on_images: Called with the images, uint8 ``[n, H, W, C]``, on the thread that has drawn them.
 
         Returns:
             A future of the value that ``on_images`` returns. If it is cancelled in time, the piece is not drawn.
         """
+
+        def feeds() -> Feeds:
+            return request.part(places).feeds(self._engine.card)
+
+        return self._queue(active, self._drawing, places, feeds, on_images)
+
+    def submit_pictures(self, active: ActiveRequest, pictures: Images, places: slice) -> "asyncio.Future[Any]":
+        """Queue a piece of ``pictures``, uint8 ``[N, H, W, C]``, to judge; at most ``piece_pictures`` of them.
+
+        Returns a future of their logits, float32 ``[n, K]``.
+        """
+        assert self._judging is not None, "the route checks for a discriminator"
+        return self._queue(
+            active, self._judging, places, lambda: {"images": pictures[places]}, lambda logits, _: logits
+        )
+
+    def _queue(
+        self, active: ActiveRequest, work: _Work, places: slice, feeds: Callable[[], Feeds], on_rows: OnRows
+    ) -> "asyncio.Future[Any]":
         future = asyncio.get_running_loop().create_future()
         first, last = places.start, places.stop
         with self._changed:
             start = max(self._virtual, active.finish)
             active.finish = start + last - first
-            piece = _Piece(start, next(self._order), active, request, first, last, on_images, future)
+            piece = _Piece(start, next(self._order), active, work, feeds, first, last, on_rows, future)
             heapq.heappush(self._heap, piece)
             self.waiting_images += piece.count
             # under the lock: otherwise an older number could be set last, and stay
@@ -102,7 +140,7 @@ class Scheduler:
         return future
 
     def close(self) -> None:
-        """Draw the pieces in the queue, then end the threads."""
+        """Draw and judge the pieces in the queue, then end the threads."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -115,14 +153,15 @@ class Scheduler:
                 self._draw(run)
 
     def _next(self) -> list[_Piece] | None:
-        """The next piece, and as many whole ones after it as one run holds; None once closed."""
+        """The next piece, and as many whole ones of its kind after it as one run holds; None once closed."""
         run: list[_Piece] = []
-        room = self.piece_images
         with self._changed:
             self._changed.wait_for(lambda: self._heap or self._closed)
             if not self._heap:
                 return None
-            while self._heap and self._heap[0].count <= room:
+            work = self._heap[0].work
+            room = work.most_rows
+            while self._heap and self._heap[0].work is work and self._heap[0].count <= room:
                 piece = heapq.heappop(self._heap)
                 self.waiting_images -= piece.count
                 self._virtual = piece.start
@@ -135,26 +174,21 @@ class Scheduler:
         return run
 
     def _draw(self, run: list[_Piece]) -> None:
-        began = time.perf_counter()
+        work, began = run[0].work, time.perf_counter()
         try:
-            images = self._engine.draw(
-                _joined([piece.request.part(slice(piece.first, piece.last)).feeds(self._engine.card) for piece in run])
-            )
+            rows = work.run(_joined([piece.feeds() for piece in run]))
             drawn = time.perf_counter()
             ends = list(itertools.accumulate(piece.count for piece in run))
             results = [
-                piece.on_images(images[end - piece.count : end], piece.first)
-                for piece, end in zip(run, ends, strict=True)
+                piece.on_rows(rows[end - piece.count : end], piece.first) for piece, end in zip(run, ends, strict=True)
             ]
         except Exception as error:  # it is raised again where the future is awaited
             self.failed |= isinstance(error, ProviderError) and not isinstance(error, DeviceMemoryError)
             _deliver(run, [error] * len(run))
             return
         _deliver(run, results)
-        self._metrics.drew(
-            len(images), [began - piece.submitted for piece in run], drawn - began, time.perf_counter() - drawn
-        )
-        rate = self._engine.threads * len(images) / (drawn - began)
+        work.ran(len(rows), [began - piece.submitted for piece in run], drawn - began, time.perf_counter() - drawn)
+        rate = self._engine.threads * len(rows) / (drawn - began)
         self.images_a_second += 0.05 * (rate - self.images_a_second)
 
 
@@ -188,16 +222,29 @@ def _piece_of(engine: Engine) -> tuple[int, float]:
 
     A device pads every run to one shape, so fewer images would take as long there.
     """
-    images = engine.piece_images
-    while True:
-        seconds = min(_seconds(engine, images) for _ in range(3))
-        if seconds <= PIECE_SECONDS or images == 1 or engine.provider == "cuda":
-            return images, seconds
-        images //= 2
+    if engine.provider == "cuda":
+        return engine.piece_images, _seconds(engine.draw, engine.feeds(0, range(engine.piece_images)))
+    return _halved(engine.piece_images, lambda images: _seconds(engine.draw, engine.feeds(0, range(images))))
 
 
-def _seconds(engine: Engine, images: int) -> float:
-    feeds = engine.feeds(0, range(images))
-    begin = time.perf_counter()
-    engine.draw(feeds)
-    return time.perf_counter() - begin
+def _piece_of_judge(judge: Judge) -> int:
+    def seconds(pictures: int) -> float:
+        return _seconds(judge.logits, {"images": np.zeros((pictures, *judge.card.image_shape), np.uint8)})
+
+    return _halved(PIECE_PICTURES, seconds)[0]
+
+
+def _halved(rows: int, seconds_of: Callable[[int], float]) -> tuple[int, float]:
+    while (seconds := seconds_of(rows)) > PIECE_SECONDS and rows > 1:
+        rows //= 2
+    return rows, seconds
+
+
+def _seconds(run: Callable[[Feeds], Rows], feeds: Feeds) -> float:
+    """The least of three times, in seconds."""
+    taken = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        run(feeds)
+        taken.append(time.perf_counter() - begin)
+    return min(taken)

@@ -19,6 +19,7 @@ from drawwell_serve.http import addresses
 from drawwell_serve.http.accept import choose
 from drawwell_serve.http.body import read_json
 from drawwell_serve.http.formats import FORMATS
+from drawwell_serve.http.judging import judge
 from drawwell_serve.http.openapi import document
 from drawwell_serve.http.page import render
 from drawwell_serve.http.parse_request import parse_request
@@ -55,7 +56,7 @@ def _may_look_for_labels(body: bytes) -> bool:
 
 
 async def model(request: Request) -> Response:
-    """``GET /model``: the digest, the card, the card in words, and the most images of one reply."""
+    """``GET /model``: the digest, the card, the card in words, the most images of one reply, and the judge if there is one."""
     return Response(_model_json(request.app.state.service), media_type="application/json")
 
 
@@ -109,6 +110,8 @@ def _model_json(service: ImageService) -> bytes:
     digest, card = service.engine.digest, service.engine.card
     written = msgspec.Raw(card_to_json(card))
     about = {"digest": digest, "card": written, "in_words": card.in_words(), "max_count": service.settings.max_count}
+    if (found := service.judge) is not None:
+        about["judge"] = {"digest": found.digest, "in_words": found.card.in_words()}
     return msgspec.json.encode(about)
 
 
@@ -117,6 +120,7 @@ def create_app() -> Starlette:
     return Starlette(
         routes=[
             Route("/generate", generate, methods=["POST"]),
+            Route("/judge", judge, methods=["POST"]),
             *addresses.routes(),
             Route("/model", model),
             Route("/", page),
