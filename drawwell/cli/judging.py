@@ -29,7 +29,7 @@ class JudgeConfig:
     """Pictures of any size. They are resized and cropped as training does it."""
     label: Annotated[
         str | None,
-        tyro.conf.arg(metavar="CLASS", help_behavior_hint="(default: the class under which it looks most real)"),
+        tyro.conf.arg(metavar="CLASS", help_behavior_hint="(default: the most likely class of each)"),
     ] = None
     """Judge the pictures as images of this class, given by its name or its index."""
 

@@ -12,7 +12,7 @@ from drawwell.engine.cores import cores
 from drawwell.engine.judgement import Judgement
 from drawwell.engine.onnx_session import open_discriminator
 from drawwell.errors import GeneratorFileError, PictureError, ProviderError, RequestError
-from drawwell.files.discriminator_card import DiscriminatorCard, Logits, known_pictures
+from drawwell.files.discriminator_card import DiscriminatorCard, Logits, known_labels, known_pictures
 from drawwell.files.discriminator_file import read_discriminator
 from drawwell.files.labels import LabelChoice, check_labels
 from drawwell.generator import Images
@@ -22,6 +22,8 @@ from drawwell.pieces import slices
 from drawwell.text import printable, reason
 
 PIECE_PICTURES = 64
+_NAMED = -1
+"""The label that stands for the most likely class."""
 MAX_PICTURE_BYTES = 2**28
 """The largest file of a picture."""
 
@@ -72,7 +74,7 @@ class Judge:
         Args:
             images: The images.
             labels: With classes: the class of the images, by name or by index, one for all or one for each. By default each image is
-                judged under the class with the highest logit.
+                judged under the class that the discriminator's features name.
 
         Raises:
             RequestError: The images have another shape or type, a label is wrong, or the judge is closed.
@@ -82,9 +84,13 @@ class Judge:
             shape = "N, " + ", ".join(map(str, self._card.image_shape))
             raise RequestError(f"images must be uint8 [{shape}], not {images.dtype} {[*images.shape]}")
         checked = check_labels(self._card, labels, len(images))
-        logits = [self.logits({"images": images[rows]}) for rows in slices(len(images), PIECE_PICTURES)]
         given = None if checked is None else np.full(len(images), checked, np.int64)
-        return self.judgements(np.concatenate(logits), given) if logits else []
+        feeds = self.feeds(images, given)
+        rows = [
+            self.logits({name: values[piece] for name, values in feeds.items()})
+            for piece in slices(len(images), PIECE_PICTURES)
+        ]
+        return self.judgements(np.concatenate(rows), given) if rows else []
 
     def judge_files(self, files: Sequence[str | Path], labels: LabelChoice | None = None) -> list[Judgement]:
         """Judge pictures of any size, fitted as ``read`` does. Raises ``PictureError``, and as ``judge``."""
@@ -110,34 +116,40 @@ class Judge:
         except PictureError as error:
             raise PictureError(f"{name}: {error}") from error.__cause__
 
+    def feeds(self, images: Images, labels: npt.NDArray[np.int64] | None = None) -> Feeds:
+        """Return the inputs of the graph for ``images`` under ``labels``, or under the classes that it names itself."""
+        if not self._card.class_names:
+            return {"images": images}
+        return {"images": images, "label": np.full(len(images), _NAMED) if labels is None else labels}
+
     def logits(self, feeds: Feeds) -> Logits:
-        """Judge ``images`` uint8 ``[N, H, W, C]`` in one run: float32 ``[N, K]`` for K classes, ``[N, 1]`` without classes.
+        """Judge images in one run: for each its logit, and the scores of its K classes, float32 ``[N, 1 + K]``.
 
         Raises ``ProviderError`` if judging fails, ``RequestError`` if the judge is closed.
         """
         session = self._opened()
-        output, more = (
-            ("logits", {"label": np.zeros(len(feeds["images"]), np.int64)}) if self._card.class_names else ("logit", {})
-        )
         try:
-            logits: Logits = session.run([output], {**feeds, **more})[0].reshape(len(feeds["images"]), -1)
-            return logits
+            logit, *scores = session.run(None, feeds)
         except Exception as error:  # onnxruntime's exceptions have no common base but this one
             raise ProviderError(f"judging failed ({printable(str(error).splitlines()[0])})") from error
+        return np.concatenate([logit[:, None], *scores], 1)
 
     def judgements(self, logits: Logits, labels: npt.NDArray[np.int64] | None = None) -> list[Judgement]:
-        """Return the opinions that rows of ``logits`` are, under ``labels`` int64 ``[N]`` or else under the best class."""
-        columns = np.argmax(logits, 1) if labels is None else labels
-        classes = bool(self._card.class_names)
+        """Return the opinions that rows of ``logits`` are, under ``labels`` int64 ``[N]`` or else under the classes found."""
+        if not self._card.class_names:
+            return [Judgement.of(self._card, float(row[0]), None, False) for row in logits]
+        chosen = logits[:, 1:].argmax(1) if labels is None else labels
         return [
-            Judgement.of(self._card, float(row[column]), int(column) if classes else None, labels is not None)
-            for row, column in zip(logits, columns, strict=True)
+            Judgement.of(self._card, float(row[0]), int(label), labels is not None)
+            for row, label in zip(logits, chosen, strict=True)
         ]
 
     def check(self) -> None:
         """Judge the known pictures of the card. Raises ``ProviderError`` if a logit is wrong."""
         known = self._card.known_logits
-        distance = known.distance(self.logits({"images": known_pictures(self._card.image_shape)}))
+        distance = known.distance(
+            self.logits(self.feeds(known_pictures(self._card.image_shape), known_labels(len(self._card.class_names))))
+        )
         if not distance <= known.tolerance:
             raise ProviderError(
                 f"{printable(self._path)}: the logits of its known pictures are off by {distance:.2g}, and {known.tolerance:g} is allowed: "

@@ -15,7 +15,7 @@ class Judgement:
         probability: Its probability that the picture is real, among as many real as drawn ones; None if its loss gives none.
         percentile_real: The percentage of held-out real pictures with a lower logit, in [0, 100].
         percentile_drawn: The percentage of drawn pictures with a lower logit, in [0, 100].
-        label: With classes: the label that was given, or else the class with the highest logit; None without classes.
+        label: With classes: the label that was given, or else the class that its features name; None without classes.
         class_name: The name of this class.
     """
 
@@ -63,5 +63,5 @@ class Judgement:
 
 
 def scale_of(card: DiscriminatorCard, is_given: bool) -> LogitScale:
-    """The scale for logits under a given label, or for the highest over all classes."""
-    return card.scale if is_given or card.best_class_scale is None else card.best_class_scale
+    """The scale for logits under a given label, or under the class that was found."""
+    return card.scale if is_given or card.named_class_scale is None else card.named_class_scale

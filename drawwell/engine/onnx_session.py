@@ -144,5 +144,5 @@ def _of_discriminator(card: DiscriminatorCard) -> tuple[_Tensors, _Tensors]:
     outputs: _Tensors = {"logit": ("tensor(float)", True, [])}
     if card.class_names:
         inputs["label"] = ("tensor(int64)", True, [])
-        outputs["logits"] = ("tensor(float)", True, [len(card.class_names)])
+        outputs["class_scores"] = ("tensor(float)", True, [len(card.class_names)])
     return inputs, outputs

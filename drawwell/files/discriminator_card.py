@@ -88,14 +88,14 @@ class LogitScale:
 
 @dataclass(frozen=True)
 class KnownLogits:
-    """Logits that every machine must give to ``known_pictures``, a row for each picture, a column for each class."""
+    """What every machine must compute of ``known_pictures`` under ``known_labels``: for each the logit, and the score of each class."""
 
     logits: Annotated[tuple[tuple[float, ...], ...], msgspec.Meta(min_length=KNOWN_PICTURES, max_length=KNOWN_PICTURES)]
     tolerance: float
     """The largest difference, as a share of the logit where that is above 1."""
 
     def distance(self, logits: Logits) -> float:
-        """The largest difference of ``logits`` ``[N, K]`` in the unit of ``tolerance``; infinite for another shape."""
+        """The largest difference of ``logits`` ``[N, 1 + K]`` in the unit of ``tolerance``; infinite for another shape."""
         known = np.array(self.logits, np.float64)
         if known.shape != logits.shape or not np.isfinite(logits).all():
             return float("inf")
@@ -123,10 +123,10 @@ class DiscriminatorCard:
     """Of the logits; with classes, of each picture under its own class."""
     class_names: tuple[str, ...] = ()
     """Empty for a discriminator without classes."""
-    best_class_scale: LogitScale | None = None
-    """With classes: of the highest logit of a picture over all classes."""
+    named_class_scale: LogitScale | None = None
+    """With classes: of each picture under the class that the discriminator's features name."""
     class_accuracy: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
-    """With classes: the share of the held-out real pictures whose highest logit is that of their class."""
+    """With classes: the share of the held-out real pictures whose class its features name."""
     remarks: tuple[str, ...] = ()
     kind: Literal["discriminator"] = "discriminator"
     format_version: int = FORMAT
@@ -149,7 +149,7 @@ class DiscriminatorCard:
 
     def in_words(self) -> dict[str, str]:
         """The rows of a table for people, by their headings."""
-        scale = self.best_class_scale or self.scale
+        scale = self.named_class_scale or self.scale
         return {
             "Pictures": f"{self.height} x {self.width} pixels, {'grey' if self.channels == 1 else 'colour'}",
             "Classes": ", ".join(self.class_names) or "none",
@@ -168,9 +168,9 @@ class DiscriminatorCard:
         return "" if self.real_target is not None else _NO_PROBABILITY[self.loss]
 
     def accuracy_in_words(self) -> str:
-        """How often the class with the highest logit is right, as a sentence. Only for a discriminator with classes."""
+        """How the class is found, and how often it is right, as a sentence. Only for a discriminator with classes."""
         return (
-            "the class is the one under which a picture has its highest logit, and it is right for "
+            "the class is the one that a linear classifier names by the discriminator's features; it is right for "
             f"{self.class_accuracy:.0%} of {self.scale.real.pictures:,} held-out real pictures"
         )
 
@@ -180,6 +180,11 @@ def known_pictures(shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
     size = KNOWN_PICTURES * int(np.prod(shape))
     words = np.random.Philox(key=0).random_raw(-(-size // 8)).astype("<u8")
     return words.view(np.uint8)[:size].reshape(KNOWN_PICTURES, *shape)
+
+
+def known_labels(classes: int) -> npt.NDArray[np.int64] | None:
+    """The labels of ``known_pictures``, int64 ``[KNOWN_PICTURES]``; None without classes."""
+    return np.arange(KNOWN_PICTURES) % classes if classes else None
 
 
 def card_from_json(text: str | bytes) -> DiscriminatorCard:

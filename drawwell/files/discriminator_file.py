@@ -1,7 +1,7 @@
 """Discriminator files: a graph that judges images, with a card that says what its logits mean, sealed.
 
-Inputs are ``images`` uint8 ``[N, H, W, C]`` and, with classes, ``label`` int64 ``[N]``. The output ``logit`` is float32 ``[N]``. With
-classes ``logits`` float32 ``[N, K]`` has the logit under every class.
+The input is ``images`` uint8 ``[N, H, W, C]``, the output ``logit`` float32 ``[N]``. With classes there is a second input, ``label``
+int64 ``[N]``, where -1 stands for the most likely class, and a second output, ``class_scores`` float32 ``[N, K]``.
 """
 
 from pathlib import Path

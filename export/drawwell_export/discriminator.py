@@ -8,6 +8,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 import torch
+from torch import Tensor, nn
 
 from drawwell.engine.cores import cores
 from drawwell.engine.engine import Engine
@@ -19,19 +20,21 @@ from drawwell.files.discriminator_card import (
     LogitParity,
     Logits,
     LogitScale,
+    known_labels,
     known_pictures,
 )
 from drawwell.files.discriminator_file import seal
 from drawwell.generator import Images
 from drawwell.pieces import slices
-from drawwell_export.judging import NotJudgedError, for_one_picture, graph_of
+from drawwell_export.class_probe import fit_probe
+from drawwell_export.judging import NotJudgedError, features_of, for_one_picture, graph_of
 from drawwell_export.parity import BATCH_SIZES, ParityError
 from drawwell_export.parts import training_of
 from drawwell_export.write import write_checked
 from drawwell_train.config import TrainConfig
 from drawwell_train.data.classes import numbered_as
 from drawwell_train.data.dataset import Limits, load
-from drawwell_train.data.images import DataError
+from drawwell_train.data.images import DataError, ImageData
 from drawwell_train.networks.base import Discriminator, lowest, to_images
 from drawwell_train.presets import CROSS_ENTROPIES
 from drawwell_train.run.checkpoint import Checkpoint
@@ -43,6 +46,8 @@ MAX_DIFFERENCE = 1e-3
 LEAST_HELD_OUT = 10
 """A place among fewer pictures says nothing."""
 DRAWN_PICTURES = 1024
+LEARNED_PICTURES = 5000
+"""Of the images that the discriminator learned from, to learn its classes."""
 
 _SEED, _BATCH_PICTURES = 0, 64
 _IN_COMPANY = (
@@ -58,30 +63,48 @@ class Pictures:
     labels: npt.NDArray[np.int64] | None
 
 
-def held_out(config: TrainConfig, data: str | None = None) -> Pictures:
-    """Return the real images that the run's discriminator never learned from.
+@dataclass(frozen=True)
+class RealPictures:
+    """The images of a run's data: those that were held out from its discriminator, and some of those that it learned from."""
+
+    held_out: Pictures
+    learned: Pictures
+
+
+def real_pictures(config: TrainConfig, data: str | None = None) -> RealPictures:
+    """Return the real images of a run.
 
     ``data`` is where they lie now, by default where they lay in training. Raises ``NotJudgedError`` if they are not there.
     """
-    source = data or config.data
-    try:
-        found = load(
-            source, config.size, config.channels, config.sizes, limits=Limits(config.max_bad, config.max_megapixels)
+    found = _load(config, data or config.data)
+    chosen = held_out_rows(len(found.images), config.seed).numpy()
+    if len(chosen) < LEAST_HELD_OUT:
+        raise NotJudgedError(
+            f"the run held out {len(chosen)} of its {len(found.images):,} images, and {LEAST_HELD_OUT} are needed to compare with"
         )
+    rest = np.setdiff1d(np.arange(len(found.images)), chosen)
+    learned = np.sort(np.random.default_rng(_SEED).permutation(rest)[:LEARNED_PICTURES])
+    return RealPictures(_taken(found, config, chosen), _taken(found, config, learned))
+
+
+def _load(config: TrainConfig, source: str) -> ImageData:
+    """The data of a run, its classes numbered as the run has them."""
+    try:
+        limits = Limits(config.max_bad, config.max_megapixels)
+        found = load(source, config.size, config.channels, config.sizes, limits=limits)
     except DataError as error:
         raise NotJudgedError(
-            f"it is compared with images that were held out, and {error}; name them with --data"
+            f"it is compared with real images that were held out, and {error}; name the data with --data"
         ) from error
     if config.conditional:
         found = numbered_as(found, config.class_names) or found
     if found.sha256(config.conditional) != config.data_sha256:
-        raise NotJudgedError(f"{source} holds other images than the run learned from; name those with --data")
-    rows = held_out_rows(len(found.images), config.seed).numpy()
-    if len(rows) < LEAST_HELD_OUT:
-        raise NotJudgedError(
-            f"the run held out {len(rows)} of its {len(found.images):,} images, and {LEAST_HELD_OUT} are needed to compare with"
-        )
-    return Pictures(found.images[rows], found.labels[rows] if config.conditional and found.labels is not None else None)
+        raise NotJudgedError(f"{source} holds other images than the run learned from; name the data with --data")
+    return found
+
+
+def _taken(data: ImageData, config: TrainConfig, rows: npt.NDArray[np.int64]) -> Pictures:
+    return Pictures(data.images[rows], data.labels[rows] if config.conditional and data.labels is not None else None)
 
 
 def drawn_by(engine: Engine) -> Pictures:
@@ -90,12 +113,12 @@ def drawn_by(engine: Engine) -> Pictures:
     return Pictures(batch.images, batch.labels)
 
 
-def export(checkpoint: Checkpoint, real: Pictures, drawn: Pictures, generator: str, name: str, out: Path) -> Judge:
+def export(checkpoint: Checkpoint, real: RealPictures, drawn: Pictures, generator: str, name: str, out: Path) -> Judge:
     """Write the discriminator of ``checkpoint`` and return it opened.
 
     Args:
         checkpoint: Of the run.
-        real: Real images that it never learned from.
+        real: The real images of the run.
         drawn: Images of the generator.
         generator: The digest of the generator's file.
         name: For the card.
@@ -107,12 +130,10 @@ def export(checkpoint: Checkpoint, real: Pictures, drawn: Pictures, generator: s
         DrawwellError: ``out`` cannot be written.
     """
     config = checkpoint.config
-    pixels = to_images(torch.from_numpy(real.images), lowest(config.sigmoid))
-    labels = None if real.labels is None else torch.from_numpy(real.labels)
-    network = for_one_picture(load_discriminator(config, checkpoint.tensors), config, pixels, labels)
-    model = graph_of(network, config)
-    file = _Graph(model, len(config.class_names))
-    scales = _scales(file, real, drawn)
+    discriminator = load_discriminator(config, checkpoint.tensors)
+    network = for_one_picture(discriminator, config, *_tensors(real.held_out, config))
+    file = _Graph(graph_of(network, config, _probe(network, config, real.learned)))
+    labelled = real.held_out.labels is not None
     card = DiscriminatorCard(
         name=name,
         height=config.size,
@@ -122,51 +143,57 @@ def export(checkpoint: Checkpoint, real: Pictures, drawn: Pictures, generator: s
         training=training_of(checkpoint),
         loss=config.loss,
         real_target=1 - config.label_smoothing if config.loss in CROSS_ENTROPIES else None,
-        parity=_prove(network, file, config, real, drawn),
-        known_logits=_known(file, (config.size, config.size, config.channels)),
+        parity=_prove(network, file, config, real.held_out, drawn),
+        known_logits=_known(file, (config.size, config.size, config.channels), len(config.class_names)),
+        scale=LogitScale.of(file.logits(real.held_out), file.logits(drawn)),
         class_names=config.class_names,
+        named_class_scale=_named_class_scale(file, real.held_out, drawn) if labelled else None,
+        class_accuracy=_accuracy(file, real.held_out) if labelled else None,
         remarks=(_IN_COMPANY,) if config.minibatch_std else (),
-        **scales,
     )
-    return write_checked(seal(model, card), out, Judge)
+    return write_checked(seal(file.model, card), out, Judge)
+
+
+def _probe(network: Discriminator, config: TrainConfig, learned: Pictures) -> nn.Linear | None:
+    pixels, labels = _tensors(learned, config)
+    return None if labels is None else fit_probe(features_of(network, pixels), labels, len(config.class_names))
+
+
+def _tensors(pictures: Pictures, config: TrainConfig) -> tuple[Tensor, Tensor | None]:
+    """As the discriminator takes them."""
+    pixels = to_images(torch.from_numpy(pictures.images), lowest(config.sigmoid))
+    return pixels, None if pictures.labels is None else torch.from_numpy(pictures.labels)
 
 
 class _Graph:
     """A graph on ONNX Runtime."""
 
-    def __init__(self, model: onnx.ModelProto, classes: int) -> None:
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.model = model
         self._session = onnxruntime.InferenceSession(model.SerializeToString(), session_options(cores()))
-        self._classes = classes
 
-    def logits(self, images: Images, batch: int = _BATCH_PICTURES) -> Logits:
-        """Under every class: float32 ``[N, K]``, without classes ``[N, 1]``."""
-        return np.concatenate([self._run("logits", images[rows], None) for rows in slices(len(images), batch)])
+    def rows(self, pictures: Pictures, batch: int = _BATCH_PICTURES) -> Logits:
+        """The logit, and with classes the scores of all classes: float32 ``[N, 1 + K]``."""
+        images, labels = pictures.images, pictures.labels
+        pieces = []
+        for rows in slices(len(images), batch):
+            feeds = {"images": images[rows], **({} if labels is None else {"label": labels[rows]})}
+            logit, *scores = self._session.run(None, feeds)
+            pieces.append(np.concatenate([logit[:, None], *scores], 1))
+        return np.concatenate(pieces)
 
-    def own(self, pictures: Pictures, batch: int = _BATCH_PICTURES) -> Logits:
-        """Under the pictures' own labels: float32 ``[N]``."""
-        labels = pictures.labels
-        rows = slices(len(pictures.images), batch)
-        return np.concatenate(
-            [self._run("logit", pictures.images[one], None if labels is None else labels[one])[:, 0] for one in rows]
-        )
-
-    def _run(self, output: str, images: Images, labels: npt.NDArray[np.int64] | None) -> Logits:
-        feeds = {"images": images}
-        if self._classes:
-            feeds["label"] = np.zeros(len(images), np.int64) if labels is None else labels  # type: ignore[assignment]
-        found: Logits = self._session.run([output if self._classes else "logit"], feeds)[0]
-        return found.reshape(len(images), -1)
+    def logits(self, pictures: Pictures, batch: int = _BATCH_PICTURES) -> Logits:
+        """Under the pictures' labels: float32 ``[N]``."""
+        return self.rows(pictures, batch)[:, 0]
 
 
-def _scales(file: _Graph, real: Pictures, drawn: Pictures) -> dict[str, LogitScale | float]:
-    """The fields of the card that place a logit."""
-    own = LogitScale.of(file.own(real), file.own(drawn))
-    if real.labels is None:
-        return {"scale": own}
-    every = file.logits(real.images)
-    best = LogitScale.of(every.max(1), file.logits(drawn.images).max(1))
-    accuracy = float((every.argmax(1) == real.labels).mean())
-    return {"scale": own, "best_class_scale": best, "class_accuracy": accuracy}
+def _named_class_scale(file: _Graph, real: Pictures, drawn: Pictures) -> LogitScale:
+    """Of the logits under the classes that the graph names itself."""
+    return LogitScale.of(*(file.logits(Pictures(some.images, np.full(len(some.images), -1))) for some in (real, drawn)))
+
+
+def _accuracy(file: _Graph, real: Pictures) -> float:
+    return float((file.rows(real)[:, 1:].argmax(1) == real.labels).mean())
 
 
 def _prove(network: Discriminator, file: _Graph, config: TrainConfig, real: Pictures, drawn: Pictures) -> LogitParity:
@@ -175,7 +202,7 @@ def _prove(network: Discriminator, file: _Graph, config: TrainConfig, real: Pict
     for pictures in (real, drawn):
         expected = by_torch(network, config, pictures)
         for batch in BATCH_SIZES:
-            found = np.abs(file.own(pictures, batch).astype(np.float64) - expected)
+            found = np.abs(file.logits(pictures, batch).astype(np.float64) - expected)
             largest, share = max(largest, found.max()), max(share, (found / np.maximum(1, np.abs(expected))).max())
     if not share <= MAX_DIFFERENCE:
         raise ParityError(
@@ -187,18 +214,14 @@ def _prove(network: Discriminator, file: _Graph, config: TrainConfig, real: Pict
 
 @torch.no_grad()
 def by_torch(network: Discriminator, config: TrainConfig, pictures: Pictures) -> Logits:
-    """Return torch's logits under the pictures' own labels, float32 ``[N]``."""
-    black, labels = lowest(config.sigmoid), pictures.labels
+    """Return torch's logits under the pictures' labels, float32 ``[N]``."""
+    pixels, labels = _tensors(pictures, config)
     logits = [
-        network(
-            to_images(torch.from_numpy(pictures.images[rows]), black),
-            None if labels is None else torch.from_numpy(labels[rows]),
-        )
-        for rows in slices(len(pictures.images), _BATCH_PICTURES)
+        network(pixels[rows], None if labels is None else labels[rows]) for rows in slices(len(pixels), _BATCH_PICTURES)
     ]
     return torch.cat(logits).numpy()
 
 
-def _known(file: _Graph, shape: tuple[int, int, int]) -> KnownLogits:
-    rows = file.logits(known_pictures(shape)).tolist()
-    return KnownLogits(tuple(map(tuple, rows)), MAX_DIFFERENCE)
+def _known(file: _Graph, shape: tuple[int, int, int], classes: int) -> KnownLogits:
+    pictures = Pictures(known_pictures(shape), known_labels(classes))
+    return KnownLogits(tuple(map(tuple, file.rows(pictures).tolist())), MAX_DIFFERENCE)

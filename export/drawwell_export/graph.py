@@ -54,8 +54,13 @@ def export(
     for rewrite in rewrites:
         network = rewrite(network)
     assert isinstance(network, GeneratorNetwork), "rewrites change the inside of a generator"
+    return portable(trace(Pixels(network, dtype).eval(), inputs_of(generator, latent_dim), ["images"]))
+
+
+def inputs_of(generator: GeneratorNetwork, latent_dim: int) -> dict[str, Tensor]:
+    """Return examples of the inputs of a generator, to trace it with."""
     label = {} if generator.embedding is None else {"label": torch.zeros(2, dtype=torch.int64)}
-    return portable(trace(Pixels(network, dtype).eval(), {"z": torch.zeros(2, latent_dim), **label}, ["images"]))
+    return {"z": torch.zeros(2, latent_dim), **label}
 
 
 def trace(module: nn.Module, arguments: Mapping[str, Tensor], outputs: Sequence[str]) -> onnx.ModelProto:

@@ -1,5 +1,7 @@
-"""A discriminator as a graph: from ``images`` uint8 ``[N, H, W, C]``, with classes also ``label`` int64 ``[N]``, to ``logit``
-float32 ``[N]``, and with classes ``logits`` float32 ``[N, K]`` under every class.
+"""A discriminator as a graph: from ``images`` uint8 ``[N, H, W, C]`` to ``logit`` float32 ``[N]``.
+
+With classes it also takes ``label`` int64 ``[N]``, -1 for the class that the graph names itself, and gives ``class_scores`` float32
+``[N, K]``, of which the class with the highest score is the most likely one.
 
 In evaluation a batch norm has fixed statistics and a spectral norm a fixed factor, so both look at each picture alone.
 """
@@ -18,6 +20,8 @@ from drawwell_train.config import TrainConfig
 from drawwell_train.networks.base import Discriminator, lowest, to_images
 from drawwell_train.networks.sngan import MinibatchStd
 from drawwell_train.presets import STD_GROUP
+
+_BATCH_IMAGES = 64
 
 
 class NotJudgedError(DrawwellError):
@@ -70,29 +74,37 @@ def _deviation(network: Discriminator, layer: MinibatchStd, real: Tensor, labels
     return float(torch.cat(measured).mean())
 
 
-class _Judging(nn.Module):
-    """Pixels to logits, of a network whose pixels begin at ``black``."""
+@torch.no_grad()
+def features_of(network: Discriminator, images: Tensor) -> Tensor:
+    """The features of images, float ``[N, C, S, S]``, summed over places: float32 ``[N, F]``."""
+    pieces = torch.split(images, _BATCH_IMAGES)
+    return torch.cat([network.features(piece).flatten(2).sum(2) for piece in pieces])
 
-    def __init__(self, network: Discriminator, black: float) -> None:
+
+class _Judging(nn.Module):
+    """Pixels to logits, of a network whose pixels begin at ``black``. ``probe`` names the class of a picture."""
+
+    def __init__(self, network: Discriminator, probe: nn.Linear | None, black: float) -> None:
         super().__init__()
-        self.network, self.black = network, black
+        self.network, self.probe, self.black = network, probe, black
 
     def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         features = self.network.features(to_images(images, self.black))
         logit: Tensor = self.network.head(features).flatten()  # [N]
-        if self.network.embedding is None or label is None:
+        if self.network.embedding is None or self.probe is None or label is None:
             return logit
-        # the projection discriminator of networks.base, under all classes by one product
-        logits = logit[:, None] + features.flatten(2).sum(2) @ self.network.embedding.weight.T  # [N, K]
-        return logits.gather(1, label[:, None]).flatten(), logits
+        summed = features.flatten(2).sum(2)  # [N, F]
+        scores = self.probe(summed)  # [N, K]
+        chosen = torch.where(label < 0, scores.argmax(1), label)
+        return logit + (self.network.embedding(chosen) * summed).sum(1), scores
 
 
-def graph_of(network: Discriminator, config: TrainConfig) -> onnx.ModelProto:
-    """Return the graph of a discriminator of single pictures, its batch norms folded."""
+def graph_of(network: Discriminator, config: TrainConfig, probe: nn.Linear | None) -> onnx.ModelProto:
+    """Return the graph of a discriminator of single pictures, its batch norms folded. With classes it needs the ``probe``."""
     folded = fold_batch_norms(copy.deepcopy(network))
     assert isinstance(folded, Discriminator), "folding changes the inside of a network"
+    module = _Judging(folded, probe, lowest(config.sigmoid)).eval()
     arguments = {"images": torch.zeros(2, config.size, config.size, config.channels, dtype=torch.uint8)}
-    if not config.class_names:
-        return portable(trace(_Judging(folded, lowest(config.sigmoid)).eval(), arguments, ["logit"]))
-    arguments["label"] = torch.zeros(2, dtype=torch.int64)
-    return portable(trace(_Judging(folded, lowest(config.sigmoid)).eval(), arguments, ["logit", "logits"]))
+    if probe is None:
+        return portable(trace(module, arguments, ["logit"]))
+    return portable(trace(module, arguments | {"label": torch.zeros(2, dtype=torch.int64)}, ["logit", "class_scores"]))

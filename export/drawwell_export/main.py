@@ -103,7 +103,7 @@ def _export_discriminator(
     """Write the discriminator beside the generator, or say why there is none."""
     out = discriminator_beside(generator)
     try:
-        real, drawn = discriminator.held_out(checkpoint.config, data), discriminator.drawn_by(engine)
+        real, drawn = discriminator.real_pictures(checkpoint.config, data), discriminator.drawn_by(engine)
         judge = discriminator.export(checkpoint, real, drawn, engine.digest, engine.card.name, out)
     except NotJudgedError as error:
         console.print(f"no {out.name}: {error}")

@@ -168,7 +168,7 @@ class ImageService:
                 yield result
 
     async def judge_pictures(self, pictures: Images, active: ActiveRequest) -> Logits:
-        """Judge ``pictures``, uint8 ``[N, H, W, C]``: logits float32 ``[N, K]``. Raises as ``stream`` does."""
+        """Judge ``pictures``, uint8 ``[N, H, W, C]``. Returns what ``Judge.logits`` does, and raises as ``stream`` does."""
         submit = functools.partial(self.scheduler.submit_pictures, active, pictures)
         several = self._in_order(len(pictures), self.scheduler.piece_pictures, submit, active)
         async with contextlib.aclosing(several) as results:

@@ -32,7 +32,7 @@ PIECE_SECONDS = 0.01
 
 
 Rows = npt.NDArray[Any]
-"""Images uint8 ``[n, H, W, C]``, or logits float32 ``[n, K]``."""
+"""Images uint8 ``[n, H, W, C]``, or logits and class scores float32 ``[n, 1 + K]``."""
 OnRows = Callable[[Any, int], Any]
 """Takes the rows of a piece, and the position of the first one in its request."""
 
@@ -77,7 +77,7 @@ class Scheduler:
     """
 
     def __init__(self, engine: Engine, metrics: Metrics, judge: Judge | None = None) -> None:
-        self._engine, self._metrics = engine, metrics
+        self._engine, self._metrics, self._judge = engine, metrics, judge
         self.piece_images, seconds = _piece_of(engine)
         self.piece_pictures = 0 if judge is None else _piece_of_judge(judge)
         self._drawing = _Work(engine.draw, self.piece_images, metrics.drew)
@@ -116,12 +116,11 @@ class Scheduler:
     def submit_pictures(self, active: ActiveRequest, pictures: Images, places: slice) -> "asyncio.Future[Any]":
         """Queue a piece of ``pictures``, uint8 ``[N, H, W, C]``, to judge; at most ``piece_pictures`` of them.
 
-        Returns a future of their logits, float32 ``[n, K]``.
+        Returns a future of what ``Judge.logits`` says of them.
         """
-        assert self._judging is not None, "the route checks for a discriminator"
-        return self._queue(
-            active, self._judging, places, lambda: {"images": pictures[places]}, lambda logits, _: logits
-        )
+        judge, work = self._judge, self._judging
+        assert judge is not None and work is not None, "the route checks for a discriminator"
+        return self._queue(active, work, places, lambda: judge.feeds(pictures[places]), lambda logits, _: logits)
 
     def _queue(
         self, active: ActiveRequest, work: _Work, places: slice, feeds: Callable[[], Feeds], on_rows: OnRows
@@ -229,7 +228,7 @@ def _piece_of(engine: Engine) -> tuple[int, float]:
 
 def _piece_of_judge(judge: Judge) -> int:
     def seconds(pictures: int) -> float:
-        return _seconds(judge.logits, {"images": np.zeros((pictures, *judge.card.image_shape), np.uint8)})
+        return _seconds(judge.logits, judge.feeds(np.zeros((pictures, *judge.card.image_shape), np.uint8)))
 
     return _halved(PIECE_PICTURES, seconds)[0]
 

@@ -139,7 +139,7 @@ def _judge() -> dict[str, Any]:
         },
         "percentile_real": {**number, "description": "The percentage of held-out real pictures with a lower logit."},
         "percentile_drawn": {**number, "description": "The percentage of drawn pictures with a lower logit."},
-        "label": {"type": "integer", "description": "With classes: the class with the highest logit."},
+        "label": {"type": "integer", "description": "With classes: the most likely class."},
         "class": {**text, "description": "The name of this class."},
         "in_words": {"type": "object", "additionalProperties": text},
     }
