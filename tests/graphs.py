@@ -144,7 +144,9 @@ def write_discriminator(path: Path, *class_names: str, **changes: object) -> Pat
             np.linspace(100, 200, 300, dtype=np.float32), np.linspace(0, 100, 200, dtype=np.float32)
         ),
         "class_names": class_names,
-        "named_class_scale": LogitScale.of(np.float32([100, 3000]), np.float32([0, 2000])) if class_names else None,
+        "named_class_scale": LogitScale.of(np.array([100, 3000], np.float32), np.array([0, 2000], np.float32))
+        if class_names
+        else None,
         "class_accuracy": 0.75 if class_names else None,
     }
     card = DiscriminatorCard(**(values | changes))  # type: ignore[arg-type]
