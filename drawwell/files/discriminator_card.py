@@ -92,14 +92,14 @@ class KnownLogits:
 
     logits: Annotated[tuple[tuple[float, ...], ...], msgspec.Meta(min_length=KNOWN_PICTURES, max_length=KNOWN_PICTURES)]
     tolerance: float
-    """The largest difference, as a share of the logit where that is above 1."""
+    """The largest difference, as a share of the largest logit, or the largest score of a class, where that is above 1."""
 
     def distance(self, logits: Logits) -> float:
         """The largest difference of ``logits`` ``[N, 1 + K]`` in the unit of ``tolerance``; infinite for another shape."""
         known = np.array(self.logits, np.float64)
         if known.shape != logits.shape or not np.isfinite(logits).all():
             return float("inf")
-        return float((np.abs(logits - known) / np.maximum(1, np.abs(known))).max())
+        return float((np.abs(logits - known) / np.maximum(1, np.abs(known).max(0))).max())
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,9 @@ from drawwell_train.step.batches import held_out_rows
 from drawwell_train.step.state import load_discriminator
 
 MAX_DIFFERENCE = 1e-3
-"""From torch's logit, as a share of it where it is above 1: float32 keeps no fixed number of digits after the point."""
+"""From torch's logits, as a share of their root mean square where that is above 1: float32 keeps no fixed number of digits after the
+point.
+"""
 LEAST_HELD_OUT = 10
 """A place among fewer pictures says nothing."""
 DRAWN_PICTURES = 1024
@@ -198,16 +200,16 @@ def _accuracy(file: _Graph, real: Pictures) -> float:
 
 def _prove(network: Discriminator, file: _Graph, config: TrainConfig, real: Pictures, drawn: Pictures) -> LogitParity:
     """Compare the file's logits with torch's. Raises ``ParityError`` beyond ``MAX_DIFFERENCE``."""
-    largest = share = 0.0
+    largest, squares = 0.0, list[npt.NDArray[np.float64]]()
     for pictures in (real, drawn):
-        expected = by_torch(network, config, pictures)
-        for batch in BATCH_SIZES:
-            found = np.abs(file.logits(pictures, batch).astype(np.float64) - expected)
-            largest, share = max(largest, found.max()), max(share, (found / np.maximum(1, np.abs(expected))).max())
-    if not share <= MAX_DIFFERENCE:
+        expected = by_torch(network, config, pictures).astype(np.float64)
+        squares.append(expected**2)
+        largest = max(largest, *(np.abs(file.logits(pictures, batch) - expected).max() for batch in BATCH_SIZES))
+    allowed = MAX_DIFFERENCE * max(1.0, float(np.sqrt(np.concatenate(squares).mean())))
+    if not largest <= allowed:
         raise ParityError(
-            f"the logits of the exported discriminator differ from torch's by up to {largest:.2g}, more than "
-            f"{MAX_DIFFERENCE:g} of the logit, so no file was written"
+            f"the logits of the exported discriminator differ from torch's by up to {largest:.2g}, and {allowed:.2g} is allowed, "
+            "so no file was written"
         )
     return LogitParity(len(real.images) + len(drawn.images), BATCH_SIZES, float(largest))
 
