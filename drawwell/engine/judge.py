@@ -127,9 +127,9 @@ class Judge:
 
         Raises ``ProviderError`` if judging fails, ``RequestError`` if the judge is closed.
         """
-        session = self._opened()
+        session, outputs = self._opened(), ["logit", "class_scores"] if self._card.class_names else ["logit"]
         try:
-            logit, *scores = session.run(None, feeds)
+            logit, *scores = session.run(outputs, feeds)
         except Exception as error:  # onnxruntime's exceptions have no common base but this one
             raise ProviderError(f"judging failed ({printable(str(error).splitlines()[0])})") from error
         return np.concatenate([logit[:, None], *scores], 1)

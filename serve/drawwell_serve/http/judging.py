@@ -1,5 +1,7 @@
 """``POST /judge``: the discriminator's opinion of pictures."""
 
+import asyncio
+
 import msgspec
 import numpy as np
 from starlette.requests import Request
@@ -9,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from drawwell.engine.judge import Judge
 from drawwell.engine.judgement import scale_of
 from drawwell.errors import PictureError
+from drawwell.files.discriminator_card import Logits
 from drawwell.formats.npy import NPY_TYPE
 from drawwell.generator import Images
 from drawwell_serve.drawing.active_request import ActiveRequest
@@ -78,8 +81,9 @@ class JudgeReply(Response):
                     logits = await self._service.judge_pictures(images, active)
             except ClientDisconnectedError:
                 return
-        body = Response(_reply(self._judge, logits, self._names()), media_type="application/json")
-        await body(scope, receive, send)
+        # thousands of opinions take longer than the event loop may be held up
+        body = await asyncio.to_thread(_reply, self._judge, logits, self._names())
+        await Response(body, media_type="application/json")(scope, receive, send)
 
     async def _images(self, active: ActiveRequest) -> Images:
         """The pictures decoded, uint8 ``[N, H, W, C]``."""
@@ -103,7 +107,7 @@ class JudgeReply(Response):
         return [] if isinstance(self._pictures, np.ndarray) else [picture.name for picture in self._pictures]
 
 
-def _reply(judge: Judge, logits: np.ndarray, names: list[str]) -> bytes:
+def _reply(judge: Judge, logits: Logits, names: list[str]) -> bytes:
     card, named = judge.card, names if any(names) else [""] * len(logits)
     scale = scale_of(card, False)
     pictures = [
