@@ -51,8 +51,9 @@ class Judge:
             GeneratorFileError: The file is no whole, valid discriminator.
             ProviderError: The logits of its known pictures are wrong.
         """
+        # read before its path is resolved: that of shared memory leads nowhere then
+        file = read_discriminator(Path(path))
         self._path, self._threads = Path(path).resolve(), threads or cores()
-        file = read_discriminator(self._path)
         self._card, self._digest, self._closed = file.card, file.digest, False
         self._session: Any = open_discriminator(file, self._threads)
         self.check()
