@@ -8,6 +8,7 @@ that name, and into the table of docs/reports/precision.md.
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,17 +81,35 @@ def distance(drawn: np.ndarray, saved: np.ndarray) -> dict[str, Any]:
 def draw_reordered(name: str) -> np.ndarray:
     """Draw with the columns of z and of the first layer's weights permuted, as a kernel that adds in another order."""
     engine, model = Engine(find_file(name), "cpu", threads=1), onnx.load(find_file(name))
-    stem = next(node for node in model.graph.node if node.op_type == "Gemm")
-    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == stem.input[1])
     order = np.random.default_rng(0).permutation(engine.card.latent_dim)
-    axis = int(any(attribute.name == "transB" and attribute.i for attribute in stem.attribute))
-    weight = numpy_helper.to_array(tensor)
-    columns = np.concatenate([order, np.arange(len(order), weight.shape[axis])])  # those of the label's embedding stay
-    tensor.CopyFrom(numpy_helper.from_array(np.take(weight, columns, axis), tensor.name))
+    for graph in graphs_of(model.graph):
+        reorder(graph, order)
     session = onnxruntime.InferenceSession(model.SerializeToString(), session_options(1))
     inputs = engine.feeds(SEED, range(ADDRESSES))
     inputs["z"] = inputs["z"][:, order]
     return np.concatenate([session.run(["images"], batch)[0] for batch in batches(inputs, 16)])
+
+
+def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """Yield the graph and those inside its nodes: the generators of a mixture."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from graphs_of(attribute.g)
+
+
+def reorder(graph: onnx.GraphProto, order: np.ndarray) -> None:
+    """Permute the columns of the first layer's weights, if it is in this graph."""
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    stem = next((node for node in graph.node if node.op_type == "Gemm" and node.input[1] in weights), None)
+    if stem is None:
+        return
+    tensor = weights[stem.input[1]]
+    axis = int(any(attribute.name == "transB" and attribute.i for attribute in stem.attribute))
+    weight = numpy_helper.to_array(tensor)
+    columns = np.concatenate([order, np.arange(len(order), weight.shape[axis])])  # those of the label's embedding stay
+    tensor.CopyFrom(numpy_helper.from_array(np.take(weight, columns, axis), tensor.name))
 
 
 def versions() -> str:

@@ -34,6 +34,7 @@ _FIGURES = {
     "other-workers-threads-and-a-restart-change-no-byte": "{other_bytes} of {count:,} requests with other bytes",
     "overload-costs-little-and-is-refused-politely": "{kept_of_the_peak:.2f} times the images a second of the peak",
     "pictures-with-flipped-bytes": "{count:,} pictures; {skipped:,} named and skipped",
+    "ranks-and-their-workers-draw-every-address-once": "{count:,} addresses in {epochs} epochs; {lost} lost, {doubled} twice",
     "replies-are-as-the-document-says": "{count:,} requests",
     "rubbish-is-answered-or-closed": "{hung} of {count:,} requests hang",
     "sigterm-fails-no-accepted-request": "{failed} of {requests[whole]:,} accepted requests failed in {count:,} stops",

@@ -43,7 +43,8 @@ def open_generator(
         timeout: Seconds for each connect, read and write, 30 by default. For a URL only.
         retry_for: Seconds after which a failing call is given up; 0 tries once. By default the environment variable
             DRAWWELL_RETRY_FOR, or else 60. For a URL only.
-        digest: SHA-256 of the generator to draw with; servers with another one are left aside. For a URL only.
+        digest: SHA-256 of the generator to draw with; a server that has another one is asked again, for ``retry_for`` seconds. For
+            a URL only.
         pin: Whether a server that changes its generator stops the calls; with ``False`` the client goes over to the new
             generator. For a URL only.
         provider: Draw on ``cuda`` or ``cpu``; ``auto`` takes CUDA if a device can be used. For a file or a bundled generator only.

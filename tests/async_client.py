@@ -1,9 +1,8 @@
 """``AsyncClient`` with the calls of ``Client``, so that one test holds for both."""
 
 import asyncio
-import functools
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import drawwell
@@ -16,7 +15,10 @@ class AsyncAsClient(ImageGenerator):
     """An ``AsyncClient`` in an event loop of its own, in a thread of its own."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
-        self._client = drawwell.AsyncClient(*arguments, **named)
+        self._run(drawwell.AsyncClient(*arguments, **named))
+
+    def _run(self, client: drawwell.AsyncClient) -> None:
+        self._client = client
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -48,9 +50,7 @@ class AsyncAsClient(ImageGenerator):
             self._stop()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        _, (settings,) = self._client.__reduce__()
-        named = {"key": settings.key, "digest": settings.digest, "pin": settings.pin}
-        return functools.partial(AsyncAsClient, settings.url, settings.timeout, settings.retry_for, **named), ()
+        return _reopen, self._client.__reduce__()
 
     def _wait(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
@@ -60,3 +60,9 @@ class AsyncAsClient(ImageGenerator):
         self._thread.join()
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
+
+
+def _reopen(make: Callable[..., drawwell.AsyncClient], arguments: tuple[Any, ...]) -> AsyncAsClient:
+    client = AsyncAsClient.__new__(AsyncAsClient)
+    client._run(make(*arguments))
+    return client

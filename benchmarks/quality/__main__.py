@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.quality import plain, tables
 from benchmarks.quality.experiments import RUNS, Experiment, experiments, prepare
-from benchmarks.quality.measuring import last_step, measure
+from benchmarks.quality.measuring import last_step, measure, steps_of
 from benchmarks.quality.results import read
 from drawwell.engine.cores import cores
 from drawwell.errors import DrawwellError
@@ -88,11 +88,10 @@ def carry_out(experiment: Experiment, root: Path, deadline: float) -> None:
     """Train as far as there is time, and measure what goes further than what is published."""
     known = read(experiment.name)
     published = known["steps"] if known else 0
-    unfinished = not experiment.mixture_of and published < experiment.steps
-    if unfinished and time.monotonic() < deadline and last_step(*experiment.runs) < experiment.steps:
+    if published < experiment.steps and time.monotonic() < deadline and last_step(*experiment.runs) < experiment.steps:
         train(experiment, root, deadline)
     with _measuring:
-        if not _over.is_set() and last_step(*experiment.runs) > published:
+        if not _over.is_set() and steps_of(experiment) > published:
             measure(experiment, root)
             tables.update()
 

@@ -27,8 +27,6 @@ RUNS = Path("runs", NAME)
 SHARES = 0.01, 0.05, 0.1, 1.0
 SEEDS = 0, 1
 STEPS = 6_000
-_COUNT = 10_000
-"""Drawn images that take part with ``--quick``."""
 
 Certificates = dict[str, Certificate]
 """By ``Case.name``."""
@@ -101,6 +99,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[""], help="run only cases whose names begin with one of these")
     parser.add_argument("--page", action="store_true", help="only write the tables again")
     options = parser.parse_args()
+    if options.data is None and not options.page:
+        parser.error("give --data, or --page")
     if not options.page:
         prepare(options.data)
         for case in cases():
@@ -177,10 +177,11 @@ def _owner(share: float, certificates: Sequence[Certificate]) -> str:
 
 
 def _gains(rows: dict[float, list[Certificate]]) -> list[str]:
+    drawn = next(iter(rows.values()))[0].inputs.images
     heading = (
         "the generator learned from",
         *(f"{100 * share:g} % real" for share in SHARES),
-        f"{_COUNT:,} drawn images are worth",
+        f"real images that {drawn:,} drawn ones are worth",
     )
     lines = [f"| {' | '.join(heading)} |", "|---" * len(heading) + "|"]
     for share, certificates in rows.items():
@@ -196,7 +197,11 @@ def _mean_gain(certificates: Sequence[Certificate], place: int) -> str:
 
 
 def _worth(one: Certificate) -> str:
-    return one.worth.partition(" WORTH ")[2].partition(" (")[0].lower()
+    if one.worth_images is not None:
+        return f"{one.worth_images:,}"
+    fewest, most = one.rows[0], one.rows[-1]
+    below = one.drawn.mean < fewest.real.mean
+    return f"fewer than {fewest.real_images:,}" if below else f"more than {most.real_images:,}"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import drawwell
 from benchmarks.quality import results
 from benchmarks.quality.experiments import Experiment
 from benchmarks.sheet import lay_out
@@ -20,7 +21,7 @@ from drawwell_train.evaluation.reference import Reference, Sources, read_referen
 from drawwell_train.evaluation.source import Source, open_source
 from drawwell_train.evaluation.stacks import count_kinds, read_stacks
 from drawwell_train.run import checkpoint
-from drawwell_train.run.checkpoint import Step
+from drawwell_train.run.checkpoint import Checkpoint, Step
 from drawwell_train.run.run_folder import Run
 
 Known = TypeVar("Known")
@@ -33,13 +34,11 @@ _JUDGED: tuple[Name, ...] = "kid", "recall", "class_recall", "gan_train_fresh"
 def measure(experiment: Experiment, root: Path) -> None:
     """Measure the run's checkpoint, and write its entry, its record for the card, its sheet and its nearest neighbours."""
     begin = time.monotonic()
-    run, *more = experiment.runs
-    source = open_source(str(run), _step(experiment), more=more)
-    measured = source.checkpoint
-    assert measured is not None, "a run folder was opened"
+    generator, *more = experiment.generators
+    source = open_source(generator, () if experiment.bundled else _step(experiment), more=list(map(Path, more)))
     quality = _measured(experiment, root, source)
-    record.write(run, measured, quality, *source.more)
-    members = measured, *source.more
+    if source.checkpoint is not None:
+        record.write(experiment.runs[0], source.checkpoint, quality, *source.more)
     SHEETS.mkdir(exist_ok=True)
     (SHEETS / f"{experiment.name}.png").write_bytes(to_png(lay_out(source.draw, len(source.class_names))))
     results.write(
@@ -47,17 +46,39 @@ def measure(experiment: Experiment, root: Path) -> None:
         {
             "title": experiment.title,
             "command": experiment.pasted(Path("DATA")),
-            "seed": measured.config.seed,
-            "steps": last_step(*experiment.runs),
-            "measured_step": sum(member.step for member in members),
-            "images_seen": sum(member.step * member.config.images_per_step for member in members),
-            "training_seconds": round(
-                sum(map(_training_seconds, experiment.runs, [member.step for member in members]))
+            "steps": steps_of(experiment),
+            **(
+                _of_card(experiment.name)
+                if source.checkpoint is None
+                else _of_runs(experiment, source.checkpoint, source.more)
             ),
             "measuring_seconds": round(time.monotonic() - begin),
             "quality": to_builtins(quality),
         },
     )
+
+
+def _of_card(bundled: str) -> dict[str, Any]:
+    """What the card knows of the training: not how long it took."""
+    with drawwell.open(bundled, threads=1) as generator:
+        training = generator.card.training
+    return {"measured_step": training.steps, "images_seen": training.images, "training_seconds": None}
+
+
+def _of_runs(experiment: Experiment, first: Checkpoint, more: Sequence[Checkpoint]) -> dict[str, Any]:
+    members = first, *more
+    seconds = map(_training_seconds, experiment.runs, [member.step for member in members])
+    return {
+        "seed": first.config.seed,
+        "measured_step": sum(member.step for member in members),
+        "images_seen": sum(member.step * member.config.images_per_step for member in members),
+        "training_seconds": round(sum(seconds)),
+    }
+
+
+def steps_of(experiment: Experiment) -> int:
+    """The steps of what would be measured now; 0 where there is nothing yet."""
+    return int(_of_card(experiment.name)["measured_step"]) if experiment.bundled else last_step(*experiment.runs)
 
 
 def _step(experiment: Experiment) -> Step:
@@ -76,7 +97,8 @@ def _measured(experiment: Experiment, root: Path, source: Source) -> Quality:
         return count_kinds(source, _known(sources, source, read_stacks), _SEED)
     reference = _known(sources, source, functools.partial(read_reference, extractor=extractor()))
     found = evaluate(source, reference, _SEED, lambda sentence: print(f"{experiment.name}: {sentence}", flush=True))
-    files.write(experiment.runs[0] / "nearest.png", to_png(found.nearest))
+    if not experiment.bundled:
+        files.write(experiment.runs[0] / "nearest.png", to_png(found.nearest))
     return found.quality
 
 

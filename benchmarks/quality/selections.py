@@ -20,7 +20,7 @@ from drawwell.generator import ImageGenerator
 from drawwell_train.evaluation.reference import Sources
 from drawwell_train.selecting.budgets import read_budgets
 from drawwell_train.selecting.candidates import Chosen, Stream, choose
-from drawwell_train.selecting.gain import GainMeter
+from drawwell_train.selecting.gain import train_meter
 from drawwell_train.selecting.gate import Gate, learn_gate, read_real
 from drawwell_train.selecting.main import to_selection
 from drawwell_train.selecting.rules import Criteria, read_criteria
@@ -59,7 +59,7 @@ def _measure(options: argparse.Namespace, generator: ImageGenerator) -> None:
     budgets = read_budgets(generator.card, options.count, None)
     real = read_real(Sources(options.data), generator.card, budgets)
     gate = learn_gate(real, options.gate_images, print)
-    meter = GainMeter(generator, real.validation, stream, budgets, options.classifiers, options.images_seen, print)
+    meter = train_meter(generator, real.validation, stream, budgets, options.classifiers, options.images_seen, print)
     rows: dict[str, Any] = {}
     for rule, share in RULES:
         criteria = read_criteria(rule, None, share)

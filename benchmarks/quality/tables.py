@@ -16,19 +16,21 @@ _Names = tuple[Name, ...]
 
 _DISTANCES: _Names = "kid", "frechet_distance", "precision", "recall", "density", "coverage"
 _CLASSIFIED: _Names = "class_recall", "class_kl", "gan_train_fresh", "gan_train_accuracy", "gan_test_accuracy"
-_TABLES: dict[str, tuple[tuple[str, ...], _Names]] = {
-    "bundled": (("fashion", "emoji"), (*_DISTANCES, *_CLASSIFIED, "copying")),
-    "stacked": (("stacked-",), ("modes", "modes_kl")),
-    "cifar": (("cifar",), ("kid", "frechet_distance", "precision", "recall", *_CLASSIFIED)),
+_BUNDLED = r"fashion|fashion-mixture|emoji"
+_TABLES: dict[str, tuple[str, _Names]] = {
+    "bundled": (_BUNDLED, (*_DISTANCES, *_CLASSIFIED, "copying")),
+    "stacked": (r"stacked-.*", ("modes", "modes_kl")),
+    "cifar": (r"cifar.*", ("kid", "frechet_distance", "precision", "recall", *_CLASSIFIED)),
 }
-"""For each table, the prefixes of its experiments' names, and its measures."""
+"""For each table, a pattern of its experiments' names, and its measures."""
 
 
 def update() -> None:
     """Write every table whose experiments have results, between its marks."""
     known = results.read_all()
     for table, (names, measures) in _TABLES.items():
-        rows = {one.name: known[one.name] for one in experiments() if one.name.startswith(names) and one.name in known}
+        shown = [one.name for one in experiments() if one.name in known and re.fullmatch(names, one.name)]
+        rows = {name: known[name] for name in shown}
         if rows:
             show(table, measured_table(rows, measures))
     if plain := [entry for name, entry in sorted(known.items()) if name.startswith("plain-")]:
@@ -44,7 +46,8 @@ def measured_table(rows: Mapping[str, Entry], measures: Sequence[Name]) -> str:
     ]
     for row in rows.values():
         cells = [_cell(name, row["quality"]) for name in measures]
-        seen, minutes = f"{row['images_seen']:,}", f"{row['training_seconds'] / 60:.1f} min"
+        seen, seconds = f"{row['images_seen']:,}", row["training_seconds"]
+        minutes = "" if seconds is None else f"{seconds / 60:.1f} min"
         if row["measured_step"] < row["steps"]:
             seen += f" (best checkpoint: step {row['measured_step']:,} of {row['steps']:,})"
         lines.append(f"| {row['title']} | {seen} | {minutes} | {' | '.join(cells)} |")
@@ -63,7 +66,7 @@ def _protocols(rows: Mapping[str, Entry]) -> list[str]:
             f"Measured with {quality['extractor']}."
         )
         sharing.setdefault(text, []).append(row["title"])
-    return [f"- {text}" if len(sharing) == 1 else f"- {', '.join(names)}: {text}" for text, names in sharing.items()]
+    return [f"- {text}" if len(sharing) == 1 else f"- {'; '.join(names)}: {text}" for text, names in sharing.items()]
 
 
 def _commands(rows: Mapping[str, Entry]) -> list[str]:

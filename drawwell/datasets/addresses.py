@@ -1,7 +1,7 @@
 """The images of a data set as a list of addresses of one generator."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from drawwell.files.selection import Selection, read_selection
 from drawwell.generator import Batch, ImageGenerator
 from drawwell.opening import open_generator
 
-Source = ImageGenerator | str | os.PathLike[str]
-"""An open generator, or what ``drawwell.open`` opens: a name, a path or a URL."""
+Source = ImageGenerator | str | os.PathLike[str] | Sequence[str]
+"""An open generator, or what ``drawwell.open`` opens: a name, a path, a URL or a list of URLs."""
 SelectionSource = Selection | str | os.PathLike[str]
 """A selection, or the path of its file."""
 
@@ -93,7 +93,7 @@ def check_fresh(fresh_each_epoch: bool, selection: SelectionSource | None) -> No
 
 def open_source(generator: Source, options: Mapping[str, Any]) -> ImageGenerator:
     """Return an open generator as it is; open anything else with ``options``. Raises ``RequestError`` for options that nothing takes."""
-    if isinstance(generator, str | os.PathLike):
+    if isinstance(generator, str | os.PathLike | Sequence):
         return open_generator(generator, **options)
     if options:
         raise RequestError(f"{' and '.join(options)}: give it to drawwell.open, since this generator is open already")

@@ -65,7 +65,7 @@ def hugging_face(
     A generator without classes has no column ``label``. The package ``datasets`` comes with the extra ``hf``.
 
     Args:
-        generator: An open generator, or what ``drawwell.open`` opens: a name, a path or a URL.
+        generator: An open generator, or what ``drawwell.open`` opens: a name, a path, a URL or a list of URLs.
         seed: The stream of images, in [0, 2**63).
         size: The number of images, at least 1.
         start: The index of the first image.

@@ -6,6 +6,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from drawwell.addresses.arguments import check_seed
 from drawwell.datasets.items import Item
 from drawwell.errors import RequestError
 from drawwell.install import needed_for
@@ -60,7 +61,7 @@ def mixed(real: Dataset[Any], drawn: Dataset[Any], ratio: float = 0.3, *, seed: 
         The mixed data set. It has a length, and ``set_epoch`` passes the epoch on to ``real`` and ``drawn``.
 
     Raises:
-        RequestError: A data set has no length, the ratio is out of range, ``drawn`` has too few items, or an image of
+        RequestError: A data set has no length, the ratio or the seed is wrong, ``drawn`` has too few items, or an image of
             ``real`` and an image of ``drawn`` cannot be in one batch.
 
     Example:
@@ -73,8 +74,10 @@ def mixed(real: Dataset[Any], drawn: Dataset[Any], ratio: float = 0.3, *, seed: 
     _check_map_style("drawn", drawn)
     if not 0 <= ratio < 1:
         raise RequestError(f"ratio is the share of drawn items: give one of at least 0 and below 1, not {ratio}")
-    if seed < 0:
-        raise RequestError(f"seed must be in [0, 2**63), not {seed}")
+    try:
+        seed = check_seed(seed)
+    except (TypeError, ValueError) as error:
+        raise RequestError(str(error)) from None
     sizes = len(cast(Any, real)), len(cast(Any, drawn))
     count = _drawn_count(*sizes, ratio)
     if count:
@@ -90,6 +93,9 @@ class Concat(ConcatDataset[Item]):
         for dataset in self.datasets:
             if callable(begin := getattr(dataset, "set_epoch", None)):
                 begin(epoch)
+
+    def __add__(self, other: Dataset[Any]) -> "Concat":
+        return concat(self, other)
 
     def __getitem__(self, position: int) -> Item:
         return self.__getitems__([position])[0]
@@ -117,6 +123,9 @@ class Mixed(Subset[Item]):
     def set_epoch(self, epoch: int) -> None:
         """Pass the epoch on to each data set that has a ``set_epoch``."""
         cast(Concat, self.dataset).set_epoch(epoch)
+
+    def __add__(self, other: Dataset[Any]) -> Concat:
+        return concat(self, other)
 
 
 def _check_map_style(name: str, dataset: Dataset[Any]) -> None:

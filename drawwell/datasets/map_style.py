@@ -7,6 +7,7 @@ import numpy as np
 
 from drawwell.datasets.addresses import SelectionSource, Source, address_list, check_fresh
 from drawwell.datasets.items import Epoch, Item, Transform, items_of
+from drawwell.datasets.join import Concat, concat
 from drawwell.files.labels import LabelChoice
 from drawwell.generator import ImageGenerator
 from drawwell.install import needed_for
@@ -22,7 +23,8 @@ class TorchDataset(Dataset[Item]):
     label is a ``torch.int64`` tensor ``[]``, -1 if the generator has no classes. So items collate beside a ``TensorDataset``.
 
     A ``DataLoader`` draws each of its batches with one call, in any order, through ``Subset``, ``random_split`` and every
-    sampler. torch's ``ConcatDataset`` asks for each item alone: use ``drawwell.datasets.concat`` in its place.
+    sampler. torch's ``ConcatDataset`` asks for each item alone: use ``drawwell.datasets.concat`` in its place, or ``+`` with this data
+    set on its left.
 
     In a worker process a local generator loads its file again and uses one thread, and a remote one connects again.
 
@@ -50,7 +52,7 @@ class TorchDataset(Dataset[Item]):
         """Open the generator if it is not open, check the arguments, and draw the first and the last image.
 
         Args:
-            generator: An open generator, or what ``drawwell.open`` opens: a name, a path or a URL.
+            generator: An open generator, or what ``drawwell.open`` opens: a name, a path, a URL or a list of URLs.
             seed: The stream of images, in [0, 2**63).
             size: The number of items, at least 1.
             start: The index of item 0.
@@ -90,6 +92,10 @@ class TorchDataset(Dataset[Item]):
 
     def __len__(self) -> int:
         return len(self._addresses)
+
+    def __add__(self, other: Dataset[Any]) -> Concat:
+        """Join as ``drawwell.datasets.concat`` does: torch's own ``+`` would ask for each item alone."""
+        return concat(self, other)
 
     def __getitem__(self, position: int) -> Item:
         return self.__getitems__([position])[0]

@@ -40,7 +40,8 @@ def ray_dataset(
     set once. Blocks may come in any order. Ray comes with the extra ``ray``.
 
     Args:
-        generator: An open generator, or what ``drawwell.open`` opens: a name, a URL, or a path that every machine of the cluster has.
+        generator: An open generator, or what ``drawwell.open`` opens: a name, a URL, a list of URLs, or a path that every machine of
+            the cluster has.
         seed: The stream of images, in [0, 2**63).
         size: The number of images, at least 1.
         start: The index of the first image.

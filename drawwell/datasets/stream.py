@@ -63,7 +63,7 @@ class TorchStream(IterableDataset[Item]):
         """Open the generator if it is not open, check the arguments, and draw the first and the last image.
 
         Args:
-            generator: An open generator, or what ``drawwell.open`` opens: a name, a path or a URL.
+            generator: An open generator, or what ``drawwell.open`` opens: a name, a path, a URL or a list of URLs.
             seed: The stream of images, in [0, 2**63).
             size: The number of images of all ranks and workers together, at least 1.
             start: The index of the first image.

@@ -41,6 +41,10 @@ class Training:
     images: Count
     steps: Count
     config_sha256: Sha256
+    data_sha256: str = ""
+    """Of the real images, with their labels in a training by class. Empty where it is not known: in files of earlier versions, and for
+    a mixture of generators that learned from different images.
+    """
 
 
 def total_of(members: tuple[Training, ...]) -> Training:
@@ -53,7 +57,14 @@ def total_of(members: tuple[Training, ...]) -> Training:
         images=sum(member.images for member in members),
         steps=sum(member.steps for member in members),
         config_sha256=hashlib.sha256("".join(member.config_sha256 for member in members).encode()).hexdigest(),
+        data_sha256=_the_same(member.data_sha256 for member in members),
     )
+
+
+def _the_same(texts: Iterable[str]) -> str:
+    """What all texts are, or nothing."""
+    first, *others = dict.fromkeys(texts)
+    return "" if others else first
 
 
 def _each_once(texts: Iterable[str]) -> str:

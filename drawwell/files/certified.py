@@ -32,7 +32,7 @@ class Uplift:
     both: Accuracy
     drawn_share: Share
     helps: bool
-    """Whether real + drawn is above real only by more than two standard errors of the difference."""
+    """Whether real + drawn is above real only by more than 2.8 standard errors of the difference."""
     worst_class: str
     """The class in which real + drawn loses most, or gains least."""
     worst_class_gain: _Rate
@@ -45,10 +45,29 @@ class Uplift:
 
 
 @dataclass(frozen=True)
+class Second:
+    """The accuracies of an architecture that selected nothing, at the row of ``share``."""
+
+    architecture: str
+    share: Share
+    real: Accuracy
+    drawn: Accuracy
+    both: Accuracy
+
+    def in_words(self) -> str:
+        """Return them as a sentence for people."""
+        return (
+            f"{self.architecture}, which selected nothing, at {100 * self.share:g} %: real only {self.real}, "
+            f"drawn only {self.drawn}, real + drawn {self.both}."
+        )
+
+
+@dataclass(frozen=True)
 class Certified:
     """The result of ``drawwell certify`` for the first images of a seed.
 
-    ``data`` and ``test`` are the names of the real images. ``worth`` says how many of them the drawn images replace.
+    ``data`` and ``test`` are the names of the real images. ``worth`` says how many of them the drawn images replace. Fields that are None
+    are of a certificate of an earlier version.
     """
 
     data: str
@@ -62,6 +81,13 @@ class Certified:
     images_seen: Positive
     """By each classifier, repeats included."""
     test_images: Positive
+    second: Second | None = None
+    copying: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    """Chance is 0.5."""
+    worth_images: Positive | None = None
+    """Real images that the drawn ones are worth. None outside of the curve of real images, too."""
+    data_sha256: str = ""
+    test_sha256: str = ""
 
     def in_words(self) -> dict[str, str]:
         """The rows of a table for people, by their headings."""
@@ -73,8 +99,11 @@ class Certified:
             f"{row.real} with {row.real_images:,} real images, {row.both} with drawn ones beside them"
             for row in self.rows
         )
-        return {
+        words = {
             "Certificate": f"real images of {self.data}. {self.generator_saw} {self.worth}",
             "Help in training": " ".join(row.in_words() for row in self.rows),
             "Accuracies": f"{self.drawn} with drawn images only; {real} ({measured})",
         }
+        if self.second is not None:
+            words["Another architecture"] = self.second.in_words()
+        return words

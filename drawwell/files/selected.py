@@ -25,6 +25,8 @@ class GateRecord:
     accuracy: float
     """On the validation images."""
     validation_images: int
+    all_sha256: str = ""
+    """Of training and validation images together, as they were read. Empty in selections of earlier versions."""
 
 
 @dataclass(frozen=True)

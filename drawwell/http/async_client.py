@@ -126,11 +126,6 @@ class AsyncClient:
 
 
 def _reopen(settings: Settings) -> AsyncClient:
-    return AsyncClient(
-        settings.url,
-        settings.timeout,
-        settings.retry_for,
-        key=settings.key,
-        digest=settings.digest,
-        pin=settings.pin,
-    )
+    client = AsyncClient.__new__(AsyncClient)
+    client._core = Core(AsyncConnections, settings)
+    return client

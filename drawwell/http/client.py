@@ -57,8 +57,9 @@ class Client(ImageGenerator):
                 DRAWWELL_RETRY_FOR, or else 60.
             key: The server's key, sent as ``Authorization: Bearer KEY``; by default the environment variable DRAWWELL_KEY.
                 For servers on several hosts a mapping from URLs to keys: no host is sent the key of another one.
-            digest: SHA-256 of the generator to draw with, 64 hex digits. A server that has another one is left aside; the
-                call fails if no server has this one. By default the generator that the servers have now.
+            digest: SHA-256 of the generator to draw with, 64 hex digits. A server that replies with another one, as a new replica
+                behind a balancer does, is asked again; the call fails if none had this one within ``retry_for`` seconds. By default
+                the generator that the servers have now: then another one stops the call at once.
             pin: Whether a server that changes its generator stops the calls with ``ResponseError``. With ``False`` the
                 client goes over to the new generator; ``Batch.digest`` names the one that drew a batch.
 
@@ -69,7 +70,10 @@ class Client(ImageGenerator):
             UnavailableError: The server is not ready.
             ResponseError: The reply is not from a drawwell server of this version, or the servers have different generators.
         """
-        self._core = Core(BlockingConnections, Settings(url, timeout, retry_for, key, digest, pin))
+        self._open(Settings(url, timeout, retry_for, key, digest, pin))
+
+    def _open(self, settings: Settings) -> None:
+        self._core = Core(BlockingConnections, settings)
         try:
             run(short(self._core.open()))
         except BaseException:
@@ -138,11 +142,6 @@ class Client(ImageGenerator):
 
 
 def _reopen(settings: Settings) -> Client:
-    return Client(
-        settings.url,
-        settings.timeout,
-        settings.retry_for,
-        key=settings.key,
-        digest=settings.digest,
-        pin=settings.pin,
-    )
+    client = Client.__new__(Client)
+    client._open(settings)
+    return client

@@ -33,7 +33,10 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Settings:
-    """The arguments of a client, as it was given them. They make it again in another process."""
+    """The arguments of a client, as it was given them. They make it again in another process.
+
+    ``found`` is the generator of the client that was pickled; ``digest`` the one that the user named.
+    """
 
     url: str | Sequence[str]
     timeout: float
@@ -41,6 +44,7 @@ class Settings:
     key: Key | None
     digest: str | None
     pin: bool
+    found: str | None = None
 
 
 class Core:
@@ -54,7 +58,10 @@ class Core:
         _check_digest(settings)
         urls = _check_urls(settings.url)
         keys = authorizations(urls, settings.key)
-        servers = [Server(connections, url, settings.timeout, key) for url, key in zip(urls, keys, strict=True)]
+        is_pinned = settings.digest is not None
+        servers = [
+            Server(connections, url, settings.timeout, key, is_pinned) for url, key in zip(urls, keys, strict=True)
+        ]
         self._servers = Servers(servers, follows=not settings.pin)
         self._model: Model | None = None
         self._is_closed = False
@@ -72,11 +79,11 @@ class Core:
         settings = self._settings
         if self._model is None or not settings.pin:
             return settings
-        return replace(settings, digest=self._model.digest)
+        return replace(settings, found=self._model.digest)
 
     async def open(self) -> None:
         """Ask for the generator. Raises ``RequestError`` or ``ServerError``."""
-        digest = self._settings.digest
+        digest = self._settings.digest or self._settings.found
         self._model = await self._retry(lambda ends: self._servers.model(digest, ends))
 
     async def generate(self, arguments: GenerateArguments) -> Batch:

@@ -37,12 +37,21 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class Server:
-    """A server that is asked and checked. ``name`` is its URL without a password."""
+    """A server that is asked and checked. ``name`` is its URL without a password.
+
+    ``is_pinned`` says that the user named the generator: a reply of another one is then temporary, as from a new replica behind a
+    balancer.
+    """
 
     def __init__(
-        self, connections: type[Connections], url: str, timeout: float, authorization: Mapping[str, str]
+        self,
+        connections: type[Connections],
+        url: str,
+        timeout: float,
+        authorization: Mapping[str, str],
+        is_pinned: bool = False,
     ) -> None:
-        self.name, self._timeout = printable(url), timeout
+        self.name, self._timeout, self._is_pinned = printable(url), timeout, is_pinned
         self._transport = Transport(connections, url, timeout, {**_HEADERS, **authorization})
 
     async def model(self, ends: float) -> Model:
@@ -81,9 +90,10 @@ class Server:
 
     def changed(self, digest: str, expected: str) -> ResponseError:
         """Return the error of a server that has another generator than the client."""
-        sentence = f"now serves the generator {printable(digest, 64)}, not {expected}: open it again"
+        hint = ", which digest= names" if self._is_pinned else ": open it again"
+        sentence = f"now serves the generator {printable(digest, 64)}, not {expected}{hint}"
         error = ResponseError(f"{self.name}: {sentence}")
-        error.digest = digest
+        error.digest, error.is_temporary = digest, self._is_pinned
         return error
 
     async def release(self, sent: Sent) -> None:

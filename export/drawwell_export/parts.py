@@ -85,4 +85,5 @@ def training_of(checkpoint: Checkpoint) -> Training:
         images=checkpoint.step * config.images_per_step,
         steps=checkpoint.step,
         config_sha256=digest(config),
+        data_sha256=config.data_sha256,
     )

@@ -89,6 +89,16 @@ def test_it_opens_what_open_does_and_takes_its_options(counting: Scripted, label
         TorchDataset(labelled, seed=7, size=3, key="k")
 
 
+@pytest.mark.parametrize("kind", [TorchDataset, TorchStream])
+def test_several_servers_are_one_source(counting: Scripted, kind: Any) -> None:
+    with scripted.serving() as broken:
+        dataset = kind([broken.url, counting.url], seed=7, size=10, retry_for=0)
+        broken.script = [lambda handler, _: handler.reply(503, b"")]
+        assert indices_of(DataLoader(dataset, batch_size=5)) == list(range(10))
+    with pytest.raises(RequestError, match="fashion: a list names servers"):
+        kind([counting.url, "fashion"], seed=7, size=10)
+
+
 @pytest.mark.parametrize("size", [0, -1, True, 2.5])
 def test_a_wrong_size_is_a_sentence(labelled: Path, size: Any) -> None:
     with pytest.raises(RequestError, match="size must be an integer of at least 1"):
@@ -115,12 +125,16 @@ def test_labels_that_are_integers_collate_when_joined(counting: Scripted, first:
 def test_a_batch_is_one_request_through_whatever_torch_puts_around_it(counting: Scripted) -> None:
     dataset = drawn(counting)
     joined = concat(real(50), dataset, real(50))
+    mixture = mixed(real(70), dataset, ratio=0.3, seed=1)
     wrapped: list[tuple[Dataset[Any], int]] = [
         (Subset(dataset, list(range(99, -1, -2))), 2),
         (random_split(dataset, [0.5, 0.5], torch.Generator().manual_seed(1))[1], 2),
         (joined, 7),
         (Subset(joined, list(range(200))), 7),
-        (mixed(real(70), dataset, ratio=0.3, seed=1), 4),
+        (mixture, 4),
+        (dataset + real(100), 7),
+        (joined + real(100), 10),
+        (mixture + real(100), 7),
     ]
     for data, batches in wrapped:
         counting.asked.clear()
@@ -139,6 +153,11 @@ def test_joined_items_are_those_of_their_data_sets(counting: Scripted) -> None:
     assert isinstance(joined, ConcatDataset) and len(joined) == 105
     with pytest.raises(IndexError):
         joined[105]
+    sums = [drawn(counting) + real(5), drawn(counting) + drawn(counting) + real(5)]
+    assert [type(one) for one in sums] == [type(joined)] * 2
+    assert [len(one) for one in sums] == [105, 205]
+    with pytest.raises(RequestError, match="every data set to join must be a map-style data set"):
+        drawn(counting) + TorchStream(counting.url, seed=7, size=5)
 
 
 @given(count=st.integers(1, 60), ratio=st.floats(0, 0.9), seed=st.integers(0, 2**63 - 1))
@@ -176,6 +195,17 @@ def test_what_cannot_be_mixed_is_a_sentence(counting: Scripted) -> None:
     for ratio in (-0.1, 1, float("nan")):
         with pytest.raises(RequestError, match="ratio is the share of drawn items"):
             mixed(other, dataset, ratio, seed=0)
+    wrong: list[tuple[Any, str]] = [
+        (-1, r"seed must be in \[0, 2\*\*63\), not -1"),
+        (2**63, r"seed must be in \[0, 2\*\*63\)"),
+        (1.5, "seed must be an integer, not float"),
+        ("1", "seed must be an integer, not str"),
+        (True, "seed must be an integer, not bool"),
+        (None, "seed must be an integer, not NoneType"),
+    ]
+    for seed, sentence in wrong:
+        with pytest.raises(RequestError, match=sentence):
+            mixed(real(70), dataset, seed=seed)
     with pytest.raises(RequestError, match="real must be a map-style data set with a length, not TorchStream"):
         mixed(TorchStream(counting.url, seed=7, size=5), dataset, seed=0)
     grey = TensorDataset(torch.zeros(10, 1, 28, 28), torch.zeros(10))

@@ -5,6 +5,7 @@ import io
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,8 +77,10 @@ def test_every_address_comes_once_whatever_is_killed() -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_server_draws_for_it(server: Server, tiny_generator: Path) -> None:
-    rows = drawwell.datasets.ray_dataset(server.url, SEED, 3 * BLOCK, block_images=BLOCK).take_all()
+@pytest.mark.parametrize("servers", [1, 2])
+def test_a_server_draws_for_it_or_several(server: Server, tiny_generator: Path, servers: int) -> None:
+    target = server.url if servers == 1 else [server.url, f"{server.url}/"]
+    rows = drawwell.datasets.ray_dataset(target, SEED, 3 * BLOCK, block_images=BLOCK).take_all()
     assert sorted(row["index"] for row in rows) == list(range(3 * BLOCK))
     with drawwell.open(tiny_generator) as engine:
         images = engine.generate(SEED, 3 * BLOCK).images
@@ -101,6 +104,18 @@ def test_shards_are_those_of_webdataset(labelled: Path, tmp_path: Path) -> None:
     assert [sample["__key__"] for sample in samples] == [f"{SEED}-{index}" for index in range(2 * BLOCK)]
     pictures = [np.asarray(Image.open(io.BytesIO(sample["png"])))[..., None] for sample in samples]
     check(labelled, pictures, [int(sample["cls"]) for sample in samples])
+
+
+@pytest.mark.usefixtures("cluster")
+def test_grey_images_become_png_files_as_the_guide_says(labelled: Path, tmp_path: Path) -> None:
+    images = drawwell.datasets.ray_dataset(labelled, SEED, 2 * BLOCK, block_images=BLOCK)
+    grey = images.map_batches(lambda batch: {"image": batch["image"][..., 0]})
+    grey.write_images(str(tmp_path), "image")
+    pictures = [np.asarray(Image.open(file))[..., None] for file in tmp_path.glob("*.png")]
+    with drawwell.open(labelled) as engine:
+        wanted = engine.generate(SEED, 2 * BLOCK).images
+    assert Counter(image.tobytes() for image in pictures) == Counter(image.tobytes() for image in wanted)
+    assert {image.shape for image in pictures} == {graphs.SHAPE}
 
 
 def check(generator: Path, images: list[Any], labels: list[int]) -> None:

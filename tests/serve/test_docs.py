@@ -66,7 +66,7 @@ def test_the_limits_in_the_docs_are_the_servers() -> None:
 
 
 def test_the_python_in_it_works(server: Server) -> None:
-    (block,) = (one for one in re.findall(r"```python\n(.*?)```", DRAW, re.DOTALL) if "webdataset" in one)
+    (block,) = (one for one in re.findall(r"```python\n(.*?)```", DRAW, re.DOTALL) if "import webdataset" in one)
     block = block.replace("http://127.0.0.1:3000", server.url)
     block += 'assert (key, image.dtype, image.shape) == ("7-0", "uint8", (28, 28, 3)), (key, image.shape)\n'
     done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=False)

@@ -171,7 +171,7 @@ def test_the_learning_rate_decays_as_keras_means_it() -> None:
         ({"preset": "deep-cnn", "d_width": 4}, "at least 8"),
         ({"spectral_norm": True, "d_norm": "batch"}, "remove one of the two options"),
         ({"preset": "mlp", "d_norm": "batch"}, "has no batch norm"),
-        ({"minibatch_std": True}, "only with preset sngan, not with dcgan"),
+        ({"minibatch_std": True}, "only with presets sngan and rpgan, not with dcgan"),
         ({"preset": "sngan", "minibatch_std": True, "batch_size": 6}, "a multiple of 4, not 6"),
         ({"preset": "sngan", "minibatch_std": True, "batch_size": 12, "pack": 2}, "a multiple of 8, not 12"),
         ({"preset": "sngan", "pack": 2, "conditional": True}, "remove one of them"),
@@ -182,6 +182,7 @@ def test_the_learning_rate_decays_as_keras_means_it() -> None:
         ({"preset": "sngan", "penalty_every": 8}, "no effect while r1 and r2 are 0"),
         ({"preset": "wgan-gp", "penalty_form": "finite-difference"}, "no effect while r1 and r2 are 0"),
         ({"preset": "cnn", "r1": 0.1, "penalty_form": "finite-difference"}, "dropout"),
+        ({"preset": "cnn", "consistency": 1.0}, "consistency does not work with preset cnn, whose dropout"),
         ({"preset": "deep-cnn", "d_width": 4}, "d_width must be at least 8 .* not 4"),
     ],
 )

@@ -173,7 +173,7 @@ def _check_networks(config: TrainConfig) -> None:
             f"d_norm batch works only with presets dcgan and sngan: the discriminator of {config.preset} has no batch norm"
         )
     if config.minibatch_std and config.architecture != "sngan":
-        raise ValueError(f"minibatch_std works only with preset sngan, not with {config.preset}")
+        raise ValueError(f"minibatch_std works only with presets sngan and rpgan, not with {config.preset}")
 
 
 def _check_batches(config: TrainConfig) -> None:
@@ -220,11 +220,17 @@ def _check_penalties(config: TrainConfig) -> None:
         raise ValueError("r1 alone diverges with loss relativistic (Huang et al. 2024): add r2")
     if not penalised and (config.penalty_every != 1 or config.penalty_form != "exact"):
         raise ValueError("penalty_every and penalty_form have no effect while r1 and r2 are 0: set r1 or r2")
-    if config.penalty_form == "finite-difference" and config.architecture in ("cnn", "deep-cnn"):
-        raise ValueError(
-            f"penalty_form finite-difference does not work with preset {config.preset}, whose dropout changes the discriminator's "
-            "output more than the noise does: use exact"
-        )
+    if config.architecture in ("cnn", "deep-cnn"):
+        _check_beside_dropout(config)
+
+
+def _check_beside_dropout(config: TrainConfig) -> None:
+    """Both compare outputs of D for nearly the same images."""
+    why = f"does not work with preset {config.preset}, whose dropout changes the discriminator's output more than"
+    if config.penalty_form == "finite-difference":
+        raise ValueError(f"penalty_form finite-difference {why} the noise does: use exact")
+    if config.consistency:
+        raise ValueError(f"consistency {why} a shift does: use another preset")
 
 
 def _at_least(least: int, name: str, value: int) -> None:

@@ -36,8 +36,8 @@ from drawwell_train.step.batches import held_out_of
 
 _SHOWN_CLASSES = 12
 _LONG_IMAGES = 2_500_000
-"""In the time in which dcgan sees so many images of 28 px, about 40 minutes of one core, rpgan's images are the better ones to train
-classifiers on, though dcgan's are nearer to real ones (docs/reports/quality.md).
+"""In the time in which dcgan sees so many grey images of 28 px, about 40 minutes of one core, rpgan's images are the better ones to
+train classifiers on, though dcgan's are nearer to real ones. In colour rpgan needs far longer (docs/reports/quality.md).
 """
 _FEW_IMAGES = 3000
 """Below a few thousand images, augmentation of what D sees is worth more than any other option (Zhao et al. 2020)."""
@@ -146,7 +146,7 @@ def describe(config: TrainConfig, images: ImageData) -> str:
     networks = state.build(config, torch.device("cpu")).networks()
     sizes = {name: sum(parameter.numel() for parameter in network.parameters()) for name, network in networks.items()}
     count, height, width, channels = images.images.shape
-    epochs = config.steps * config.images_per_step / count
+    epochs = _seen(config) / count
     lines = [
         f"data      {count:,} {'image' if count == 1 else 'images'} of {height}x{width}x{channels} from {config.data} "
         f"({images.images.nbytes / 2**20:,.1f} MiB in memory)",
@@ -158,15 +158,20 @@ def describe(config: TrainConfig, images: ImageData) -> str:
         f"run       {config.out}",
         f"measures  {best_kid.plan(config, count)}",
     ]
-    if config.preset == "dcgan" and config.conditional and config.steps * config.images_per_step >= _LONG_IMAGES:
+    if config.preset == "dcgan" and config.conditional and channels == 1 and _seen(config) >= _LONG_IMAGES:
         lines.append(
-            "advice    to train classifiers on the images, --preset rpgan is better in a training of this length"
+            "advice    to train classifiers on grey images, --preset rpgan is better from 40 minutes of one core on (28 px)"
         )
     if count < _FEW_IMAGES and not config.diffaugment:
         lines.append("advice    few images: add --diffaugment, so that D does not learn them by heart")
     if held_out_of(count) < config.pack:
         lines.append("measures  no value function and no JSD: too few images to hold some out of training")
     return "\n".join(map(printable, lines))
+
+
+def _seen(config: TrainConfig) -> int:
+    """Real images that D sees in the whole training."""
+    return config.steps * config.images_per_step
 
 
 def _describe_classes(config: TrainConfig, images: ImageData) -> list[str]:

@@ -53,7 +53,7 @@ class TrainOptions:
     preset: PresetName = "dcgan"
     """Networks, loss and optimizers. dcgan: Radford et al. 2015, 28 to 128 px. sngan: the same generator, a deeper discriminator
     with spectral normalisation (Miyato et al. 2018); slower. rpgan: relativistic pairs with R1 and R2 penalties (Huang et al.
-    2024), for images to train classifiers on; 1.6 times slower. wgan: weight clipping (Arjovsky et al. 2017). wgan-gp: gradient
+    2024), for grey images to train classifiers on; 1.6 times slower. wgan: weight clipping (Arjovsky et al. 2017). wgan-gp: gradient
     penalty (Gulrajani et al. 2017). Both make 5 critic updates per generator update. For 28 and 32 px, from lecture notes: mlp
     (fully connected, Goodfellow et al. 2014), cnn, deep-cnn."""
     width: Annotated[int | None, _shown("INT")] = None
@@ -99,7 +99,7 @@ class TrainOptions:
     """Short for --d-norm spectral."""
     minibatch_std: bool = False
     """Show the discriminator the standard deviation within groups of 4 images, so that it sees a lack of variety (Karras et al. 2018).
-    Only with sngan."""
+    Only with sngan and rpgan."""
     flip: bool = False
     """Mirror each image left to right with probability 1/2. For data in which left and right do not matter."""
     diffaugment: bool = False

@@ -291,9 +291,9 @@ def test_open_names_the_bundled_generators() -> None:
         GeneratorFileError, match=r"nothing-such: there is no bundled generator of this name, only .*fashion"
     ):
         drawwell.open("nothing-such")
-    for name, shape in (("fashion", (28, 28, 1)), ("emoji", (64, 64, 3))):
+    for name, shape, classes in (("fashion", (28, 28, 1), 10), ("emoji", (64, 64, 3), 4)):
         card = drawwell.open(name).card
-        assert (card.name, card.image_shape, len(card.class_names)) == (name, shape, 10)
+        assert (card.name, card.image_shape, len(card.class_names)) == (name, shape, classes)
 
 
 def test_the_fingerprint_names_versions_provider_and_processor(engine: Engine) -> None:

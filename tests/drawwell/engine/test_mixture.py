@@ -111,7 +111,7 @@ def test_a_plain_card_is_as_it_was_before_there_were_mixtures() -> None:
 
 
 DIGESTS = {
-    "emoji": "38569a7dc0459038d50d7232e27def29de702f563fbbed758587c51f556f1010",
+    "emoji": "ed63b5c7f521e0fa3749b9b53e587bd1ff1b59bf41943e993ff25ed045ef5686",
     "fashion": "d9b06ba0ebb16e27bfe8d4253caece0a558ffdf522bffaabde25fef11c4309db",
     "fashion-int8": "23c094c741f77a21cb0743ff216159665ae74c824f889b2b747e88e7216f2c67",
     "fashion-mixture": "d531f4b89e073695386b84298788cb6b7e98d991764c5bbcbb28e00801e393a6",

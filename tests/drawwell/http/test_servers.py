@@ -130,9 +130,56 @@ def test_a_pinned_job_outlives_a_swap_where_a_server_has_the_old_generator(two: 
 def test_a_pinned_digest_that_no_server_has_is_told() -> None:
     with (
         serving() as server,
-        pytest.raises(ResponseError, match=f"now serves the generator {DIGEST}, not {OTHER_DIGEST}"),
+        pytest.raises(
+            ResponseError, match=f"now serves the generator {DIGEST}, not {OTHER_DIGEST}, which digest= names"
+        ),
     ):
-        Client(server.url, digest=OTHER_DIGEST)
+        Client(server.url, digest=OTHER_DIGEST, retry_for=0)
+
+
+def other(handler: Handler, asked: dict[str, Any]) -> None:
+    """The reply of a replica that has another generator."""
+    handler.reply(200, body_of(pixels(asked)), headers_of(asked, OTHER_DIGEST))
+
+
+def test_a_pinned_job_outlives_new_replicas_behind_one_url() -> None:
+    digests = [OTHER_DIGEST, DIGEST]
+
+    def in_turns(handler: Handler) -> None:
+        digest = digests.pop(0) if len(digests) > 1 else digests[0]
+        handler.reply(200, msgspec.json.encode({"digest": digest, "card": CARD, "max_count": 1_000_000}))
+
+    with serving() as server:
+        server.model = in_turns
+        with closing(Client(server.url, digest=DIGEST)) as client:
+            assert server.paths == ["/model"] * 2
+            server.script = [other, right, right, other, other, right]
+            images = client.generate(7, 3 * REQUEST_IMAGES).images[:, 0, 0, 0]
+            travelled = pickle.loads(pickle.dumps(client))
+            server.script = [other, right]
+            with closing(travelled):
+                assert drawn(travelled) == [0, 1, 2]
+    assert images.tolist() == [index % 256 for index in range(3 * REQUEST_IMAGES)]
+
+
+def test_a_pinned_job_ends_when_no_replica_has_its_generator_for_as_long_as_it_waits() -> None:
+    with serving() as server, closing(Client(server.url, digest=DIGEST, retry_for=1.5)) as client:
+        server.script = [other]
+        with pytest.raises(
+            ResponseError, match=f"now serves the generator {OTHER_DIGEST}, not {DIGEST}, which digest="
+        ):
+            drawn(client)
+        assert len(server.asked) > 1
+
+
+def test_a_job_that_pins_no_digest_ends_at_the_first_reply_of_another_generator_wherever_it_travels() -> None:
+    with serving() as server, closing(Client(server.url)) as client, closing(pickle.loads(pickle.dumps(client))) as far:
+        for one in (client, far):
+            server.script = [other, right]
+            server.asked.clear()
+            with pytest.raises(ResponseError, match="open it again"):
+                drawn(one)
+            assert len(server.asked) == 1
 
 
 def test_a_travelled_client_keeps_its_generator() -> None:

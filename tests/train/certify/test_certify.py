@@ -75,7 +75,7 @@ def options_of(files: tuple[str, str], images: int, images_seen: int = 7680) -> 
 def measured(source: Source, files: tuple[str, str], folder: Path, images: int, said: list[str]) -> Certificate:
     real, drawn = read_real(*files, source, False), drawn_images(source, 0, images)
     options = options_of(files, images)
-    return certify(source, real, drawn, inputs_of(source, real, drawn, "", 0), options, folder, said.append)
+    return certify(source, real, drawn, inputs_of(source, real, drawn, None, 0), options, folder, said.append)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,8 @@ def test_finished_classifiers_are_not_trained_again(copied: tuple[Certificate, P
     source = with_addresses(makers.copier(ImageData(real.learn.images, real.learn.labels, NAMES)))
     said: list[str] = []
     again = measured(source, files, folder, 300, said)
-    assert again == before
+    assert replace(again, kept=0) == before
+    assert again.kept == len({line.partition(": kept: ")[2] for line in said})
     assert all(": kept: " in line for line in said)
 
 
@@ -127,7 +128,13 @@ def test_a_certificate_survives_its_file_and_says_what_it_is(copied: tuple[Certi
     assert read(tmp_path / "certificate.json") == certificate
     text = certificate.in_words()
     assert text.startswith("IT IS NOT KNOWN WHICH REAL IMAGES THE GENERATOR SAW")
-    for words in ("real only", "drawn only", "real + drawn", "shifts by up to 2 pixels", "seed 0, indices 0 to 299"):
+    for words in (
+        "real only",
+        "drawn only",
+        "real + drawn",
+        "shifts of each batch by up to 2 pixels",
+        "seed 0, indices 0 to 299",
+    ):
         assert words in text
 
 
@@ -178,7 +185,7 @@ def test_a_smaller_share_is_a_part_of_a_larger_one_and_validation_of_none(files:
 
 
 def test_a_written_share_is_what_a_generator_of_that_share_saw(
-    digits: ImageData, tmp_path: Path, tiny_run: Path, capsys: pytest.CaptureFixture[str]
+    digits: ImageData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train, test = (saved(tmp_path / f"{at}.npz", digits, np.arange(at, 5000, 10), 1) for at in (0, 1))
     words = ["certify", "--data", train, "--write-share", "0.1", "--out", str(tmp_path / "part.npz")]
@@ -189,11 +196,12 @@ def test_a_written_share_is_what_a_generator_of_that_share_saw(
     )
     assert part.labels is not None
     assert part.images.tobytes() == real.share(0.1).images.tobytes()
-    source = open_source(str(tiny_run))
-    assert source.checkpoint is not None
-    saw = replace(source.checkpoint.config, data_sha256=part.sha256(with_labels=True))
-    of_part = replace(source, checkpoint=replace(source.checkpoint, config=saw))
-    assert generator_saw(of_part, real, SHARES).startswith("The generator saw 10 % of the real images: the same ones")
+    saw = [part.sha256(with_labels=True)]
+    said = "The generator saw the 40 real images of the row of 10 %, and no others."
+    assert generator_saw(saw, real, SHARES) == said
+    assert generator_saw(saw, real, (0.05, *SHARES)).startswith(
+        f"{said} ACCURACIES WITH FEWER THAN 40 REAL IMAGES DO NOT"
+    )
     assert run(words) == 1
     assert run([*words[:-1], "part.npy"]) == 1
     error = capsys.readouterr().err
@@ -205,7 +213,7 @@ def test_data_that_cannot_be_learned_gets_no_certificate(files: tuple[str, str],
     real = read_real(*files, noise(), False)
     shuffled = replace(real, learn=Labelled(real.learn.images, np.random.default_rng(1).permutation(real.learn.labels)))
     drawn, options = drawn_images(noise(), 0, 300), options_of(files, 300)
-    inputs = inputs_of(noise(), real, drawn, "", 0)
+    inputs = inputs_of(noise(), real, drawn, None, 0)
     with pytest.raises(DataError, match="a classifier cannot learn the real images, so there is no certificate"):
         certify(noise(), shuffled, drawn, inputs, options, tmp_path, lambda _: None)
 
@@ -247,13 +255,29 @@ def test_help_and_none_are_said_equally_loud() -> None:
 
 
 def test_a_run_that_saw_all_of_the_data_says_so_first(tiny_run: Path, files: tuple[str, str]) -> None:
-    source = open_source(str(tiny_run))
-    assert source.checkpoint is not None
-    real = replace(read_real(*files, noise(), False), data_sha256=source.checkpoint.config.data_sha256)
-    assert generator_saw(source, real, SHARES).startswith("THE GENERATOR SAW ALL REAL IMAGES")
-    other = replace(real, data_sha256="0" * 64)
-    assert (
-        generator_saw(source, other, SHARES) == "The generator saw other images than these real ones, by their SHA-256."
+    seen = open_source(str(tiny_run)).data_sha256
+    real = replace(read_real(*files, noise(), False), data_sha256=seen[0])
+    for parts in (seen, seen * 3):
+        assert generator_saw(parts, real, SHARES).startswith("THE GENERATOR SAW ALL REAL IMAGES")
+
+
+def test_a_generator_of_which_nothing_is_known_says_so_first(files: tuple[str, str]) -> None:
+    real = read_real(*files, noise(), False)
+    for parts in ([""], ["1" * 64, "2" * 64], ["1" * 64]):
+        assert generator_saw(parts, real, SHARES).startswith("IT IS NOT KNOWN WHICH REAL IMAGES THE GENERATOR SAW")
+
+
+def test_what_learned_from_the_test_images_gets_no_certificate(files: tuple[str, str]) -> None:
+    real, drawn = read_real(*files, noise(), False), drawn_images(noise(), 0, 10)
+    with pytest.raises(DataError, match="the generator learned from the images of --test"):
+        inputs_of(replace(noise(), data_sha256=(real.test_sha256,)), real, drawn, None, 0)
+    selection = Selection("0" * 64, 7, np.arange(10), how={"gate": {"all_sha256": real.test_sha256}})
+    with pytest.raises(DataError, match="the generator or its selection learned from the images of --test"):
+        inputs_of(noise(), real, drawn, selection, 0)
+    inputs = inputs_of(noise(), real, drawn, replace(selection, how={"gate": {"all_sha256": "3" * 64}}), 0)
+    assert (inputs.gate_data, inputs.selection) == (
+        "3" * 64,
+        replace(selection, how={"gate": {"all_sha256": "3" * 64}}).sha256,
     )
 
 
@@ -308,9 +332,14 @@ def test_the_command_writes_a_certificate_and_repeats_it(
     assert (out / "uplift.png").read_bytes().startswith(b"\x89PNG")
     capsys.readouterr()
     file = out / "certificate.json"
-    again = ["certify", "--repeat", str(file), "--threads", "1", "--out", str(out)]
-    assert run(again) == 0
-    assert "every SHA-256 is the same, and accuracies differ by at most 0.00 points" in capsys.readouterr().out
+    again = ["certify", "--repeat", str(file), "--threads", "1", "--out", str(tmp_path / "again")]
+    assert run([*again[:-1], str(out)]) == 1
+    assert "holds the certificate that is to be repeated" in " ".join(capsys.readouterr().err.split())
+    for kept in (False, True):
+        assert run(again) == 0
+        said = capsys.readouterr().out
+        assert "every SHA-256 is the same, and accuracies differ by at most 0.00 points" in said
+        assert ("CLASSIFIERS WERE KEPT FROM BEFORE" in said) is kept
     found = msgspec.json.decode(file.read_bytes(), type=Certificate)
     assert found.options.shares == (0.5, 1.0)
     assert record.read_certificate(made, newest) == found.for_card(), "the export puts it into the card"

@@ -23,6 +23,7 @@ class Copier(ImageGenerator):
         self._real, self._wrong = real, wrong
         self._places = [np.flatnonzero(real.labels == label) for label in range(len(real.class_names))]
         self.drawn = 0
+        self.spreads: set[float] = set()
 
     @property
     def card(self) -> Any:
@@ -33,14 +34,22 @@ class Copier(ImageGenerator):
         return "c" * 64
 
     def generate(
-        self, seed: int | None = None, count: int | None = None, start: int = 0, *, indices: Any = None, **others: Any
+        self,
+        seed: int | None = None,
+        count: int | None = None,
+        start: int = 0,
+        *,
+        indices: Any = None,
+        spread: float = 1.0,
+        **others: Any,
     ) -> Batch:
         assert seed is not None and not others
+        self.spreads.add(spread)
         seed, chosen = check_address(seed, count, start, indices)
         own = labels_at(seed, chosen, len(self._places), DIM)
         self.drawn += len(own)
         rows = [self._row(seed, int(index), int(label)) for index, label in zip(chosen, own, strict=True)]
-        return Batch(self._real.images[rows], own, seed, chosen, self.digest)
+        return Batch(self._real.images[rows], own, seed, chosen, self.digest, spread)
 
     def interpolate(self, *_: Any, **__: Any) -> Batch:
         raise AssertionError("a selection has addresses")

@@ -30,7 +30,16 @@ def written(digits: ImageData, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A selection of a generator that draws half of its images wrong, by the whole command."""
     out = tmp_path_factory.mktemp("selected") / "threes.json"
     config = SelectConfig(
-        "copier", "digits", out, per_class=PER_CLASS, quick=True, even_if_worse=True, start=100, resize=True, threads=1
+        "copier",
+        "digits",
+        out,
+        per_class=PER_CLASS,
+        quick=True,
+        even_if_worse=True,
+        start=100,
+        spread=1.25,
+        resize=True,
+        threads=1,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "QUICK_IMAGES_SEEN", 60 * 128)
@@ -49,7 +58,7 @@ def test_a_selection_file_has_its_addresses_and_how_it_was_made(written: Path, d
     selection = read_selection(written)
     batch = half_wrong(digits).generate(0, indices=selection.indices)
     assert batch.labels is not None and np.bincount(batch.labels).tolist() == [0, 0, 0, 30, 0, 0, 0, 0, 20]
-    assert (selection.generator, selection.seed, selection.labels, selection.spread) == ("c" * 64, 0, None, 1.0)
+    assert (selection.generator, selection.seed, selection.labels, selection.spread) == ("c" * 64, 0, None, 1.25)
     record = msgspec.convert(selection.how, SelectedRecord)
     assert (record.rule, record.margin, record.keep_share, record.start) == ("agree", 0, 1, 100)
     assert record.images == {"3": 30, "8": 20}
@@ -68,6 +77,7 @@ def test_info_says_what_a_selection_is(written: Path, capsys: pytest.CaptureFixt
         "Selection",
         "Generator",
         "Images",
+        "Spread",
         "Classes",
         "Rule",
         "Acceptance",
@@ -128,6 +138,7 @@ def test_a_selection_that_lost_is_written_only_when_told(
         (["--out", "s.json", "--margin", "1"], "--margin is for --rule confident"),
         (["--out", "s.json", "--candidates", "0"], "--candidates must be at least 1, not 0"),
         (["--out", "s.json", "--candidates", "1000000000"], "--candidates must be at most 268,435,456"),
+        (["--out", "s.json", "--spread", "2.1"], "spread must be a number above 0 and at most 2, not 2.1"),
         (["--out", "s.json", "--seed", "-1"], "seed must be in [0, 2**63), not -1"),
         (["--out", "s.json", "--data", "missing.npz"], "missing.npz: no such file or folder"),
         (

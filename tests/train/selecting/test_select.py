@@ -13,7 +13,7 @@ from drawwell_train.evaluation.reference import Sources
 from drawwell_train.selecting import candidates
 from drawwell_train.selecting.budgets import read_budgets
 from drawwell_train.selecting.candidates import Stream, choose, first_of_each_class
-from drawwell_train.selecting.gain import GainMeter
+from drawwell_train.selecting.gain import train_meter
 from drawwell_train.selecting.gate import Gate, RealImages, learn_gate, read_real
 from drawwell_train.selecting.rules import read_criteria
 from tests.train.selecting.makers import DIM, Copier
@@ -37,7 +37,8 @@ def real(request: pytest.FixtureRequest) -> RealImages:
     parts = [
         replace(small, images=small.images[part], labels=small.labels[part]) for part in (rows[1000:], rows[:1000])
     ]
-    return RealImages(*parts)
+    training, validation = parts
+    return RealImages(training, validation, small.sha256(with_labels=True))
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +128,7 @@ def test_agree_raises_gan_train_of_a_generator_that_is_wrong_half_the_time(real:
     wrong = np.mean([generator.is_wrong(3, int(index)) for index in chosen.indices])
     assert wrong < 0.05
     assert 0.35 < chosen.passed.sum() / chosen.scored.sum() < 0.6
-    meter = GainMeter(generator, real.validation, STREAM, budgets, 1, SEEN, said)
+    meter = train_meter(generator, real.validation, STREAM, budgets, 1, SEEN, said)
     gain = meter.measure(chosen.indices)
     assert gain.points > 2
     assert (gain.images, gain.classifiers, gain.deviation) == (600, 1, None)
@@ -138,7 +139,7 @@ def test_a_perfect_generator_loses_nothing(real: RealImages, gate: Gate) -> None
     budgets = read_budgets(generator.card, 600, None)
     chosen = choose(generator, gate.classifier, STREAM, budgets, AGREE, said)
     assert chosen.passed.sum() / chosen.scored.sum() > 0.75
-    meter = GainMeter(generator, real.validation, STREAM, budgets, 2, SEEN, said)
+    meter = train_meter(generator, real.validation, STREAM, budgets, 2, SEEN, said)
     gain = meter.measure(chosen.indices)
     assert gain.points > -2
     assert gain.deviation is not None
@@ -150,21 +151,32 @@ def test_a_selection_of_one_class_is_measured_beside_unselected_images_of_the_ot
     generator = Copier(real.training, wrong=0.5)
     budgets = read_budgets(generator.card, None, "3=50")
     chosen = choose(generator, gate.classifier, STREAM, budgets, AGREE, said)
-    gain = GainMeter(generator, real.validation, STREAM, budgets, 1, 128, said).measure(chosen.indices)
+    gain = train_meter(generator, real.validation, STREAM, budgets, 1, 128, said).measure(chosen.indices)
     assert (len(chosen.indices), gain.images) == (50, 500)
+
+
+def test_all_images_are_drawn_with_the_spread_and_so_is_the_gain(real: RealImages, gate: Gate) -> None:
+    """The gate, the selected and the unselected classifiers see what the selection will draw."""
+    generator, stream = Copier(real.training), replace(STREAM, spread=1.5)
+    budgets = read_budgets(generator.card, 20, None)
+    chosen = choose(generator, gate.classifier, stream, budgets, AGREE, said)
+    assert generator.spreads == {1.5}
+    train_meter(generator, real.validation, stream, budgets, 1, 128, said).measure(chosen.indices)
+    assert generator.spreads == {1.5}
 
 
 def test_a_gate_names_its_weights_and_its_data(real: RealImages, gate: Gate) -> None:
     record = gate.record
     assert record.weights_sha256 == gate.classifier.weights_sha256()
     assert record.data_sha256 == real.training.sha256(with_labels=True)
+    assert record.all_sha256 == real.sha256
     assert (record.images, record.validation_images) == (4000, 1000)
     assert Classifier(1, 10, 0).weights_sha256() != record.weights_sha256
 
 
 def test_a_gate_that_cannot_learn_the_data_selects_nothing(real: RealImages) -> None:
     shuffled = np.random.default_rng(0).integers(0, 10, len(real.training.images))
-    confused = RealImages(replace(real.training, labels=shuffled), real.validation)
+    confused = replace(real, training=replace(real.training, labels=shuffled))
     with pytest.raises(
         DataError, match=r"the gate names only [\d.]+% of 1,000 real images correctly, and 60% are needed"
     ):

@@ -10,7 +10,7 @@ from drawwell import atomic_files as files
 from drawwell.errors import DrawwellError
 from drawwell.files.card import Count, Positive, Sha256
 from drawwell.files.card_json import UNREADABLE
-from drawwell.files.certified import Accuracy, Certified, Share, Uplift
+from drawwell.files.certified import Accuracy, Certified, Second, Share, Uplift
 
 VERSION = 1
 _MAX_BYTES = 2**24
@@ -18,17 +18,6 @@ _MAX_BYTES = 2**24
 
 class CertificateError(DrawwellError):
     """The certificate cannot be read, or its inputs are others now; the message says which."""
-
-
-@dataclass(frozen=True)
-class Second:
-    """The accuracies of an architecture that selected nothing, at the row of ``share``."""
-
-    architecture: str
-    share: Share
-    real: Accuracy
-    drawn: Accuracy
-    both: Accuracy
 
 
 @dataclass(frozen=True)
@@ -43,6 +32,10 @@ class Inputs:
     images: Positive
     drawn_pixels: Sha256
     """Of the drawn images and their labels."""
+    generator_data: tuple[str, ...] = ()
+    """Of the real images that each generator of a mixture learned from; an empty text where it is not known."""
+    gate_data: str = ""
+    """Of the real images that the classifier learned from which selected; empty without a selection."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +80,10 @@ class Certificate:
     inputs: Inputs
     options: Options
     machine: str
+    worth_images: Positive | None = None
+    """Real images that the drawn ones are worth; None outside of the curve of real images."""
+    kept: Count = 0
+    """Classifiers that were there before and were not trained for this certificate."""
     version: int = VERSION
 
     def for_card(self) -> Certified:
@@ -101,6 +98,11 @@ class Certificate:
             classifiers=self.options.seeds,
             images_seen=self.options.images_seen,
             test_images=self.test_images,
+            second=self.second,
+            copying=self.copying,
+            worth_images=self.worth_images,
+            data_sha256=self.inputs.data,
+            test_sha256=self.inputs.test,
         )
 
     def in_words(self) -> str:
@@ -114,7 +116,7 @@ class Certificate:
         return f"{real:>20}  {row.real!s:>16}  {self.drawn!s:>16}  {row.both!s:>16}  {row.drawn_share:.0%}"
 
     def _beside(self) -> list[str]:
-        last, second, inputs = self.rows[-1], self.second, self.inputs
+        last, inputs = self.rows[-1], self.inputs
         addresses = (
             f"selection {inputs.selection}"
             if inputs.selection
@@ -122,8 +124,7 @@ class Certificate:
         )
         return [
             f"Worst class at {100 * last.share:g} %: {last.worst_class}, {100 * last.worst_class_gain:+.2f} points.",
-            f"{second.architecture}, which selected nothing, at {100 * second.share:g} %: real only {second.real}, "
-            f"drawn only {second.drawn}, real + drawn {second.both}.",
+            self.second.in_words(),
             f"Copying: {100 * self.copying:.0f} % (chance: 50 %).",
             f"Accuracy on {self.test_images:,} test images, mean ± standard deviation over {self.options.seeds} classifier seeds; "
             f"{self.options.images_seen:,} images seen by each; augmentation: {self.augmentation}.",

@@ -1,7 +1,7 @@
 """The images of a certificate: real ones to learn from, to validate with and to test with, and drawn ones."""
 
+import hashlib
 import io
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,8 +160,12 @@ def _share(learn: Labelled, share: float, class_names: Sequence[str]) -> Labelle
 
 
 def _overlap(learned: Images, tested: Images) -> int:
-    known = Counter(image.tobytes() for image in learned)
-    return sum(image.tobytes() in known for image in tested)
+    known = {_sha256(image) for image in learned}
+    return sum(_sha256(image) in known for image in tested)
+
+
+def _sha256(image: Images) -> bytes:
+    return hashlib.sha256(image.tobytes()).digest()
 
 
 def _apart(learned: Labelled) -> tuple[Labelled, Labelled]:

@@ -1,7 +1,7 @@
 """`drawwell certify`: does it help a classifier to learn from drawn images beside real ones?"""
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -134,19 +134,21 @@ def _measured(
         say(f"warning: {real.overlap:,} of {len(real.test):,} test images are in {options.data}, too")
     say(f"drawing {options.images if selection is None else len(selection):,} images")
     drawn = selected_images(source, selection) if selection else drawn_images(source, options.seed, options.images)
-    inputs = inputs_of(
-        source, real, drawn, selection.sha256 if selection else "", selection.seed if selection else options.seed
-    )
+    inputs = inputs_of(source, real, drawn, selection, options.seed)
     if earlier is not None:
         _check_same(earlier.inputs, inputs)
     folder = config.out or Path(re.sub(r"[^\w.-]", "_", source.name) + ("-repeated" if earlier else "-certificate"))
+    if config.repeat is not None and (folder / "certificate.json").resolve() == config.repeat.resolve():
+        raise DrawwellError(f"{folder}: holds the certificate that is to be repeated: name another folder with --out")
     classifiers = config.classifiers or folder / "classifiers"
     for one in (folder, classifiers):
         _make(one)
     certificate = certify(source, real, drawn, inputs, options, classifiers, say)
     write(folder / "certificate.json", certificate)
     files.write(folder / "uplift.png", uplift(certificate))
-    say(f"see {folder}/certificate.json and {folder}/uplift.png")
+    say(
+        f"see {folder}/certificate.json and {folder}/uplift.png; drawwell certify --repeat {folder}/certificate.json measures it again"
+    )
     return certificate
 
 
@@ -178,12 +180,12 @@ def _repeated(config: CertifyConfig, options: Options) -> Options:
         raise DrawwellError(
             f"--{fixed[0]} does not go with --repeat, which takes it from the certificate: leave it out"
         )
-    return Options(
-        config.generator or options.generator,
-        config.data or options.data,
-        config.test or options.test,
-        options.selection if config.selection is None else str(config.selection),
-        *(getattr(options, one.name) for one in fields(Options)[4:]),
+    return replace(
+        options,
+        generator=config.generator or options.generator,
+        data=config.data or options.data,
+        test=config.test or options.test,
+        selection=options.selection if config.selection is None else str(config.selection),
     )
 
 
@@ -236,13 +238,16 @@ def _check_same(earlier: Inputs, now: Inputs) -> None:
 
 
 def _compared(earlier: Certificate, now: Certificate) -> str:
-    """The largest difference of two certificates of the same inputs."""
+    """The largest difference of two certificates of the same inputs, and what of it says nothing."""
     means = [
         [one.drawn.mean, *(mean for row in one.rows for mean in (row.real.mean, row.both.mean))]
         for one in (earlier, now)
     ]
     furthest = max(abs(before - after) for before, after in zip(*means, strict=True))
-    return f"Repeated: every SHA-256 is the same, and accuracies differ by at most {100 * furthest:.2f} points."
+    said = f"Repeated: every SHA-256 is the same, and accuracies differ by at most {100 * furthest:.2f} points."
+    if now.kept:
+        said += f" {now.kept} CLASSIFIERS WERE KEPT FROM BEFORE, NOT TRAINED ANEW: name an empty folder with --classifiers to repeat them."
+    return said
 
 
 def _make(folder: Path) -> None:

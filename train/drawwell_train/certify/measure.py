@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from drawwell.files.certified import Uplift
-from drawwell_train.certify.certificate import Certificate, Inputs, Options, Second
+from drawwell.files.certified import Second, Uplift
+from drawwell.files.selection import Selection
+from drawwell_train.certify.certificate import Certificate, Inputs, Options
 from drawwell_train.certify.images import Labelled, Real
 from drawwell_train.certify.trials import FIRST, SECOND, Answers, Trial, Trials
-from drawwell_train.certify.verdict import accuracy, helps, verdict, worth
+from drawwell_train.certify.verdict import accuracy, equivalent, helps, verdict, worth
 from drawwell_train.data.images import DataError, ImageData
 from drawwell_train.evaluation.neighbours import copying, nearest
 from drawwell_train.evaluation.source import Source
@@ -22,10 +23,27 @@ _LEAST_ABOVE_CHANCE = 0.1
 """How far the classifier of real images must be above the share of the largest class."""
 
 
-def inputs_of(source: Source, real: Real, drawn: Labelled, selection_sha256: str, seed: int) -> Inputs:
-    """Return the SHA-256 of all that a certificate depends on."""
-    pixels = ImageData(drawn.images, drawn.labels).sha256(with_labels=True)
-    return Inputs(source.digest, real.data_sha256, real.test_sha256, selection_sha256, seed, len(drawn), pixels)
+def inputs_of(source: Source, real: Real, drawn: Labelled, selection: Selection | None, seed: int) -> Inputs:
+    """Return the SHA-256 of all that a certificate depends on.
+
+    Raises ``DataError`` if the generator, or the classifier that selected, learned from the test images.
+    """
+    gate = "" if selection is None else _gate_data(selection)
+    if real.test_sha256 in (*source.data_sha256, gate):
+        raise DataError(
+            f"the generator {'or its selection ' if gate else ''}learned from the images of --test: name others, that no training saw"
+        )
+    return Inputs(
+        generator=source.digest,
+        data=real.data_sha256,
+        test=real.test_sha256,
+        selection="" if selection is None else selection.sha256,
+        seed=seed if selection is None else selection.seed,
+        images=len(drawn),
+        drawn_pixels=ImageData(drawn.images, drawn.labels).sha256(with_labels=True),
+        generator_data=source.data_sha256,
+        gate_data=gate,
+    )
 
 
 def certify(
@@ -37,7 +55,8 @@ def certify(
     """
     for share in options.shares:
         real.share(share)
-    protocol = repr((inputs.data, real.learn.images.shape, options.images_seen, options.flip, torch.get_num_threads()))
+    learned = inputs.data, real.learn.images.shape
+    protocol = repr((*learned, options.images_seen, options.flip, torch.get_num_threads(), torch.__version__))
     planned = _planned(options)
     trials = Trials(real, drawn, options.images_seen, options.flip, folder, protocol, inputs.drawn_pixels, say, planned)
     _check_learnable(trials, options)
@@ -74,7 +93,7 @@ def _certificate(
     drawn = accuracy([trials.tested(Trial(0, 1.0, seed)).accuracy for seed in seeds])
     rows = tuple(_row(trials, share, ratio, options.seeds) for share, ratio in chosen.items())
     return Certificate(
-        generator_saw=generator_saw(source, real, options.shares),
+        generator_saw=generator_saw(source.data_sha256, real, options.shares),
         verdict=verdict(rows),
         worth=worth(rows, drawn, len(trials.drawn)),
         drawn=drawn,
@@ -83,12 +102,14 @@ def _certificate(
         copying=_copying(trials),
         test_images=len(real.test),
         overlap=real.overlap,
-        augmentation="shifts by up to 2 pixels" + (", flips" if options.flip else ""),
+        augmentation="shifts of each batch by up to 2 pixels" + (", flips" if options.flip else ""),
         configurations=len(options.shares) * len(options.ratios),
         classes=real.class_names,
         inputs=inputs,
         options=options,
         machine=f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads",
+        worth_images=None if (found := equivalent(rows, drawn.mean)) is None else round(found),
+        kept=trials.kept,
     )
 
 
@@ -129,21 +150,31 @@ def _copying(trials: Trials) -> float:
     return copying(ours, unseen)
 
 
-def generator_saw(source: Source, real: Real, shares: Sequence[float]) -> str:
-    """Return a sentence on which real images the generator saw: a run folder knows the SHA-256 of its data, a file does not."""
-    if source.checkpoint is None:
+def generator_saw(data: Sequence[str], real: Real, shares: Sequence[float]) -> str:
+    """Return a sentence on which real images a generator saw, by the SHA-256 of the images that each of its parts learned from."""
+    first, *others = dict.fromkeys(data) or [""]
+    if others or not first:
         return (
-            "IT IS NOT KNOWN WHICH REAL IMAGES THE GENERATOR SAW: a generator file does not say. It may have seen all of them, also "
-            "where few are counted."
+            "IT IS NOT KNOWN WHICH REAL IMAGES THE GENERATOR SAW: its file does not say. It may have seen all of them, also where few "
+            "are counted."
         )
-    seen = source.checkpoint.config.data_sha256
-    if seen == real.data_sha256:
-        return (
-            "THE GENERATOR SAW ALL REAL IMAGES: accuracies with fewer real images do not show its worth to somebody who has only "
-            "these few."
-        )
-    for share in shares:
+    if first == real.data_sha256:
+        return "THE GENERATOR SAW ALL REAL IMAGES, also those that choose the mixing ratio." + _flattered("fewer")
+    for share in sorted({*shares, 1.0}):
         part = real.share(share)
-        if seen == ImageData(part.images, part.labels).sha256(with_labels=True):
-            return f"The generator saw {100 * share:g} % of the real images: the same ones as the classifiers of this share."
-    return "The generator saw other images than these real ones, by their SHA-256."
+        if first == ImageData(part.images, part.labels).sha256(with_labels=True):
+            said = f"The generator saw the {len(part):,} real images of the row of {100 * share:g} %, and no others."
+            return said + (_flattered(f"fewer than {len(part):,}") if shares[0] < share else "")
+    return (
+        f"IT IS NOT KNOWN WHICH REAL IMAGES THE GENERATOR SAW: the SHA-256 of its training data, {first[:12]}, is neither that of --data "
+        "nor that of a row. It may have seen all of them, also where few are counted."
+    )
+
+
+def _flattered(fewer: str) -> str:
+    return f" ACCURACIES WITH {fewer.upper()} REAL IMAGES DO NOT SHOW ITS WORTH TO SOMEBODY WHO HAS ONLY THESE FEW."
+
+
+def _gate_data(selection: Selection) -> str:
+    gate = selection.how.get("gate", {})
+    return str(gate.get("all_sha256", ""))

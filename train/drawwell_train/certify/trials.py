@@ -63,7 +63,10 @@ class Trials:
     drawn_protocol: str
     say: Say
     planned: int
+    kept: int = field(default=0, init=False)
+    """Classifiers that were there before."""
     _done: int = field(default=0, init=False)
+    _trained: set[str] = field(default_factory=set, init=False)
 
     def classifier(self, trial: Trial) -> Classifier:
         """Return the classifier of a trial: the kept one, or a new one. Raises ``DrawwellError`` for a damaged file."""
@@ -71,6 +74,8 @@ class Trials:
         self._done += 1
         file = self.folder / f"{self._key(trial)}.pt"
         if file.exists():
+            self.kept += file.stem not in self._trained
+            self._trained.add(file.stem)
             self.say(f"{self._done} of {self.planned}: kept: {trial}")
             _load(classifier, file)
             return classifier
@@ -78,6 +83,7 @@ class Trials:
         for batch in self._batches(trial, classifier.steps):
             classifier.step(batch.images, batch.labels)
         _keep(classifier, file)
+        self._trained.add(file.stem)
         return classifier
 
     def validated(self, trial: Trial) -> float:

@@ -7,7 +7,8 @@ import numpy as np
 
 from drawwell.files.certified import Accuracy, Uplift
 
-_STANDARD_ERRORS = 2
+_STANDARD_ERRORS = 2.8
+"""Student's t at 2.5 % for two means of three: a difference that chance alone makes in one row of forty."""
 
 
 def accuracy(values: Sequence[float]) -> Accuracy:
@@ -16,7 +17,7 @@ def accuracy(values: Sequence[float]) -> Accuracy:
 
 
 def helps(real: Accuracy, both: Accuracy, seeds: int) -> bool:
-    """Whether ``both`` is above ``real`` by more than two standard errors of the difference of two means over ``seeds``."""
+    """Whether ``both`` is above ``real`` by more than 2.8 standard errors of the difference of two means over ``seeds``."""
     return both.mean - real.mean > _STANDARD_ERRORS * math.hypot(real.spread, both.spread) / math.sqrt(seeds)
 
 

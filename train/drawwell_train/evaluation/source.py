@@ -50,6 +50,8 @@ class Source:
     """SHA-256 of the generator file, or of the EMA weights of checkpoints: 64 hex digits."""
     labels_at: Callable[[int, range], LabelArray] | None = None
     """Returns the labels of addresses, int64 ``[N]``; None for a generator without classes."""
+    data_sha256: tuple[str, ...] = ()
+    """Of the real images that each generator of it learned from. Empty texts where that is not known."""
 
 
 def open_source(
@@ -81,6 +83,7 @@ def open_source(
         at_spread=at_spread,
         digest=generator.digest,
         labels_at=_labels_at(card.class_names, card.latent_dim, card.prior),
+        data_sha256=tuple(training.data_sha256 for training in card.members or (card.training,)),
     )
 
 
@@ -103,6 +106,7 @@ def of_checkpoints(found: Checkpoint, *more: Checkpoint) -> Source:
         more,
         mixture.weights_sha256(found, *more),
         _labels_at(config.class_names, config.latent_dim, config.prior),
+        tuple(one.config.data_sha256 for one in (found, *more)),
     )
 
 

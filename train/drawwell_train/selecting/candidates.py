@@ -9,7 +9,7 @@ import numpy.typing as npt
 from drawwell.errors import DrawwellError
 from drawwell.files.card import ModelCard
 from drawwell.files.labels import labels_of
-from drawwell.generator import ImageGenerator
+from drawwell.generator import Batch, ImageGenerator
 from drawwell.pieces import pieces
 from drawwell.text import printable
 from drawwell_train.data.classes import LabelArray
@@ -28,16 +28,21 @@ _PROGRESS_LINES = 10
 
 @dataclass(frozen=True)
 class Stream:
-    """A seed, its first index, and the most addresses to look at."""
+    """A seed, its first index, the most addresses to look at, and the factor of their latents."""
 
     seed: int
     start: int
     limit: int
+    spread: float = 1.0
 
     @property
     def addresses(self) -> range:
         """The indices of all candidates."""
         return range(self.start, self.start + self.limit)
+
+    def draw(self, generator: ImageGenerator, indices: IndexArray) -> Batch:
+        """Draw the images of these indices. Raises as ``generate`` does."""
+        return generator.generate(self.seed, indices=indices, spread=self.spread)
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def choose(
     classes = [_OneClass(int(budget), criteria) for budget in budgets]
     looked_at, wanted, said = 0, int(budgets.sum()), 0
     for addresses in pieces(stream.addresses, _PIECE_IMAGES):
-        _score(generator, gate, stream.seed, addresses, classes)
+        _score(generator, gate, stream, addresses, classes)
         looked_at += len(addresses)
         missing = sum(one.missing for one in classes)
         if not missing:
@@ -128,13 +133,15 @@ def first_of_each_class(card: ModelCard, stream: Stream, budgets: Budgets) -> In
     return np.sort(np.concatenate(found))
 
 
-def _score(generator: ImageGenerator, gate: Classifier, seed: int, addresses: range, classes: list[_OneClass]) -> None:
-    labels = _labels(generator.card, seed, addresses)
+def _score(
+    generator: ImageGenerator, gate: Classifier, stream: Stream, addresses: range, classes: list[_OneClass]
+) -> None:
+    labels = _labels(generator.card, stream.seed, addresses)
     places = np.flatnonzero(np.array([one.missing > 0 for one in classes])[labels])
     if not len(places):
         return
     indices, labels = addresses.start + places, labels[places]
-    scores = gate.scores_of(generator.generate(seed, indices=indices).images)
+    scores = gate.scores_of(stream.draw(generator, indices).images)
     gaps = gaps_of(scores, labels)
     for label in np.unique(labels):
         rows = labels == label

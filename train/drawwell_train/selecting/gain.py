@@ -1,5 +1,7 @@
 """What a selection gains: GAN-train (Shmelkov et al. 2018) with the chosen addresses and with the first ones of each class."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,51 +20,73 @@ _SEED = 0
 Accuracies = npt.NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class _Trainer:
+    """Trains classifiers on drawn images of one generator, and measures them on the validation images."""
+
+    generator: ImageGenerator
+    validation: ImageData
+    stream: Stream
+    images: int
+    classifiers: int
+    images_seen: int
+    say: Say
+
+    def accuracies(self, what: str, indices: IndexArray) -> Accuracies:
+        """Train a classifier for each seed on ``images`` of the ``indices``; ``what`` they are is for the message."""
+        chance = np.random.default_rng(_SEED)
+        indices = np.sort(chance.choice(indices, self.images, replace=False))
+        pixels = int(np.prod(self.generator.card.image_shape))
+        check_memory(len(indices) * pixels, f"{len(indices):,} images to measure the selection with")
+        batch = self.stream.draw(self.generator, indices)
+        assert batch.labels is not None and self.validation.labels is not None, "budgets are of classes"
+        found = []
+        for seed in range(self.classifiers):
+            self.say(f"training classifier {seed + 1} of {self.classifiers} on {len(indices):,} {what} images")
+            classes = len(self.generator.card.class_names)
+            classifier = Classifier(batch.images.shape[-1], classes, seed, self.images_seen)
+            classifier.learn(batch.images, batch.labels)
+            found.append(classifier.accuracy(self.validation.images, self.validation.labels))
+        return np.array(found)
+
+
+@dataclass(frozen=True)
 class GainMeter:
-    """Measures selections of one generator. Unselected images are the first addresses of each class, as many as the budget.
+    """Measures selections of one generator. ``train_meter`` makes one."""
 
-    A class without a budget would be unknown to the classifiers, so both kinds also train on unselected images of it.
-    """
-
-    def __init__(
-        self,
-        generator: ImageGenerator,
-        validation: ImageData,
-        stream: Stream,
-        budgets: Budgets,
-        classifiers: int,
-        images_seen: int,
-        say: Say,
-    ) -> None:
-        self._generator, self._validation, self._seed = generator, validation, stream.seed
-        self._classifiers, self._images_seen, self._say = classifiers, images_seen, say
-        filled = np.where(budgets > 0, budgets, budgets.max())
-        first = first_of_each_class(generator.card, stream, filled)
-        self._others = first_of_each_class(generator.card, stream, filled * (budgets == 0))
-        self._images = min(len(first), MEASURED_IMAGES)
-        self.unselected = self._accuracies("unselected", first)
-        """Accuracies of the classifiers of unselected images, float64 ``[classifiers]``."""
+    trainer: _Trainer
+    others: IndexArray
+    """Unselected images of the classes without a budget."""
+    unselected: Accuracies
+    """Accuracies of the classifiers of unselected images, float64 ``[classifiers]``."""
 
     def measure(self, indices: IndexArray) -> GainRecord:
         """Train a classifier for each seed on the chosen ``indices``, and compare it with the unselected one of the same seed."""
-        selected = self._accuracies("selected", np.union1d(indices, self._others))
+        trainer = self.trainer
+        selected = trainer.accuracies("selected", np.union1d(indices, self.others))
         differences = selected - self.unselected
         deviation = float(differences.std(ddof=1)) if len(differences) > 1 else None
         means = float(selected.mean()), float(self.unselected.mean())
-        return GainRecord(*means, deviation, self._classifiers, self._images, self._images_seen)
+        return GainRecord(*means, deviation, trainer.classifiers, trainer.images, trainer.images_seen)
 
-    def _accuracies(self, what: str, indices: IndexArray) -> Accuracies:
-        chance = np.random.default_rng(_SEED)
-        indices = np.sort(chance.choice(indices, self._images, replace=False))
-        pixels = int(np.prod(self._generator.card.image_shape))
-        check_memory(len(indices) * pixels, f"{len(indices):,} images to measure the selection with")
-        batch = self._generator.generate(self._seed, indices=indices)
-        assert batch.labels is not None and self._validation.labels is not None, "budgets are of classes"
-        found = []
-        for seed in range(self._classifiers):
-            self._say(f"training classifier {seed + 1} of {self._classifiers} on {len(indices):,} {what} images")
-            classes = len(self._generator.card.class_names)
-            classifier = Classifier(batch.images.shape[-1], classes, seed, self._images_seen)
-            classifier.learn(batch.images, batch.labels)
-            found.append(classifier.accuracy(self._validation.images, self._validation.labels))
-        return np.array(found)
+
+def train_meter(
+    generator: ImageGenerator,
+    validation: ImageData,
+    stream: Stream,
+    budgets: Budgets,
+    classifiers: int,
+    images_seen: int,
+    say: Say,
+) -> GainMeter:
+    """Train the classifiers of unselected images, with which every selection is compared. It takes as long as a measurement.
+
+    Unselected images are the first addresses of each class, as many as the budget. A class without a budget would be unknown to
+    the classifiers, so both kinds also train on unselected images of it.
+    """
+    filled = np.where(budgets > 0, budgets, budgets.max())
+    first = first_of_each_class(generator.card, stream, filled)
+    others = first_of_each_class(generator.card, stream, filled * (budgets == 0))
+    images = min(len(first), MEASURED_IMAGES)
+    trainer = _Trainer(generator, validation, stream, images, classifiers, images_seen, say)
+    return GainMeter(trainer, others, trainer.accuracies("unselected", first))

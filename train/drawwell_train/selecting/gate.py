@@ -28,6 +28,8 @@ class RealImages:
 
     training: ImageData
     validation: ImageData
+    sha256: str
+    """Of both together, with their labels, in the order in which they were read."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def read_real(sources: Sources, card: ModelCard, budgets: Budgets) -> RealImages
         raise DataError(
             f"{sources.data}: {len(order):,} images are too few to select by: at least {needed} are needed, of which a sixth validates"
         )
-    return RealImages(_take(images, order[middle:]), _take(images, order[:middle]))
+    return RealImages(_take(images, order[middle:]), _take(images, order[:middle]), images.sha256(with_labels=True))
 
 
 def learn_gate(real: RealImages, images_seen: int, say: Say) -> Gate:
@@ -74,7 +76,7 @@ def learn_gate(real: RealImages, images_seen: int, say: Say) -> Gate:
             "check the labels of --data, or give more real images"
         )
     data = real.training.sha256(with_labels=True)
-    return Gate(classifier, GateRecord(classifier.weights_sha256(), data, len(labels), accuracy, count))
+    return Gate(classifier, GateRecord(classifier.weights_sha256(), data, len(labels), accuracy, count, real.sha256))
 
 
 def _why_not(found: ImageData, card: ModelCard) -> str:

@@ -10,6 +10,7 @@ import tyro
 
 from drawwell import __version__, terminal
 from drawwell.addresses.arguments import check_address
+from drawwell.addresses.scale import check_scale
 from drawwell.engine.cores import cores
 from drawwell.engine.engine import Engine
 from drawwell.errors import DrawwellError, RequestError
@@ -25,7 +26,7 @@ from drawwell_train.evaluation.reference import CLASSIFIERS, Sources
 from drawwell_train.run.checkpoint import Say
 from drawwell_train.selecting.budgets import Budgets, read_budgets
 from drawwell_train.selecting.candidates import Chosen, Stream, choose
-from drawwell_train.selecting.gain import GainMeter
+from drawwell_train.selecting.gain import train_meter
 from drawwell_train.selecting.gate import Gate, learn_gate, read_real
 from drawwell_train.selecting.rules import DIVERSE_SHARE, MARGIN_NATS, Criteria, read_criteria
 
@@ -67,6 +68,8 @@ class SelectConfig:
     """The stream of images."""
     start: int = 0
     """Index of the first candidate."""
+    spread: float = 1.0
+    """Factor for the latents of all images, above 0 and at most 2. Above 1 images vary more and are less typical."""
     candidates: Annotated[
         int | None,
         tyro.conf.arg(metavar="INT", help_behavior_hint="(default: enough if a fifth of each class passes)"),
@@ -118,7 +121,7 @@ def select(
     gate = learn_gate(real, seen, say)
     chosen = choose(generator, gate.classifier, stream, budgets, criteria, say)
     classifiers = config.classifier_seeds or (1 if config.quick else CLASSIFIERS)
-    meter = GainMeter(generator, real.validation, stream, budgets, classifiers, seen, say)
+    meter = train_meter(generator, real.validation, stream, budgets, classifiers, seen, say)
     gain = meter.measure(chosen.indices)
     return to_selection(generator, stream, budgets, criteria, gate, chosen, gain), gain
 
@@ -150,7 +153,7 @@ def to_selection(
         gain,
         _versions(generator),
     )
-    return Selection(generator.digest, stream.seed, chosen.indices, how=record.to_how())
+    return Selection(generator.digest, stream.seed, chosen.indices, spread=stream.spread, how=record.to_how())
 
 
 def _versions(generator: ImageGenerator) -> dict[str, str]:
@@ -167,7 +170,7 @@ def _stream(config: SelectConfig, budgets: Budgets, criteria: Criteria) -> Strea
     if limit > MAX_CANDIDATES:
         raise RequestError(f"--candidates must be at most {MAX_CANDIDATES:,}, not {limit:,}: make several selections")
     check_address(config.seed, limit, config.start, None)
-    return Stream(config.seed, config.start, limit)
+    return Stream(config.seed, config.start, limit, check_scale(1.0, config.spread).spread)
 
 
 def _check(config: SelectConfig) -> None:
