@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from drawwell.errors import GeneratorFileError
 from drawwell.files.discriminator_card import DiscriminatorCard, card_from_json
 from drawwell.files.sealed_file import SealedFile, read_sealed, seal_with
+from drawwell.text import printable
 
 if TYPE_CHECKING:
     import onnx
@@ -27,6 +29,15 @@ def read_discriminator(path: Path) -> DiscriminatorFile:
 def seal(model: "onnx.ModelProto", card: DiscriminatorCard) -> bytes:
     """Return the bytes of a discriminator file: ``model``, changed in place, with its card. Raises as ``seal_with`` does."""
     return seal_with(model, msgspec.json.encode(card))
+
+
+def check_belongs(card: DiscriminatorCard, file: Path, generator: str) -> None:
+    """Raise ``GeneratorFileError`` unless ``file``, with this card, judges for the generator with the digest ``generator``."""
+    if card.generator != generator:
+        raise GeneratorFileError(
+            f"{printable(file)}: belongs to the generator {card.generator[:12]}, and this is {generator[:12]}: "
+            "export the run again, which writes both"
+        )
 
 
 def discriminator_beside(generator: Path) -> Path:

@@ -15,6 +15,7 @@ from PIL import IcoImagePlugin, Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from drawwell.errors import PictureError
+from drawwell.formats.picture_work import check_work
 from drawwell.text import printable
 
 _PILLOW_FORMATS = (
@@ -60,6 +61,7 @@ def decode(content: bytes, shape: Shape, formats: tuple[str, ...] = AVAILABLE_FO
 
     Raises ``PictureError`` with a clause that says why it cannot be decoded.
     """
+    check_work(content)
     with _decoding, limited(None):
         try:
             with opened(io.BytesIO(content), formats) as picture:
@@ -93,6 +95,16 @@ def fit(picture: Image.Image, shape: Shape) -> npt.NDArray[np.uint8]:
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), _in_mode("RGBA", picture))
     picture = _in_mode("L" if channels == 1 else "RGB", picture)
     return np.asarray(ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)).reshape(shape)
+
+
+def fit_all(images: npt.NDArray[np.uint8], shape: Shape) -> npt.NDArray[np.uint8]:
+    """Fit images, uint8 ``[N, h, w, c]`` with 1, 3 or 4 channels, as ``fit`` does: uint8 ``[N, H, W, C]``."""
+    if images.shape[1:] == shape:
+        return images
+    fitted = np.empty((len(images), *shape), np.uint8)
+    for place, image in enumerate(images):
+        fitted[place] = fit(Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image), shape)
+    return fitted
 
 
 def _in_mode(mode: str, picture: Image.Image) -> Image.Image:

@@ -1,42 +1,39 @@
-"""The discriminator that a server judges with: the one of its settings, or the one beside its generator."""
+"""The file of the discriminator that a server judges with: the one of its settings, or the one beside its generator."""
 
 import logging
 from pathlib import Path
 
-from drawwell.engine.judge import Judge
 from drawwell.errors import DrawwellError
-from drawwell.files.discriminator_file import discriminator_beside
-from drawwell.text import printable
+from drawwell.files.discriminator_file import check_belongs, discriminator_beside, read_discriminator
 from drawwell_serve.settings import Settings
 
 logger = logging.getLogger("drawwell.serve")
 
 
-def open_judge(settings: Settings, generator: str) -> tuple[Judge, Path] | None:
-    """Open the discriminator of the generator with the digest ``generator``, and return it with its file; None if there is none.
+def discriminator_of(settings: Settings) -> Path | None:
+    """Return the file, whatever it holds; None if the settings name none and none lies beside the generator."""
+    if settings.discriminator is not None:
+        return Path(settings.discriminator)
+    beside = discriminator_beside(settings.file)
+    return beside if beside.is_file() else None
 
-    A file beside the generator that cannot be used is named in the log, and does not keep the generator from being served.
+
+def read_judge(settings: Settings, generator: str) -> bytes | None:
+    """Return the bytes of the file for the workers, for the generator with the digest ``generator``; None if there is none.
+
+    They are empty for a file beside the generator that cannot be used, and the log says why: images are drawn all the same.
 
     Raises:
-        DrawwellError: The discriminator of the settings cannot be used.
+        DrawwellError: The discriminator that the settings name is no whole file, or belongs to another generator.
     """
-    if settings.discriminator is not None:
-        file = Path(settings.discriminator)
-        return _opened(file, generator), file
-    if not (file := discriminator_beside(settings.file)).is_file():
+    if (file := discriminator_of(settings)) is None:
         return None
     try:
-        return _opened(file, generator), file
+        found = read_discriminator(file)
+        check_belongs(found.card, file, generator)
     except DrawwellError as error:
-        logger.warning("pictures are not judged: %s", error)
-        return None
-
-
-def _opened(file: Path, generator: str) -> Judge:
-    judge = Judge(file, threads=1)  # pieces run side by side, each on one core
-    if judge.card.generator != generator:
-        raise DrawwellError(
-            f"{printable(file)}: belongs to the generator {judge.card.generator[:12]}, and this is {generator[:12]}: "
-            "export the run again, which writes both"
-        )
-    return judge
+        if settings.discriminator is not None:
+            raise
+        logger.error("pictures are not judged: %s", error)
+        return b""
+    return found.content

@@ -4,26 +4,34 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 from drawwell.generator import Images
 from drawwell.install import needed_for
 from drawwell_serve.errors import RETRY_SECONDS, ApiError
 
-FORMATS = ("PNG", "JPEG", "WEBP")
-"""The formats of the pictures, as Pillow calls them."""
-
 _ALL_BYTES = 64 * 2**20
 """The limit on the bodies of a worker that wait to be decoded."""
 
+Shape = tuple[int, int, int]
+
+
+class Picture(Protocol):
+    """A picture that a client sent, or several images of an array."""
+
+    def fit(self, shape: Shape) -> Images:
+        """Decode and fit it to ``shape``, ``(H, W, C)``: uint8 ``[n, H, W, C]``. Raises ``PictureError``."""
+        ...
+
 
 class Decoding:
-    """Decodes pictures of any size to ``shape``, ``(H, W, C)``. The pictures of several requests take turns."""
+    """Fits pictures of any size to ``shape``, ``(H, W, C)``. The pictures of several requests take turns."""
 
-    def __init__(self, shape: tuple[int, int, int]) -> None:
+    def __init__(self, shape: Shape) -> None:
         with needed_for("judging pictures", "cpu"):
-            from drawwell.formats import pictures  # now, while there are descriptors to load it
+            from drawwell.formats import pictures  # noqa: F401 - now, while there are descriptors to load it
 
-        self._decode, self._shape, self._bytes = pictures.decode, shape, 0
+        self._shape, self._bytes = shape, 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="decode")
 
     @contextlib.contextmanager
@@ -38,10 +46,9 @@ class Decoding:
         finally:
             self._bytes -= count
 
-    async def decode(self, content: bytes) -> Images:
-        """Decode one picture: uint8 ``[H, W, C]``. Raises ``PictureError``."""
-        future = self._thread.submit(self._decode, content, self._shape, FORMATS)
-        return await asyncio.wrap_future(future)
+    async def fit(self, picture: Picture) -> Images:
+        """Fit a picture when it is its turn: uint8 ``[n, H, W, C]``. Raises ``PictureError``."""
+        return await asyncio.wrap_future(self._thread.submit(picture.fit, self._shape))
 
     def close(self) -> None:
         """End the thread."""

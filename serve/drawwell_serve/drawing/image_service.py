@@ -3,19 +3,15 @@
 import asyncio
 import contextlib
 import functools
-import logging
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, TypeVar, cast
 
 # loaded at the start: later, connections may have taken every descriptor that loading it needs
 import deflate  # noqa: F401
-import numpy as np
 
 from drawwell.engine.engine import Engine
-from drawwell.errors import ProviderError
-from drawwell.files.discriminator_card import Logits
 from drawwell.generator import Images
 from drawwell.http import protocol as wire
 from drawwell.image_request import ImageRequest
@@ -23,21 +19,25 @@ from drawwell.pieces import slices
 from drawwell.text import printable
 from drawwell_serve.drawing.active_request import ActiveRequest
 from drawwell_serve.drawing.body_memory import Bodies
-from drawwell_serve.drawing.decoding import Decoding
+from drawwell_serve.drawing.judge_service import JudgeService, open_judge_service
+from drawwell_serve.drawing.readiness import Readiness
 from drawwell_serve.drawing.scheduler import Scheduler
-from drawwell_serve.errors import RETRY_SECONDS, ApiError
-from drawwell_serve.judge_file import open_judge
+from drawwell_serve.drawing.work import Work
+from drawwell_serve.errors import ApiError
+from drawwell_serve.judge_file import discriminator_of
 from drawwell_serve.metrics import Metrics, refused
 from drawwell_serve.settings import Settings
 
 Result = TypeVar("Result")
+Pieces = AsyncIterator[tuple["asyncio.Future[Any]", int]]
+"""The pieces of a request as they are queued: the future of each, and its images."""
 
 MOST_RETRY_SECONDS = 60
 
+_CANNOT_DRAW = "the server cannot draw images now; its log says why"
+
 MOST_LENGTHS = 2
 """Long replies that a worker draws at once only to learn their length."""
-
-logger = logging.getLogger("drawwell.serve")
 
 
 class ClientDisconnectedError(Exception):
@@ -58,11 +58,12 @@ class ImageService:
         self.settings, self.has_key = settings, settings.key() is not None
         self.engine = Engine(settings.file, settings.provider, settings.threads_of_worker)
         self.metrics = Metrics(self.engine)
-        judge = open_judge(settings, self.engine.digest)
-        self.judge = None if judge is None else judge[0]
-        """The discriminator; None if there is none."""
-        self.decoding = None if self.judge is None else Decoding(self.judge.card.image_shape)
-        self.scheduler = Scheduler(self.engine, self.metrics, self.judge)
+        self.scheduler = Scheduler(self.engine, self.metrics)
+        self._readiness = Readiness(self.scheduler.drawing, self.engine.check, "not_ready", _CANNOT_DRAW)
+        self.discriminator = discriminator_of(settings)
+        """The file of the discriminator; None if there is none."""
+        self.judging = self._open_judge()
+        """None without a discriminator, or with one that cannot be used: drawing does without it."""
         self.max_queued_images = settings.queue_images or _default_max_queued_images(
             settings, self.engine, self.scheduler
         )
@@ -74,8 +75,12 @@ class ImageService:
         }
         """The headers of every reply with images that name the generator and the software that drew them."""
         self.bodies = Bodies()
-        self._active, self._held_images, self._left_images = set[ActiveRequest](), 0, 0
-        self._checking: asyncio.Task[None] | None = None
+        self._active, self._held_images, self._left_seconds = set[ActiveRequest](), 0, 0.0
+
+    def _open_judge(self) -> JudgeService | None:
+        if self.discriminator is None:
+            return None
+        return open_judge_service(self.discriminator, self.engine.digest, self.scheduler, self.metrics)
 
     @contextlib.contextmanager
     def admit(
@@ -84,14 +89,16 @@ class ImageService:
         is_whole: bool = False,
         is_disconnected: Callable[[], bool] = lambda: False,
         abort: Callable[[], None] = lambda: None,
+        work: Work | None = None,
     ) -> Iterator[ActiveRequest]:
         """Give a request a place until the end of the ``with`` block.
 
         Args:
-            images: Images that will be drawn.
+            images: Images that will be drawn or judged.
             is_whole: Whether the reply is built in memory as a whole, so that all its images count as held.
             is_disconnected: Whether the client has left.
             abort: Closes the client's connection at once.
+            work: What the request waits for, by default drawing.
 
         Raises:
             ApiError: 429 if there is no place or no room for images, 503 if the reply would begin too late.
@@ -99,14 +106,15 @@ class ImageService:
         self.check_room()
         if self._is_full() and (last := self._least_urgent()) is not None:
             self._break_off(last)
-        active = ActiveRequest(is_disconnected, abort, images, images if is_whole else 0)
+        held = images if is_whole else 0
+        active = ActiveRequest(work or self.scheduler.drawing, is_disconnected, abort, images, held)
         self._active.add(active)
-        self._count(active.images_held, images)
+        self._count(active, held, images)
         try:
             yield active
         finally:
             self._active.discard(active)
-            self._count(-active.images_held, -active.images_left)
+            self._count(active, -active.images_held, -active.images_left)
 
     @contextlib.contextmanager
     def finding_length(self, active: ActiveRequest) -> Iterator[None]:
@@ -138,7 +146,7 @@ class ImageService:
 
     def release_images(self, active: ActiveRequest) -> None:
         """Stop counting the images of a whole reply as held: they are encoded, and only its body waits for the client."""
-        self._count(-active.images_held, 0)
+        self._count(active, -active.images_held, 0)
         active.images_held = 0
 
     async def stream(
@@ -161,33 +169,23 @@ class ImageService:
             ClientDisconnectedError: The client has left.
         """
         submit = functools.partial(self.scheduler.submit, active, request, on_images=on_images)
-        async with contextlib.aclosing(
-            self._in_order(len(request), self.scheduler.piece_images, submit, active)
-        ) as results:
+        places = slices(len(request), self.scheduler.piece_images)
+        async with contextlib.aclosing(self.in_order(_queued(places, submit), active)) as results:
             async for result in results:
                 yield result
 
-    async def judge_pictures(self, pictures: Images, active: ActiveRequest) -> Logits:
-        """Judge ``pictures``, uint8 ``[N, H, W, C]``. Returns what ``Judge.logits`` does, and raises as ``stream`` does."""
-        submit = functools.partial(self.scheduler.submit_pictures, active, pictures)
-        several = self._in_order(len(pictures), self.scheduler.piece_pictures, submit, active)
-        async with contextlib.aclosing(several) as results:
-            return np.concatenate([logits async for logits in results])
-
-    async def _in_order(
-        self, count: int, piece: int, submit: "Callable[[slice], asyncio.Future[Any]]", active: ActiveRequest
-    ) -> AsyncGenerator[Any, None]:
-        """Yield the result of each piece of ``count`` images."""
-        ahead: deque[asyncio.Future[Any]] = deque()
+    async def in_order(self, pieces: Pieces, active: ActiveRequest) -> AsyncGenerator[Any, None]:
+        """Yield the result of each piece. One for each of the engine's threads is ahead. Raises ``ClientDisconnectedError``."""
+        ahead: deque[tuple[asyncio.Future[Any], int]] = deque()
         try:
-            for places in slices(count, piece):
-                ahead.append(submit(places))
+            async for piece in pieces:
+                ahead.append(piece)
                 if len(ahead) > self.engine.threads:
-                    yield await self._result(ahead.popleft(), active, piece)
+                    yield await self._result(*ahead.popleft(), active)
             while ahead:
-                yield await self._result(ahead.popleft(), active, piece)
+                yield await self._result(*ahead.popleft(), active)
         finally:
-            for future in ahead:
+            for future, _ in ahead:
                 future.cancel()
 
     async def draw(
@@ -195,20 +193,11 @@ class ImageService:
     ) -> Result:
         """Draw a request that is one piece, and return the value of ``on_images``. Raises as ``stream`` does."""
         future = self.scheduler.submit(active, request, slice(0, len(request)), on_images)
-        return cast(Result, await self._result(future, active, self.scheduler.piece_images))
+        return cast(Result, await self._result(future, len(request), active))
 
     async def check(self) -> None:
         """Raise ``ApiError`` 503 if drawing has failed and the known answers of the generator do not come out right now."""
-        if self._checking is None or self._checking.done():
-            if not self.scheduler.failed:
-                return
-            self._checking = asyncio.create_task(self._check_again())
-        try:
-            # one check at a time, however many requests wait for it
-            await asyncio.shield(self._checking)
-        except ProviderError:
-            message = "the server cannot draw images now; its log says why"
-            raise ApiError(503, "not_ready", message, headers={"Retry-After": str(RETRY_SECONDS)}) from None
+        await self._readiness.check()
 
     def in_words(self) -> str:
         """The generator and where it is drawn, for the log."""
@@ -220,13 +209,12 @@ class ImageService:
         """Draw and judge the pieces in the queue, then free the engine and the judge."""
         self.scheduler.close()
         self.engine.close()
-        if self.judge is not None and self.decoding is not None:
-            self.decoding.close()
-            self.judge.close()
+        if self.judging is not None:
+            self.judging.close()
 
     def retry_after(self) -> dict[str, str]:
         """The header that says when there will be room: after the admitted images are drawn, but at most in a minute."""
-        seconds = max(self._left_images, self.scheduler.waiting_images) / self.scheduler.images_a_second
+        seconds = max(self._left_seconds / self.engine.threads, self._seconds_of_queue())
         return {"Retry-After": str(math.ceil(min(max(1, seconds), MOST_RETRY_SECONDS)))}
 
     def check_room(self) -> None:
@@ -247,7 +235,7 @@ class ImageService:
             raise ApiError(503, "deadline", late, headers=retry)
 
     def _seconds_of_queue(self) -> float:
-        return self.scheduler.waiting_images / self.scheduler.images_a_second
+        return self.scheduler.waiting_seconds / self.engine.threads
 
     def _is_full(self) -> bool:
         return len(self._active) >= self.settings.queue_requests
@@ -265,13 +253,13 @@ class ImageService:
         refused("unknown_length" if active.finds_length else "slow_reader")
         active.abort()
 
-    def _count(self, held_images: int, left_images: int) -> None:
+    def _count(self, active: ActiveRequest, held_images: int, left_images: int) -> None:
         self._held_images += held_images
-        self._left_images += left_images
+        self._left_seconds += left_images * active.row_seconds
         self.metrics.answering(len(self._active))
 
-    async def _result(self, future: "asyncio.Future[Any]", active: ActiveRequest, piece: int) -> Any:
-        """Wait for a piece of at most ``piece`` images, and count its images as drawn or judged."""
+    async def _result(self, future: "asyncio.Future[Any]", images: int, active: ActiveRequest) -> Any:
+        """Wait for a piece, and count its images as drawn or judged."""
         if active.is_disconnected():
             raise ClientDisconnectedError
         try:
@@ -280,22 +268,14 @@ class ImageService:
             if active.is_disconnected():
                 raise ClientDisconnectedError from None
             raise
-        drawn = min(piece, active.images_left)
-        active.images_left -= drawn
-        self._left_images -= drawn
+        active.images_left -= images
+        self._left_seconds -= images * active.row_seconds
         return result
 
-    async def _check_again(self) -> None:
-        # reset before the check, so that a failure during it is not forgotten
-        self.scheduler.failed = False
-        try:
-            await asyncio.to_thread(self.engine.check)
-            if self.judge is not None:
-                await asyncio.to_thread(self.judge.check)
-        except ProviderError as error:
-            self.scheduler.failed = True
-            logger.error("not ready: %s", error)
-            raise
+
+async def _queued(places: Iterable[slice], submit: "Callable[[slice], asyncio.Future[Any]]") -> Pieces:
+    for some in places:
+        yield submit(some), some.stop - some.start
 
 
 def _default_max_queued_images(settings: Settings, engine: Engine, scheduler: Scheduler) -> int:

@@ -1,9 +1,10 @@
 """The fair queue in front of the engine: which request is drawn next, and which are drawn together.
 
 Start-time fair queueing (Goyal, Vin and Cheng, "Start-time Fair Queueing", SIGCOMM 1996, equations 4 and 5): a piece of n
-images of request r gets the start tag ``S = max(v, F_r)``, and r's finish tag becomes ``F_r = S + n``. The piece with the
-least start tag is drawn next, and the virtual time ``v`` is the start tag of the piece that was drawn last. A single image
-therefore overtakes a long request after the pieces under way, and no request waits for ever.
+rows of request r gets the start tag ``S = max(v, F_r)``, and r's finish tag becomes ``F_r = S + n c``, where c is what a row
+costs: the measured seconds of drawing an image, or of judging a picture. The piece with the least start tag is run next, and the
+virtual time ``v`` is the start tag of the piece that was run last. A single image therefore overtakes a long request after the
+pieces under way, no request waits for ever, and those who judge get no more of the engine's time than those who draw.
 """
 
 import asyncio
@@ -17,50 +18,36 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from drawwell.engine.engine import Engine
-from drawwell.engine.judge import PIECE_PICTURES, Judge
 from drawwell.errors import DeviceMemoryError, ProviderError
-from drawwell.generator import Images
 from drawwell.image_request import Feeds, ImageRequest
 from drawwell_serve.drawing.active_request import ActiveRequest
+from drawwell_serve.drawing.work import Work, piece_rows, seconds_of
 from drawwell_serve.metrics import Metrics
 
-PIECE_SECONDS = 0.01
-"""The longest time that one run should take: a new request waits for the runs under way."""
-
-
-Rows = npt.NDArray[Any]
-"""Images uint8 ``[n, H, W, C]``, or logits and class scores float32 ``[n, 1 + K]``."""
 OnRows = Callable[[Any, int], Any]
 """Takes the rows of a piece, and the position of the first one in its request."""
 
 
-@dataclass(frozen=True)
-class _Work:
-    """A kind of run: drawing, or judging. Pieces of one kind share runs."""
-
-    run: Callable[[Feeds], Rows]
-    most_rows: int
-    ran: Callable[[int, list[float], float, float], None]
-    """Counts a run."""
-
-
 @dataclass(order=True)
 class _Piece:
-    """The images at positions ``first`` to ``last - 1`` of a request, to draw or to judge."""
+    """The rows at positions ``first`` to ``last - 1`` of a request."""
 
     start: float
     order: int
     active: ActiveRequest = field(compare=False)
-    work: _Work = field(compare=False)
     feeds: Callable[[], Feeds] = field(compare=False)
     first: int = field(compare=False)
     last: int = field(compare=False)
     on_rows: OnRows = field(compare=False)
     future: "asyncio.Future[Any]" = field(compare=False)
+    cost: float = field(compare=False)
     submitted: float = field(compare=False, default_factory=time.perf_counter)
+
+    @property
+    def work(self) -> Work:
+        return self.active.work
 
     @property
     def count(self) -> int:
@@ -68,22 +55,18 @@ class _Piece:
 
 
 class Scheduler:
-    """Draws and judges pieces of many requests on as many threads as the engine has. One run may hold pieces of several requests.
+    """Runs pieces of many requests on as many threads as the engine has. One run may hold pieces of several requests.
 
     Args:
         engine: Draws the images. Its speed is measured here, and decides how many images a piece has.
         metrics: Counts the images, the runs and the queue.
-        judge: Judges pictures, if there is a discriminator. Its speed is measured too.
     """
 
-    def __init__(self, engine: Engine, metrics: Metrics, judge: Judge | None = None) -> None:
-        self._engine, self._metrics, self._judge = engine, metrics, judge
-        self.piece_images, seconds = _piece_of(engine)
-        self.piece_pictures = 0 if judge is None else _piece_of_judge(judge)
-        self._drawing = _Work(engine.draw, self.piece_images, metrics.drew)
-        self._judging = None if judge is None else _Work(judge.logits, self.piece_pictures, metrics.judged)
-        self.images_a_second = engine.threads * self.piece_images / seconds
-        self.waiting_images, self.failed = 0, False
+    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+        self._engine, self._metrics = engine, metrics
+        self.drawing = Work(engine.draw, metrics.drew, *_piece_of(engine))
+        self.waiting_images, self.waiting_seconds = 0, 0.0
+        """The rows in the queue, images and pictures, and the seconds that one thread will need for them."""
         self._heap: list[_Piece] = []
         self._virtual, self._order = 0.0, itertools.count()
         self._changed, self._closed = threading.Condition(), False
@@ -92,6 +75,11 @@ class Scheduler:
         self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def piece_images(self) -> int:
+        """The most images of a piece."""
+        return self.drawing.most_rows
 
     def submit(
         self, active: ActiveRequest, request: ImageRequest, places: slice, on_images: OnRows
@@ -108,38 +96,33 @@ class Scheduler:
             A future of the value that ``on_images`` returns. If it is cancelled in time, the piece is not drawn.
         """
 
-        def feeds() -> Feeds:
-            return request.part(places).feeds(self._engine.card)
+        return self.queue(active, places, lambda: request.part(places).feeds(self._engine.card), on_images)
 
-        return self._queue(active, self._drawing, places, feeds, on_images)
-
-    def submit_pictures(self, active: ActiveRequest, pictures: Images, places: slice) -> "asyncio.Future[Any]":
-        """Queue a piece of ``pictures``, uint8 ``[N, H, W, C]``, to judge; at most ``piece_pictures`` of them.
-
-        Returns a future of what ``Judge.logits`` says of them.
-        """
-        judge, work = self._judge, self._judging
-        assert judge is not None and work is not None, "the route checks for a discriminator"
-        return self._queue(active, work, places, lambda: judge.feeds(pictures[places]), lambda logits, _: logits)
-
-    def _queue(
-        self, active: ActiveRequest, work: _Work, places: slice, feeds: Callable[[], Feeds], on_rows: OnRows
+    def queue(
+        self, active: ActiveRequest, places: slice, feeds: Callable[[], Feeds], on_rows: OnRows
     ) -> "asyncio.Future[Any]":
+        """Queue a piece of the work of ``active``, as ``submit`` does. ``feeds`` gives its inputs when it is its turn."""
         future = asyncio.get_running_loop().create_future()
         first, last = places.start, places.stop
+        cost = (last - first) * active.work.row_seconds
         with self._changed:
             start = max(self._virtual, active.finish)
-            active.finish = start + last - first
-            piece = _Piece(start, next(self._order), active, work, feeds, first, last, on_rows, future)
-            heapq.heappush(self._heap, piece)
-            self.waiting_images += piece.count
-            # under the lock: otherwise an older number could be set last, and stay
-            self._metrics.waiting(self.waiting_images)
+            active.finish = start + cost
+            heapq.heappush(
+                self._heap, _Piece(start, next(self._order), active, feeds, first, last, on_rows, future, cost)
+            )
+            self._wait_for(last - first, cost)
             self._changed.notify()
         return future
 
+    def _wait_for(self, rows: int, seconds: float) -> None:
+        """Count rows that come into the queue; negative ones leave it. Under the lock: an older number could be set last, and stay."""
+        self.waiting_images += rows
+        self.waiting_seconds = self.waiting_seconds + seconds if self.waiting_images else 0.0
+        self._metrics.waiting(self.waiting_images)
+
     def close(self) -> None:
-        """Draw and judge the pieces in the queue, then end the threads."""
+        """Run the pieces in the queue, then end the threads."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -162,14 +145,13 @@ class Scheduler:
             room = work.most_rows
             while self._heap and self._heap[0].work is work and self._heap[0].count <= room:
                 piece = heapq.heappop(self._heap)
-                self.waiting_images -= piece.count
+                self._wait_for(-piece.count, -piece.cost)
                 self._virtual = piece.start
                 if piece.future.cancelled() or piece.active.is_disconnected():
                     _deliver([piece], [asyncio.CancelledError()])
                 else:
                     run.append(piece)
                     room -= piece.count
-            self._metrics.waiting(self.waiting_images)
         return run
 
     def _draw(self, run: list[_Piece]) -> None:
@@ -182,13 +164,12 @@ class Scheduler:
                 piece.on_rows(rows[end - piece.count : end], piece.first) for piece, end in zip(run, ends, strict=True)
             ]
         except Exception as error:  # it is raised again where the future is awaited
-            self.failed |= isinstance(error, ProviderError) and not isinstance(error, DeviceMemoryError)
+            work.failed |= isinstance(error, ProviderError) and not isinstance(error, DeviceMemoryError)
             _deliver(run, [error] * len(run))
             return
         _deliver(run, results)
+        work.measure(len(rows), drawn - began)
         work.ran(len(rows), [began - piece.submitted for piece in run], drawn - began, time.perf_counter() - drawn)
-        rate = self._engine.threads * len(rows) / (drawn - began)
-        self.images_a_second += 0.05 * (rate - self.images_a_second)
 
 
 def _deliver(run: list[_Piece], results: list[Any]) -> None:
@@ -217,33 +198,11 @@ def _joined(feeds: list[Feeds]) -> Feeds:
 
 
 def _piece_of(engine: Engine) -> tuple[int, float]:
-    """The number of images in a piece, halved until one run takes at most ``PIECE_SECONDS``, and the seconds of that run.
+    """The images of a piece, and the seconds of its run. A device pads every run to one shape, so fewer images would take as long there."""
 
-    A device pads every run to one shape, so fewer images would take as long there.
-    """
+    def seconds(images: int) -> float:
+        return seconds_of(engine.draw, engine.feeds(0, range(images)))
+
     if engine.provider == "cuda":
-        return engine.piece_images, _seconds(engine.draw, engine.feeds(0, range(engine.piece_images)))
-    return _halved(engine.piece_images, lambda images: _seconds(engine.draw, engine.feeds(0, range(images))))
-
-
-def _piece_of_judge(judge: Judge) -> int:
-    def seconds(pictures: int) -> float:
-        return _seconds(judge.logits, judge.feeds(np.zeros((pictures, *judge.card.image_shape), np.uint8)))
-
-    return _halved(PIECE_PICTURES, seconds)[0]
-
-
-def _halved(rows: int, seconds_of: Callable[[int], float]) -> tuple[int, float]:
-    while (seconds := seconds_of(rows)) > PIECE_SECONDS and rows > 1:
-        rows //= 2
-    return rows, seconds
-
-
-def _seconds(run: Callable[[Feeds], Rows], feeds: Feeds) -> float:
-    """The least of three times, in seconds."""
-    taken = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        run(feeds)
-        taken.append(time.perf_counter() - begin)
-    return min(taken)
+        return engine.piece_images, seconds(engine.piece_images)
+    return piece_rows(engine.piece_images, seconds)

@@ -7,7 +7,7 @@ from pathlib import Path
 from drawwell.engine.engine import Engine
 from drawwell.errors import DrawwellError
 from drawwell.text import printable
-from drawwell_serve.judge_file import open_judge
+from drawwell_serve.judge_file import read_judge
 from drawwell_serve.processes.shared_memory import SharedMemory
 from drawwell_serve.settings import Settings
 
@@ -39,12 +39,12 @@ class Snapshot:
     def in_words(self) -> str:
         """The generator, the provider and the access, for the log."""
         access = "no key required" if self.key is None else "key required"
-        judges = "" if self.discriminator is None else ", with a judge"
+        judges = "" if self.discriminator is None else ", with a discriminator"
         return f"{printable(self.name)} ({self.digest[:12]}) on {self.provider}{judges}, {access}"
 
 
 def take_snapshot(settings: Settings) -> Snapshot:
-    """Read the generator and the key, and draw the generator's known answers.
+    """Read the generator, its discriminator and the key, and draw the generator's known answers.
 
     Raises:
         DrawwellError: They cannot be read, or the known answers come out wrong.
@@ -52,16 +52,13 @@ def take_snapshot(settings: Settings) -> Snapshot:
     key, file = settings.key(), settings.file
     engine = Engine(file, settings.provider, settings.threads_of_worker)
     engine.close()
-    content = _in_memory(file, engine.digest)
-    judge = open_judge(settings, engine.digest)
-    discriminator = None
-    if judge is not None:
-        judge[0].close()
-        discriminator = _in_memory(judge[1], judge[0].digest)
+    judge = read_judge(settings, engine.digest)
+    content = _shared(file.name, _unchanged(file, engine.digest))
+    discriminator = None if judge is None else _shared("discriminator.onnx", judge)
     return Snapshot(engine.card.name, engine.digest, engine.provider, content, key, discriminator)
 
 
-def _in_memory(file: Path, digest: str) -> SharedMemory:
+def _unchanged(file: Path, digest: str) -> bytes:
     """The bytes of a file that was checked. Raises ``DrawwellError`` if it has another digest now."""
     try:
         content = file.read_bytes()
@@ -69,6 +66,10 @@ def _in_memory(file: Path, digest: str) -> SharedMemory:
         raise DrawwellError(f"{file}: cannot be read ({error.strerror})") from error
     if hashlib.sha256(content).hexdigest() != digest:
         raise DrawwellError(f"{file}: was replaced while the server read it: start again")
-    memory = SharedMemory(file.name, len(content))
+    return content
+
+
+def _shared(name: str, content: bytes) -> SharedMemory:
+    memory = SharedMemory(name, len(content))
     memory.write(content)
     return memory

@@ -11,14 +11,16 @@ import pytest
 from PIL import Image
 
 from drawwell import Engine, Judge
-from drawwell.errors import DrawwellError
+from drawwell.errors import DrawwellError, ProviderError
+from drawwell.files.discriminator_card import KnownLogits
 from drawwell.files.generator_file import read_generator
+from drawwell.formats.pictures import fit_all
 from drawwell_serve.drawing import decoding
-from drawwell_serve.drawing.image_service import ImageService
 from drawwell_serve.http import picture_body
+from drawwell_serve.processes.snapshot import take_snapshot
 from drawwell_serve.settings import Settings
 from tests import graphs
-from tests.bombs import png_bomb
+from tests.bombs import jpeg_after_filling, jpeg_of_comments, jpeg_of_scans, png_bomb, png_of_chunks, webp_bomb
 from tests.conftest import Server
 from tests.serve import behind
 
@@ -43,9 +45,9 @@ def flat(level: int, kind: str = "PNG") -> bytes:
     return encoded(np.full((50, 90), level, np.uint8), kind)
 
 
-def post(file: Path, content: bytes, kind: str, **settings: Any) -> httpx.Response:
+def post(file: Path, content: bytes, kind: str, query: str = "", **settings: Any) -> httpx.Response:
     async def ask(http: httpx.AsyncClient) -> httpx.Response:
-        return await http.post("/judge", content=content, headers={"Content-Type": kind})
+        return await http.post(f"/judge{query}", content=content, headers={"Content-Type": kind})
 
     answer: httpx.Response = behind.asked(file, ask, **settings)
     return answer
@@ -96,25 +98,107 @@ def test_without_a_discriminator_the_route_says_how_to_get_one(generator: Path) 
     assert "drawwell export RUN writes discriminator.onnx beside generator.onnx" in answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("what", ["of another generator", "damaged"])
+@pytest.mark.parametrize("size", [(2, 3), (9, 7), (1, 40)])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_an_array_of_another_size_is_fitted_as_training_fits_it(
+    generator: Path, size: tuple[int, int], channels: int
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (70, *size, channels)).astype(np.uint8)
+    fitted = fit_all(images, graphs.SHAPE)
+    body = post(generator, npy(images), "application/x-npy").json()
+    with Judge(generator.with_name("discriminator.onnx")) as judge:
+        assert [one["logit"] for one in body["pictures"]] == [one.logit for one in judge.judge(fitted)]
+
+
+def test_a_label_may_be_given(generator: Path) -> None:
+    for label in ("dark", "0"):
+        body = post(generator, flat(250), "image/png", f"?label={label}").json()
+        (picture,) = body["pictures"]
+        assert (picture["logit"], picture["class"]) == (250, "dark")
+    with Judge(generator.with_name("discriminator.onnx")) as judge:
+        (expected,) = judge.judge(np.full((1, *graphs.SHAPE), 250, np.uint8), "dark")
+    assert picture["percentile_drawn"] == expected.percentile_drawn
+    assert body["about"]["held_out_pictures"] == 300, "the scale of given labels"
+    for query, sentence in (("?label=blue", "there is no class 'blue'"), ("?lable=dark", "the query takes one field")):
+        answer = post(generator, flat(250), "image/png", query)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_field")
+        assert sentence in answer.json()["error"]["message"]
+
+
+def spoil(file: Path, what: str) -> None:
+    if what == "damaged":
+        file.write_bytes(file.read_bytes()[:-3])
+    elif what == "empty":
+        file.write_bytes(b"")
+    elif what == "of another generator":
+        graphs.write_discriminator(file, "dark", "light")
+    else:
+        generator = read_generator(file.with_name("generator.onnx")).digest
+        wrong = KnownLogits(((1.0, 1.0, 1.0),) * 4, 1e-3)
+        graphs.write_discriminator(file, "dark", "light", generator=generator, known_logits=wrong)
+
+
+@pytest.mark.parametrize("what", ["damaged", "empty", "of another generator", "of wrong logits"])
 def test_a_discriminator_that_cannot_be_used_is_logged_and_images_are_served(
     generator: Path, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = generator.with_name("discriminator.onnx")
-    if what == "damaged":
-        file.write_bytes(file.read_bytes()[:-3])
-    else:
-        graphs.write_discriminator(file, "dark", "light")
+    spoil(generator.with_name("discriminator.onnx"), what)
 
-    async def ask(http: httpx.AsyncClient) -> tuple[int, int, bool]:
+    async def ask(http: httpx.AsyncClient) -> tuple[httpx.Response, list[int], Any]:
         judged = await http.post("/judge", content=flat(3), headers={"Content-Type": "image/png"})
-        drawn = await http.post("/generate", json={"seed": 7})
-        return judged.status_code, drawn.status_code, "judge" in (await http.get("/model")).json()
+        drawn, ready = await http.post("/generate", json={"seed": 7}), await http.get("/readyz")
+        return judged, [drawn.status_code, ready.status_code], (await http.get("/model")).json()["judge"]
 
-    assert behind.asked(generator, ask) == (404, 200, False)
+    judged, others, about = behind.asked(generator, ask)
+    sentence = "the server cannot judge pictures now; its log says why"
+    assert (judged.status_code, judged.json()["error"]) == (503, {"code": "judge_failed", "message": sentence})
+    assert int(judged.headers["Retry-After"]) > 0
+    assert (others, about) == ([200, 200], {"error": sentence})
     assert "pictures are not judged" in caplog.text
+
+
+@pytest.mark.parametrize("what", ["damaged", "of another generator", "of wrong logits"])
+def test_a_bad_file_beside_the_generator_refuses_no_start_and_a_named_one_does(
+    generator: Path, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = generator.with_name("discriminator.onnx")
+    spoil(file, what)
+    content = take_snapshot(Settings(str(generator), threads=1)).discriminator
+    assert content is not None
+    if what == "of wrong logits":  # which the workers find out
+        assert content.path.read_bytes() == file.read_bytes()
+        return
+    assert content.path.read_bytes() == b""
+    assert f"pictures are not judged: {file}: " in caplog.text
     with pytest.raises(DrawwellError, match=r"belongs to the generator 0000|is no drawwell discriminator"):
-        ImageService(Settings(str(generator), discriminator=str(file), threads=1))
+        take_snapshot(Settings(str(generator), discriminator=str(file), threads=1))
+
+
+def test_a_judge_that_fails_later_is_a_503_until_its_known_pictures_are_right(
+    generator: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ProviderError("judging failed (/secret/path)")
+
+    async def ask(http: httpx.AsyncClient) -> list[Any]:
+        async def judged() -> Any:
+            answer = await http.post("/judge", content=flat(3), headers={"Content-Type": "image/png"})
+            return answer.status_code, answer.json().get("error", {}).get("code")
+
+        seen = [await judged()]
+        with monkeypatch.context() as patch:
+            patch.setattr(Judge, "logits", fail)
+            service = http._transport.app._app.state.service  # type: ignore[attr-defined]
+            run, service.judging.work.run = service.judging.work.run, fail
+            seen += [await judged(), await judged()]
+            seen += [(await http.get(path)).status_code for path in ("/readyz", "/livez")]
+            seen += [(await http.post("/generate", json={"seed": 7})).status_code]
+            seen += ["error" in (await http.get("/model")).json()["judge"]]
+        service.judging.work.run = run
+        return [*seen, await judged(), "error" in (await http.get("/model")).json()["judge"]]
+
+    fails = (503, "judge_failed")
+    assert behind.asked(generator, ask) == [(200, None), fails, fails, 200, 200, 200, True, (200, None), False]
 
 
 def test_the_model_says_that_there_is_a_judge(generator: Path) -> None:
@@ -146,6 +230,11 @@ FORM = "multipart/form-data; boundary=x"
         ),
         (flat(3)[:60], "image/png", 422, "invalid_picture", "the picture cannot be decoded"),
         (png_bomb(), "image/png", 422, "invalid_picture", "the picture has too many pixels"),
+        (webp_bomb(), "image/webp", 422, "invalid_picture", "the picture has too many pixels"),
+        (png_of_chunks(20_000), "image/png", 422, "invalid_picture", "the picture has more than 16,384 chunks"),
+        (jpeg_of_scans(64, 500), "image/jpeg", 422, "invalid_picture", "scans, and 64 are decoded"),
+        (jpeg_of_comments(3_000_000), "image/jpeg", 422, "invalid_picture", "more than 1,000 segments"),
+        (jpeg_after_filling(15_000_000), "image/jpeg", 422, "invalid_picture", "more than 1,000 segments"),
         (
             encoded(np.zeros((9, 9), np.uint8), "GIF"),
             "image/png",
@@ -170,12 +259,13 @@ FORM = "multipart/form-data; boundary=x"
         (flat(3), "multipart/form-data", 400, "malformed_multipart", "Content-Type names no boundary"),
         (b"no array", "application/x-npy", 422, "invalid_picture", "the body is no npy file"),
         (
-            npy(np.zeros((1, 3, 2, 1), np.uint8)),
+            npy(np.zeros((1, 3, 2, 2), np.uint8)),
             "application/x-npy",
             422,
             "invalid_picture",
-            "must be uint8 [N, 2, 3, 1]",
+            "must be uint8 [N, H, W, C]",
         ),
+        (npy(np.zeros((1, 0, 2, 1), np.uint8)), "application/x-npy", 422, "invalid_picture", "not uint8 [1, 0, 2, 1]"),
         (npy(np.zeros((1, 2, 3, 1))), "application/x-npy", 422, "invalid_picture", "not float64"),
         (npy(np.zeros((0, 2, 3, 1), np.uint8)), "application/x-npy", 422, "invalid_picture", "1 to 4,096 images"),
         (npy(np.zeros((9, 2, 3, 1), np.uint8))[:-1], "application/x-npy", 422, "invalid_picture", "is cut off"),
@@ -201,6 +291,17 @@ def test_large_bodies_and_many_waiting_ones_are_refused(generator: Path, monkeyp
     with waiting.holding(60), waiting.holding(40):
         pass
     waiting.close()
+
+
+def test_accept_is_bounded_and_must_allow_json(generator: Path) -> None:
+    async def ask(http: httpx.AsyncClient) -> list[int]:
+        headers = {"Content-Type": "image/png"}
+        return [
+            (await http.post("/judge", content=flat(3), headers=headers | {"Accept": accept})).status_code
+            for accept in ("text/html", "a/b," * 2000)
+        ]
+
+    assert behind.asked(generator, ask) == [406, 400]
 
 
 def test_a_server_with_a_key_judges_for_those_who_have_it(generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
