@@ -27,6 +27,15 @@ class _Head(msgspec.Struct):
     format_version: msgspec.Raw = msgspec.Raw(b"None")
 
 
+def kind_of(text: str | bytes) -> Kind:
+    """Return the kind of the card in ``text``: ``generator`` for anything that is no card of a discriminator."""
+    try:
+        kind = bytes(msgspec.json.decode(text, type=_Head).kind)
+    except UNREADABLE:
+        return "generator"
+    return "discriminator" if kind == b'"discriminator"' else "generator"
+
+
 def card_from(text: str | bytes, kind: Kind, versions: tuple[int, ...], card: type[Card]) -> Card:
     """Return the card of this kind in ``text``. Raises ``GeneratorFileError`` for anything else, and for another format version."""
     if not text:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from drawwell.errors import GeneratorFileError
+from drawwell.files.card import ModelCard
+from drawwell.files.card import card_from_json as card_of_generator
+from drawwell.files.card_json import kind_of
 from drawwell.files.discriminator_card import DiscriminatorCard, card_from_json
 from drawwell.files.sealed_file import SealedFile, read_sealed, seal_with
 from drawwell.text import printable
@@ -24,6 +27,15 @@ DiscriminatorFile = SealedFile[DiscriminatorCard]
 def read_discriminator(path: Path) -> DiscriminatorFile:
     """Read and check a discriminator file, as ``read_sealed`` does. Raises ``GeneratorFileError``."""
     return read_sealed(path, "discriminator", card_from_json)
+
+
+def read_either(path: Path) -> SealedFile[ModelCard | DiscriminatorCard]:
+    """Read and check a generator or a discriminator file, as ``read_sealed`` does. Raises ``GeneratorFileError``."""
+
+    def either(text: str) -> ModelCard | DiscriminatorCard:
+        return card_from_json(text) if kind_of(text) == "discriminator" else card_of_generator(text)
+
+    return read_sealed(path, "generator", either)
 
 
 def seal(model: "onnx.ModelProto", card: DiscriminatorCard) -> bytes:
@@ -48,3 +60,15 @@ def discriminator_beside(generator: Path) -> Path:
     stem, word = generator.stem, "discriminator"
     named = stem.replace("generator", word, 1) if "generator" in stem else f"{stem}-{word}"
     return generator.with_name(f"{named}{generator.suffix}")
+
+
+def remove_stale(generator: Path, digest: str) -> Path | None:
+    """Remove the discriminator beside a generator file that was just written, unless it belongs to it. Return what was removed."""
+    file = discriminator_beside(generator)
+    try:
+        if not file.is_file() or read_discriminator(file).card.generator == digest:
+            return None
+    except GeneratorFileError:  # it is no whole file of ours, so nothing takes it for one
+        return None
+    file.unlink()
+    return file

@@ -7,6 +7,7 @@ In evaluation a batch norm has fixed statistics and a spectral norm a fixed fact
 """
 
 import copy
+from collections.abc import Callable, Iterator
 
 import onnx
 import torch
@@ -20,8 +21,6 @@ from drawwell_train.config import TrainConfig
 from drawwell_train.networks.base import Discriminator, lowest, to_images
 from drawwell_train.networks.sngan import MinibatchStd
 from drawwell_train.presets import STD_GROUP
-
-_BATCH_IMAGES = 64
 
 
 class NotJudgedError(DrawwellError):
@@ -40,11 +39,16 @@ class FixedDeviation(nn.Module):
         return torch.cat([x, torch.full_like(x[:, :1], self._deviation)], 1)
 
 
-def for_one_picture(network: Discriminator, config: TrainConfig, real: Tensor, labels: Tensor | None) -> Discriminator:
+Batches = Iterator[tuple[Tensor, Tensor | None]]
+"""Images float32 ``[n, C, S, S]``, and labels int64 ``[n]`` where there are classes."""
+
+
+def for_one_picture(
+    network: Discriminator, config: TrainConfig, real: Callable[[TrainConfig], Batches]
+) -> Discriminator:
     """Return the discriminator as a function of one picture, in float32 and in evaluation mode.
 
-    ``real`` are held-out real images, float32 ``[N, C, S, S]``, with ``labels`` int64 ``[N]`` where there are classes. Raises
-    ``NotJudgedError`` if there is no such function.
+    ``real`` gives the held-out real images. Raises ``NotJudgedError`` if there is no such function.
     """
     if config.pack > 1:
         raise NotJudgedError(
@@ -57,19 +61,18 @@ def for_one_picture(network: Discriminator, config: TrainConfig, real: Tensor, l
     for block in list(alone.modules()):
         for name, layer in list(block.named_children()):
             if isinstance(layer, MinibatchStd):
-                setattr(block, name, FixedDeviation(_deviation(alone, layer, real, labels)))
+                setattr(block, name, FixedDeviation(_deviation(alone, layer, real(config))))
     return alone.requires_grad_(False)
 
 
 @torch.no_grad()
-def _deviation(network: Discriminator, layer: MinibatchStd, real: Tensor, labels: Tensor | None) -> float:
+def _deviation(network: Discriminator, layer: MinibatchStd, real: Batches) -> float:
     """What the layer measures in groups of real images, on average."""
     measured: list[Tensor] = []
     hook = layer.register_forward_hook(lambda _layer, _inputs, output: measured.append(output[:, -1]))
-    whole = len(real) - len(real) % STD_GROUP
-    for first in range(0, whole, 16 * STD_GROUP):
-        rows = slice(first, min(first + 16 * STD_GROUP, whole))
-        network(real[rows], None if labels is None else labels[rows])
+    for pixels, labels in real:
+        if whole := len(pixels) - len(pixels) % STD_GROUP:
+            network(pixels[:whole], None if labels is None else labels[:whole])
     hook.remove()
     return float(torch.cat(measured).mean())
 
@@ -77,8 +80,7 @@ def _deviation(network: Discriminator, layer: MinibatchStd, real: Tensor, labels
 @torch.no_grad()
 def features_of(network: Discriminator, images: Tensor) -> Tensor:
     """The features of images, float ``[N, C, S, S]``, summed over places: float32 ``[N, F]``."""
-    pieces = torch.split(images, _BATCH_IMAGES)
-    return torch.cat([network.features(piece).flatten(2).sum(2) for piece in pieces])
+    return network.features(images).flatten(2).sum(2)
 
 
 class _Judging(nn.Module):

@@ -12,16 +12,16 @@ from rich.console import Console
 
 from drawwell import terminal
 from drawwell.engine.engine import Engine
-from drawwell.errors import RequestError
+from drawwell.errors import DrawwellError, RequestError
 from drawwell.files.card import MIXTURE_FORMAT, PLAIN_FORMAT, ModelCard, Parity, Target, total_of
 from drawwell.files.certified import Certified
-from drawwell.files.discriminator_file import discriminator_beside
+from drawwell.files.discriminator_file import discriminator_beside, remove_stale
 from drawwell.files.generator_file import seal
 from drawwell.files.quality import Quality
 from drawwell_export import discriminator, parity
-from drawwell_export.judging import NotJudgedError
 from drawwell_export.mixture import join
 from drawwell_export.parts import Part, brightest_of, build, recipe_of_all, training_of
+from drawwell_export.real_pictures import drawn_by, real_pictures
 from drawwell_export.targets import RECIPES
 from drawwell_export.write import write_checked
 from drawwell_train.evaluation import record
@@ -92,20 +92,22 @@ def main(config: ExportConfig) -> None:
         f"{_about_measures(config, quality)}\n"
         f"{'' if certificate is None else _CERTIFIED}".rstrip()
     )
+    if (stale := remove_stale(out, engine.digest)) is not None:
+        console.print(f"removed {stale}: it belonged to the generator that was here before")
     if config.judge:
-        _export_discriminator(checkpoint, engine, out, config.data, console)
+        _export_discriminator(checkpoint, len(members), engine, out, config.data, console)
     console.print(f"next: drawwell serve {out}")
 
 
 def _export_discriminator(
-    checkpoint: Checkpoint, engine: Engine, generator: Path, data: str | None, console: Console
+    checkpoint: Checkpoint, members: int, engine: Engine, generator: Path, data: str | None, console: Console
 ) -> None:
-    """Write the discriminator beside the generator, or say why there is none."""
+    """Write the discriminator beside the generator, or say why there is none. The generator is written already, so none is no failure."""
     out = discriminator_beside(generator)
     try:
-        real, drawn = discriminator.real_pictures(checkpoint.config, data), discriminator.drawn_by(engine)
-        judge = discriminator.export(checkpoint, real, drawn, engine.digest, engine.card.name, out)
-    except NotJudgedError as error:
+        real, drawn = real_pictures(checkpoint.config, data), drawn_by(engine)
+        judge = discriminator.export(checkpoint, real, drawn, engine.digest, engine.card.name, out, members)
+    except DrawwellError as error:
         console.print(f"no {out.name}: {error}")
         return
     words = judge.card.in_words()

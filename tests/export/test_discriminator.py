@@ -1,6 +1,7 @@
 """The discriminator file: torch's logits, of every preset that can judge one picture."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +10,29 @@ import onnx
 import pytest
 import torch
 
-from drawwell import Engine, Judge
+from drawwell import Engine, GeneratorFileError, Judge
 from drawwell.files.discriminator_file import read_discriminator
 from drawwell.files.generator_file import read_generator
+from drawwell.opening import find_discriminator, find_file
 from drawwell_export import discriminator, judging
+from drawwell_export import real_pictures as real_pictures_module
 from drawwell_export.class_probe import fit_probe
-from drawwell_export.discriminator import Pictures, RealPictures
 from drawwell_export.judging import NotJudgedError
+from drawwell_export.main import ExportConfig, main
 from drawwell_export.parity import ParityError
+from drawwell_export.real_pictures import Pictures, RealPictures, real_pictures
 from drawwell_train.data.images import ImageData
 from drawwell_train.networks.base import packed, to_images
 from drawwell_train.presets import PRESETS, PresetName
 from drawwell_train.run import checkpoint
 from drawwell_train.run.checkpoint import Checkpoint
 from drawwell_train.step import state
+from tests import graphs
 from tests.conftest import drawwell
 from tests.export.test_presets import CLASSES, checkpoint_of
 
 LIMIT = 1e-3
+DISCRIMINATOR = "discriminator."
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "spectral": {"spectral_norm": True},
@@ -60,6 +66,22 @@ def torchs_logits(trained: Checkpoint, some: Pictures) -> np.ndarray:
     return found
 
 
+def torchs_scores(trained: Checkpoint, learned: Pictures, some: Pictures) -> np.ndarray:
+    """Of a classifier of the features of the discriminator as it was trained, which learned from ``learned``."""
+    network = state.load_discriminator(trained.config, trained.tensors)
+
+    def features(of: Pictures) -> torch.Tensor:
+        images = to_images(torch.from_numpy(of.images), 0.0 if trained.config.sigmoid else -1.0)
+        return network.features(images).flatten(2).sum(2)
+
+    assert learned.labels is not None
+    with torch.no_grad():
+        learned_features, others = features(learned), features(some)
+    probe = fit_probe(learned_features, torch.from_numpy(learned.labels), len(trained.config.class_names))
+    found: np.ndarray = probe(others).numpy()
+    return found
+
+
 @pytest.mark.parametrize("classes", [(), CLASSES], ids=["no classes", "classes"])
 @pytest.mark.parametrize(
     ("preset", "options"),
@@ -76,6 +98,10 @@ def test_the_logits_are_torchs(preset: PresetName, options: str, classes: tuple[
     with exported(trained, tmp_path / "discriminator.onnx") as judge:
         found = np.array([one.logit for one in judge.judge(some.images, some.labels)])
         assert judge.card.class_names == classes
+        scores = judge.logits(judge.feeds(some.images, some.labels))[:, 1:]
+    if classes:
+        expected = torchs_scores(trained, pictures(300, len(classes), 2), some)
+        assert np.abs(scores - expected).max() <= LIMIT * max(1, np.sqrt((expected.astype(float) ** 2).mean()))
     expected = torchs_logits(trained, some)
     unit = max(1, np.sqrt((expected.astype(float) ** 2).mean()))
     assert np.abs(found - expected).max() <= LIMIT * unit
@@ -133,6 +159,80 @@ def test_logits_that_are_not_torchs_are_refused(tmp_path: Path, monkeypatch: pyt
     assert not list(tmp_path.iterdir())
 
 
+def test_class_scores_that_are_not_torchs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = discriminator.by_torch
+
+    def off(*arguments: Any) -> Any:
+        rows = real(*arguments)
+        rows[:, 1:] += 1
+        return rows
+
+    monkeypatch.setattr(discriminator, "by_torch", off)
+    with pytest.raises(ParityError, match="the class scores of the exported discriminator differ from torch's"):
+        exported(checkpoint_of("mlp", CLASSES), tmp_path / "d.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def diverged(run: Path, to: Path) -> Path:
+    """A copy of a run whose discriminator computes no numbers."""
+    shutil.copytree(run, to, ignore=shutil.ignore_patterns("*.onnx", "checkpoints"))
+    found = checkpoint.find(run, None)[0]
+    of_discriminator = [name for name in found.tensors if name.startswith(DISCRIMINATOR) and name.endswith("weight")]
+    found.tensors[of_discriminator[0]].fill_(float("nan"))
+    checkpoint.save(to / "checkpoints", found, 1)
+    return to
+
+
+def test_a_diverged_discriminator_is_left_out_and_the_generator_is_exported(tiny_run: Path, tmp_path: Path) -> None:
+    run = diverged(tiny_run, tmp_path / "run")
+    graphs.write_discriminator(run / "discriminator.onnx")  # of an earlier generator
+    said = " ".join(drawwell("export", str(run)).stderr.split())
+    assert f"{run / 'generator.onnx'}: " in said
+    assert f"removed {run / 'discriminator.onnx'}: it belonged to the generator that was here before" in said
+    assert "no discriminator.onnx: the run's discriminator computes logits that are no finite numbers" in said
+    assert sorted(file.name for file in run.glob("*.onnx")) == ["generator.onnx"]
+    with Engine(run / "generator.onnx") as engine:
+        assert len(engine.generate(7, 3).images) == 3
+
+
+def test_no_generator_is_left_beside_the_discriminator_of_another(
+    tiny_run: Path, tiny_generator: Path, tmp_path: Path
+) -> None:
+    generator, beside = tmp_path / "generator.onnx", tmp_path / "discriminator.onnx"
+    shutil.copy(tiny_run / "discriminator.onnx", beside)
+    drawwell("export", str(tiny_run), "--no-judge", "--out", str(generator))
+    assert read_discriminator(beside).card.generator == read_generator(generator).digest, "the same generator keeps it"
+    drawwell("export", str(tiny_run), "--no-judge", "--step", "20", "--out", str(generator))
+    assert not beside.exists()
+    beside.write_bytes(b"notes of mine")
+    drawwell("export", str(tiny_run), "--no-judge", "--out", str(generator))
+    assert beside.read_bytes() == b"notes of mine"
+    shutil.copy(tiny_run / "discriminator.onnx", beside)
+    shutil.copy(find_file("fashion"), generator)
+    assert find_discriminator(tiny_generator) == tiny_run / "discriminator.onnx"
+    with pytest.raises(
+        GeneratorFileError, match=r"discriminator.onnx: belongs to the generator .* and this is d9b06ba0ebb1"
+    ):
+        find_discriminator(generator)
+
+
+def test_the_data_are_decoded_once_and_few_pictures_are_in_float32(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads, most = list[str](), list[int]()
+    load, images_of = real_pictures_module.load, real_pictures_module.to_images
+
+    def counted(pixels: torch.Tensor, black: float) -> torch.Tensor:
+        most.append(len(pixels))
+        return images_of(pixels, black)
+
+    monkeypatch.setattr(real_pictures_module, "load", lambda *a, **k: loads.append(a[0]) or load(*a, **k))
+    monkeypatch.setattr(real_pictures_module, "to_images", counted)
+    main(ExportConfig((tiny_run,), out=tmp_path / "generator.onnx"))
+    assert loads == ["digits"]
+    assert max(most) == 64
+
+
 def test_a_class_is_named_by_the_features(tmp_path: Path) -> None:
     some = pictures(200, len(CLASSES), 9)
     assert some.labels is not None
@@ -169,7 +269,7 @@ def test_export_writes_the_discriminator_beside_the_generator(tiny_run: Path, ti
 
 def test_the_quantiles_are_of_held_out_and_of_drawn_images(tiny_run: Path, tiny_generator: Path) -> None:
     trained = checkpoint.find(tiny_run, None)[0]
-    real = discriminator.real_pictures(trained.config)
+    real = real_pictures(trained.config)
     with Judge(tiny_run / "discriminator.onnx") as judge, Engine(tiny_generator) as engine:
         held_out = [one.percentile_real for one in judge.judge(real.held_out.images)]
         drawn = [one.percentile_drawn for one in judge.judge(engine.generate(0, 1024).images)]
@@ -198,7 +298,7 @@ def test_without_the_runs_images_there_is_a_generator_and_a_sentence(tiny_run: P
     assert not (tmp_path / "discriminator.onnx").exists()
     gone = tmp_path / "gone"
     with pytest.raises(NotJudgedError, match=f"{gone}: no such file or folder; name the data with --data"):
-        discriminator.real_pictures(checkpoint_of("dcgan").config, str(gone))
+        real_pictures(checkpoint_of("dcgan").config, str(gone))
     drawwell("export", str(tiny_run), "--out", str(tmp_path / "alone.onnx"), "--no-judge")
     assert not (tmp_path / "alone-discriminator.onnx").exists()
 
@@ -209,7 +309,7 @@ def test_too_few_held_out_images_place_nothing(tmp_path: Path) -> None:
     trained = checkpoint_of("dcgan")
     config = dataclasses.replace(trained.config, data_sha256=ImageData(few.images).sha256())
     with pytest.raises(NotJudgedError, match="held out 3 of its 60 images, and 10 are needed"):
-        discriminator.real_pictures(config, str(tmp_path / "few.npy"))
+        real_pictures(config, str(tmp_path / "few.npy"))
 
 
 def test_a_layer_of_a_fixed_deviation_has_it_everywhere() -> None:

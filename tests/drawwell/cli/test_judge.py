@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from drawwell.files.discriminator_file import read_discriminator
+from drawwell.files.generator_file import read_generator
 from tests import graphs
 from tests.conftest import drawwell
 
@@ -19,11 +21,11 @@ def rows(said: str) -> list[str]:
 
 
 def test_it_says_of_each_picture_where_it_stands(tmp_path: Path) -> None:
-    graphs.write(tmp_path / "generator.onnx", graphs.plain_model())
-    graphs.write_discriminator(tmp_path / "discriminator.onnx")
+    file = graphs.write(tmp_path / "generator.onnx", graphs.plain_model())
+    graphs.write_discriminator(tmp_path / "discriminator.onnx", generator=read_generator(file).digest)
     bright, dark = picture(tmp_path / "bright.png", 150), picture(tmp_path / "dark.jpg", 50)
-    for file in ("discriminator.onnx", "generator.onnx"):
-        said = rows(drawwell("judge", str(tmp_path / file), str(bright), str(dark)).stdout)
+    for name in ("discriminator.onnx", "generator.onnx"):
+        said = rows(drawwell("judge", str(tmp_path / name), str(bright), str(dark)).stdout)
         assert said[0] == str(bright)
         assert said[1:5] == [
             "Logit 150.000",
@@ -62,3 +64,21 @@ def test_a_generator_without_a_discriminator_says_how_to_get_one(tmp_path: Path)
     file = graphs.write(tmp_path / "generator.onnx", graphs.plain_model())
     said = drawwell("judge", str(file), str(picture(tmp_path / "x.png", 9)), code=1).stderr
     assert "is a generator, which judges no images, and no discriminator lies beside it: export the run again" in said
+
+
+def test_info_says_what_the_logits_mean(tmp_path: Path) -> None:
+    file = graphs.write_discriminator(tmp_path / "d.onnx", "dark", "light")
+    said = rows(drawwell("info", str(file)).stdout)
+    assert said[0] == "plain"
+    assert "Classes dark, light" in said
+    assert any(line.startswith("Tells apart in 75% of the pairs") for line in said)
+    assert f"Digest {read_discriminator(file).digest}" in said
+    file.write_bytes(file.read_bytes()[:-9])
+    assert "cut short" in drawwell("info", str(file), code=1).stderr
+
+
+def test_a_discriminator_of_another_generator_is_refused(tmp_path: Path) -> None:
+    file = graphs.write(tmp_path / "generator.onnx", graphs.plain_model())
+    graphs.write_discriminator(tmp_path / "discriminator.onnx")
+    said = drawwell("judge", str(file), str(picture(tmp_path / "x.png", 9)), code=1).stderr
+    assert "discriminator.onnx: belongs to the generator 000000000000, and this is" in said
