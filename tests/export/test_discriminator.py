@@ -15,12 +15,12 @@ from drawwell.files.discriminator_file import read_discriminator
 from drawwell.files.generator_file import read_generator
 from drawwell.opening import find_discriminator, find_file
 from drawwell_export import discriminator, judging
-from drawwell_export import real_pictures as real_pictures_module
 from drawwell_export.class_probe import fit_probe
 from drawwell_export.judging import NotJudgedError
 from drawwell_export.main import ExportConfig, main
 from drawwell_export.parity import ParityError
 from drawwell_export.real_pictures import Pictures, RealPictures, real_pictures
+from drawwell_train.data import dataset
 from drawwell_train.data.images import ImageData
 from drawwell_train.networks.base import packed, to_images
 from drawwell_train.presets import PRESETS, PresetName
@@ -220,14 +220,17 @@ def test_the_data_are_decoded_once_and_few_pictures_are_in_float32(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads, most = list[str](), list[int]()
-    load, images_of = real_pictures_module.load, real_pictures_module.to_images
+
+    def load(source: str, *arguments: Any, **options: Any) -> ImageData:
+        loads.append(source)
+        return dataset.load(source, *arguments, **options)
 
     def counted(pixels: torch.Tensor, black: float) -> torch.Tensor:
         most.append(len(pixels))
-        return images_of(pixels, black)
+        return to_images(pixels, black)
 
-    monkeypatch.setattr(real_pictures_module, "load", lambda *a, **k: loads.append(a[0]) or load(*a, **k))
-    monkeypatch.setattr(real_pictures_module, "to_images", counted)
+    monkeypatch.setattr("drawwell_export.real_pictures.load", load)
+    monkeypatch.setattr("drawwell_export.real_pictures.to_images", counted)
     main(ExportConfig((tiny_run,), out=tmp_path / "generator.onnx"))
     assert loads == ["digits"]
     assert max(most) == 64

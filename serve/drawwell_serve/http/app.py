@@ -53,8 +53,9 @@ def _may_look_for_labels(body: bytes) -> bool:
 async def model(request: Request) -> Response:
     """``GET /model``: the digest, the card, the card in words, the most images of one reply, and the judge if there is one."""
     service: ImageService = request.app.state.service
-    fails = service.judging is not None and service.judging.work.failed
-    return Response(_model_json(service, fails), media_type="application/json")
+    judging = service.judging
+    judge_fails = service.discriminator is not None if judging is None else judging.work.failed
+    return Response(_model_json(service, judge_fails), media_type="application/json")
 
 
 async def page(request: Request) -> Response:
@@ -107,11 +108,10 @@ def _model_json(service: ImageService, judge_fails: bool) -> bytes:
     digest, card = service.engine.digest, service.engine.card
     written = msgspec.Raw(card_to_json(card))
     about = {"digest": digest, "card": written, "in_words": card.in_words(), "max_count": service.settings.max_count}
-    if service.judging is not None:
-        about["judge"] = service.judging.about()
-    if judge_fails or (service.judging is None and service.discriminator is not None):
-        about["judge"] = about.get("judge", {}) | {"error": CANNOT_JUDGE}
-    return msgspec.json.encode(about)
+    judge = {} if service.judging is None else service.judging.about()
+    if judge_fails:
+        judge["error"] = CANNOT_JUDGE
+    return msgspec.json.encode(about | ({"judge": judge} if judge else {}))
 
 
 def create_app() -> Starlette:

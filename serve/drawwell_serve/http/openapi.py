@@ -27,7 +27,7 @@ _MEANINGS = {
     421: "The server does not answer to the name in Host.",
     422: "A field is unknown, of a wrong type, or out of range. Or a picture cannot be decoded.",
     429: "Too many requests or images wait. Retry-After says when to send the request again.",
-    503: "No reply can begin in time, drawing fails, or the device has no memory. Retry-After says when to send the request again.",
+    503: "No reply can begin in time, the networks fail, or the device has no memory. Retry-After says when to send the request again.",
 }
 _DRAWING_ERRORS, _BODY_ERRORS = (429, 503), (400, 406, 408, 413, 415, 422)
 _HEADERS = {
@@ -75,7 +75,10 @@ def document() -> dict[str, Any]:
         "additionalProperties": {"type": "string"},
     }
     about = {"digest": {"type": "string"}, "card": card, "in_words": words, "max_count": {"type": "integer"}}
-    judge = {"type": "object", "properties": {"digest": {"type": "string"}, "in_words": words}}
+    judge = {
+        "type": "object",
+        "properties": {"digest": {"type": "string"}, "in_words": words, "error": {"type": "string"}},
+    }
     model = {"type": "object", "required": list(about), "properties": about | {"judge": judge}}
     keyed = {
         "/generate": {"post": _generate(request)},
@@ -139,7 +142,7 @@ def _judge() -> dict[str, Any]:
         },
         "percentile_real": {**number, "description": "The percentage of held-out real pictures with a lower logit."},
         "percentile_drawn": {**number, "description": "The percentage of drawn pictures with a lower logit."},
-        "label": {"type": "integer", "description": "With classes: the most likely class."},
+        "label": {"type": "integer", "description": "With classes: the most likely class, or the one of the query."},
         "class": {**text, "description": "The name of this class."},
         "in_words": {"type": "object", "additionalProperties": text},
     }
@@ -158,12 +161,14 @@ def _judge() -> dict[str, Any]:
     file = {"type": "string", "format": "binary"}
     several = {"type": "object", "required": ["picture"], "properties": {"picture": {"type": "array", "items": file}}}
     content = {kind: {"schema": several if kind == MULTIPART else file} for kind in MEDIA_TYPES}
+    label = {"description": "The class to judge the pictures as, by its name or its index.", "schema": text}
     found = {
         "description": "What the discriminator says of each picture.",
         "content": {"application/json": {"schema": reply}},
     }
     return {
         "summary": "Judge how authentic pictures are. They are resized and cropped as in training.",
+        "parameters": [{"name": "label", "in": "query", **label}],
         "requestBody": {"required": True, "content": content},
         "responses": {"200": found, **_errors(404, *_BODY_ERRORS, *_DRAWING_ERRORS)},
     }

@@ -55,7 +55,7 @@ async def _sheet(service: ImageService) -> str:
     """A contact sheet as a base64 PNG, drawn for the first reader."""
     if service not in _sheets:
         request = ImageRequest(_SEED, range(_IMAGES))
-        pieces = [piece async for piece in service.stream(request, ActiveRequest(), _images)]
+        pieces = [piece async for piece in service.stream(request, ActiveRequest(service.scheduler.drawing), _images)]
         png = await asyncio.to_thread(lambda: to_png(contact_sheet(np.concatenate(pieces), _COLUMNS)))
         _sheets[service] = base64.b64encode(png).decode()
     return _sheets[service]

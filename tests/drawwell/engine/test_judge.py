@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from drawwell import GeneratorFileError, Judge, PictureError, ProviderError, RequestError
+from drawwell import Engine, GeneratorFileError, Judge, PictureError, ProviderError, RequestError
 from drawwell.files.discriminator_card import KnownLogits
 from drawwell.formats import pictures
+from drawwell.opening import bundled, find_discriminator, find_file
 from drawwell_train.data.decode import decode_all
 from tests import graphs
-from tests.bombs import png_bomb
+from tests.bombs import jpeg_of_comments, jpeg_of_scans, png_bomb, png_of_chunks
 
 CLASSES = ("dark", "grey", "light")
 
@@ -117,6 +118,17 @@ def test_pictures_are_fitted_as_training_fits_them(tmp_path: Path) -> None:
         assert [one.logit for one in judge.judge_files(files)] == pytest.approx(expected.mean((1, 2, 3)).tolist())
 
 
+@pytest.mark.parametrize("content", [jpeg_of_scans(64, 50), jpeg_of_comments(900), png_of_chunks(16_000)])
+def test_an_unusual_picture_within_the_bounds_is_decoded(content: bytes) -> None:
+    assert pictures.decode(content, graphs.SHAPE).shape == graphs.SHAPE
+
+
+def test_metadata_that_looks_like_scans_is_none() -> None:
+    beginning, end = (whole := jpeg_of_scans(64, 1))[:2], whole[2:]
+    comment = b"\xff\xfe" + (2 + 400).to_bytes(2, "big") + 200 * b"\xff\xda"
+    assert pictures.decode(beginning + comment + end, graphs.SHAPE).shape == graphs.SHAPE
+
+
 def test_pictures_that_cannot_be_decoded_are_sentences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8))
     whole = tmp_path / "whole.png"
@@ -125,6 +137,9 @@ def test_pictures_that_cannot_be_decoded_are_sentences(tmp_path: Path, monkeypat
     (tmp_path / "cut.png").write_bytes(whole.read_bytes()[:400])
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "bomb.png").write_bytes(png_bomb())
+    (tmp_path / "scans.jpg").write_bytes(jpeg_of_scans(64, 100))
+    (tmp_path / "comments.jpg").write_bytes(jpeg_of_comments(1001))
+    (tmp_path / "chunks.png").write_bytes(png_of_chunks(2**14))
     monkeypatch.setattr(pictures, "MAX_PIXELS", 5000)
     with Judge(graphs.write_discriminator(tmp_path / "d.onnx")) as judge:
         for name, sentence in {
@@ -132,9 +147,31 @@ def test_pictures_that_cannot_be_decoded_are_sentences(tmp_path: Path, monkeypat
             "text.png": "is no picture in one of the formats PNG, JPEG",
             "bomb.png": "has too many pixels",
             "large.png": "at most 0.0 megapixels are decoded: make it smaller",
+            "scans.jpg": "scans, and 64 are decoded: save it again",
+            "comments.jpg": "has more than 1,000 segments before its pixels",
+            "chunks.png": "has more than 16,384 chunks",
             "nothing.png": "no such file",
             ".": "is not a file",
         }.items():
             with pytest.raises(PictureError, match=sentence) as said:
                 judge.read(tmp_path / name)
             assert str(said.value).startswith(str(tmp_path / name) + ": " if name != "." else str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["emoji", "fashion-mixture"])
+def test_a_bundled_discriminator_judges_for_its_generator(name: str) -> None:
+    file = find_discriminator(name)
+    assert file.name == f"{name}-discriminator.onnx"
+    assert file.stat().st_size <= 4_000_000
+    with Judge(file) as judge, Engine(find_file(name), threads=1) as engine:
+        assert judge.card.class_names == engine.card.class_names
+        first = engine.card.members[0] if engine.card.members else engine.card.training
+        assert (judge.card.training.config_sha256, judge.card.training.steps) == (first.config_sha256, first.steps)
+        percentiles = [one.percentile_drawn for one in judge.judge(engine.generate(1, 200).images)]
+    assert 40 < np.mean(percentiles) < 60, "drawn pictures lie among drawn pictures"
+
+
+def test_every_bundled_discriminator_lies_beside_a_bundled_generator() -> None:
+    found = {file.name for file in find_file("emoji").parent.glob("*-discriminator.onnx")}
+    assert found <= {f"{name}-discriminator.onnx" for name in bundled()}
+    assert not any("discriminator" in name for name in bundled())
