@@ -23,7 +23,7 @@ from drawwell_serve.drawing.judge_service import JudgeService, open_judge_servic
 from drawwell_serve.drawing.readiness import Readiness
 from drawwell_serve.drawing.scheduler import Scheduler
 from drawwell_serve.drawing.work import Work
-from drawwell_serve.errors import ApiError
+from drawwell_serve.errors import RETRY_SECONDS, ApiError
 from drawwell_serve.judge_file import discriminator_of
 from drawwell_serve.metrics import Metrics, refused
 from drawwell_serve.settings import Settings
@@ -33,8 +33,6 @@ Pieces = AsyncIterator[tuple["asyncio.Future[Any]", int]]
 """The pieces of a request as they are queued: the future of each, and its images."""
 
 MOST_RETRY_SECONDS = 60
-
-_CANNOT_DRAW = "the server cannot draw images now; its log says why"
 
 MOST_LENGTHS = 2
 """Long replies that a worker draws at once only to learn their length."""
@@ -59,7 +57,7 @@ class ImageService:
         self.engine = Engine(settings.file, settings.provider, settings.threads_of_worker)
         self.metrics = Metrics(self.engine)
         self.scheduler = Scheduler(self.engine, self.metrics)
-        self._readiness = Readiness(self.scheduler.drawing, self.engine.check, "not_ready", _CANNOT_DRAW)
+        self._readiness = Readiness(self.scheduler.drawing, self.engine.check, _cannot_draw)
         self.discriminator = discriminator_of(settings)
         """The file of the discriminator; None if there is none."""
         self.judging = self._open_judge()
@@ -281,3 +279,8 @@ async def _queued(places: Iterable[slice], submit: "Callable[[slice], asyncio.Fu
 def _default_max_queued_images(settings: Settings, engine: Engine, scheduler: Scheduler) -> int:
     """The images that all requests hold ahead if all are streams, so that streams that nobody reads cannot shut out short requests."""
     return max(8192, settings.queue_requests * (engine.threads + 1) * scheduler.piece_images)
+
+
+def _cannot_draw() -> ApiError:
+    message = "the server cannot draw images now; its log says why"
+    return ApiError(503, "not_ready", message, headers={"Retry-After": str(RETRY_SECONDS)})

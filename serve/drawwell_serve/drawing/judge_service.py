@@ -13,13 +13,12 @@ from drawwell.files.discriminator_file import check_belongs
 from drawwell.generator import Images
 from drawwell_serve.drawing.active_request import ActiveRequest
 from drawwell_serve.drawing.decoding import Decoding
-from drawwell_serve.drawing.readiness import Readiness, not_ready
+from drawwell_serve.drawing.readiness import Readiness
 from drawwell_serve.drawing.scheduler import Scheduler
 from drawwell_serve.drawing.work import Work, piece_rows, seconds_of
-from drawwell_serve.errors import ApiError
+from drawwell_serve.errors import RETRY_SECONDS, ApiError
 from drawwell_serve.metrics import Metrics
 
-_CODE = "judge_failed"
 CANNOT_JUDGE = "the server cannot judge pictures now; its log says why"
 
 logger = logging.getLogger("drawwell.serve")
@@ -40,7 +39,7 @@ class JudgeService:
     def __init__(self, judge: Judge, scheduler: Scheduler, metrics: Metrics) -> None:
         self.judge, self._scheduler = judge, scheduler
         self.work = Work(judge.logits, metrics.judged, *piece_rows(PIECE_PICTURES, self._seconds))
-        self.readiness = Readiness(self.work, judge.check, _CODE, CANNOT_JUDGE)
+        self.readiness = Readiness(self.work, judge.check, cannot_judge)
         self.decoding = Decoding(judge.card.image_shape)
 
     def submit(self, active: ActiveRequest, images: Images, label: int | None) -> "asyncio.Future[Any]":
@@ -79,4 +78,4 @@ def open_judge_service(file: Path, generator: str, scheduler: Scheduler, metrics
 
 def cannot_judge() -> ApiError:
     """The error for a request to a server whose discriminator fails, or cannot be used."""
-    return not_ready(_CODE, CANNOT_JUDGE)
+    return ApiError(503, "judge_failed", CANNOT_JUDGE, headers={"Retry-After": str(RETRY_SECONDS)})

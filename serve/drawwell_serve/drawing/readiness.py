@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from drawwell.errors import ProviderError
 from drawwell_serve.drawing.work import Work
-from drawwell_serve.errors import RETRY_SECONDS, ApiError
+from drawwell_serve.errors import ApiError
 
 logger = logging.getLogger("drawwell.serve")
 
@@ -17,16 +17,15 @@ class Readiness:
     Args:
         work: The runs.
         check: Raises ``ProviderError`` if the known answers do not come out right.
-        code: The code of the error.
-        message: The sentence for clients.
+        error: Makes the error for a request that cannot be answered until then.
     """
 
-    def __init__(self, work: Work, check: Callable[[], None], code: str, message: str) -> None:
-        self._work, self._known_answers, self._code, self._message = work, check, code, message
+    def __init__(self, work: Work, check: Callable[[], None], error: Callable[[], ApiError]) -> None:
+        self._work, self._known_answers, self._error = work, check, error
         self._checking: asyncio.Task[None] | None = None
 
     async def check(self) -> None:
-        """Raise ``ApiError`` 503 if a run has failed and the known answers do not come out right now."""
+        """Raise the error if a run has failed and the known answers do not come out right now."""
         if self._checking is None or self._checking.done():
             if not self._work.failed:
                 return
@@ -35,7 +34,7 @@ class Readiness:
             # one check at a time, however many requests wait for it
             await asyncio.shield(self._checking)
         except ProviderError:
-            raise not_ready(self._code, self._message) from None
+            raise self._error() from None
 
     async def _check_again(self) -> None:
         # reset before the check, so that a failure during it is not forgotten
@@ -46,8 +45,3 @@ class Readiness:
             self._work.failed = True
             logger.error("not ready: %s", error)
             raise
-
-
-def not_ready(code: str, message: str) -> ApiError:
-    """Return the error for a request that cannot be answered until something works again."""
-    return ApiError(503, code, message, headers={"Retry-After": str(RETRY_SECONDS)})
