@@ -2,6 +2,8 @@
 
 import io
 import random
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from drawwell_serve.processes.snapshot import take_snapshot
 from drawwell_serve.settings import Settings
 from tests import graphs
 from tests.bombs import jpeg_after_filling, jpeg_of_comments, jpeg_of_scans, png_bomb, png_of_chunks, webp_bomb
-from tests.conftest import Server
+from tests.conftest import START_SECONDS, Server, StartServer
 from tests.serve import behind
 
 NPY = {"Content-Type": "application/x-npy"}
@@ -361,3 +363,24 @@ def test_pictures_and_images_are_counted_in_one_queue(server: Server, tiny_gener
     metrics = httpx.get(f"{server.url}/metrics").text
     counted = next(line for line in metrics.splitlines() if line.startswith("drawwell_judged_total "))
     assert float(counted.split()[1]) >= 200
+
+
+def test_a_repaired_discriminator_is_taken_at_a_sighup(start_server: StartServer, generator: Path) -> None:
+    file = generator.with_name("discriminator.onnx")
+    whole = file.read_bytes()
+    spoil(file, "damaged")
+    server = start_server(generator)
+
+    def judged() -> httpx.Response:
+        return httpx.post(f"{server.url}/judge", content=flat(250), headers={"Content-Type": "image/png"}, timeout=60)
+
+    assert judged().json()["error"]["code"] == "judge_failed"
+    assert httpx.post(f"{server.url}/generate", json={"seed": 7}).status_code == 200
+    assert httpx.get(f"{server.url}/readyz").status_code == 200
+    assert f"pictures are not judged: {file}: " in server.log.read_text()
+    file.write_bytes(whole)
+    server.process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + START_SECONDS
+    while judged().status_code == 503 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert judged().json()["pictures"][0]["class"] == "light"
