@@ -124,6 +124,9 @@ bento: .venv/serve  ## build a bento with GENERATOR=file in it; PROVIDER=cpu spa
 	directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT INT TERM \
 	&& cp -R bentofile.yaml README.md drawwell serve "$$directory" \
 	&& cp '$(GENERATOR)' "$$directory/serve/drawwell_serve/generator.onnx" \
+	&& judge=$$('$(BIN)/python' -c 'import sys, pathlib; from drawwell.files.discriminator_file import discriminator_beside as beside; \
+		print(beside(pathlib.Path(sys.argv[1])))' '$(GENERATOR)') \
+	&& { ! test -f "$$judge" || cp "$$judge" "$$directory/serve/drawwell_serve/discriminator.onnx"; } \
 	&& { test '$(PROVIDER)' = cuda || sed -i.gpu 's/onnxruntime-gpu\[.*\]/onnxruntime/' "$$directory/bentofile.yaml"; } \
 	&& bin=$$(cd '$(BIN)' && pwd) && cd "$$directory" && "$$bin/bentoml" build
 

@@ -27,7 +27,8 @@ def contenders(trained: Checkpoint, folder: Path, provider: Provider) -> dict[st
     """Write ``plain.onnx`` and our files into ``folder``, and return the servers by name."""
     folder.mkdir()
     plain = folder / "plain.onnx"
-    onnx.save(graph.trace(state.load_ema(trained.config, trained.tensors), trained.config.latent_dim), plain)
+    generator = state.load_ema(trained.config, trained.tensors)
+    onnx.save(graph.trace(generator, graph.inputs_of(generator, trained.config.latent_dim), ["images"]), plain)
     made = {}
     for target in _TARGETS[provider]:
         export(trained, file := folder / f"{target}.onnx", target).close()

@@ -70,8 +70,8 @@ def random(size: int) -> Checkpoint:
 def measure(trained: Checkpoint, folder: Path, rates: dict[str, dict[str, float]]) -> dict[str, Any]:
     folder.mkdir()
     generator = state.load_ema(trained.config, trained.tensors)
-    labelled = generator.embedding is not None
-    onnx.save(graph.trace(generator, trained.config.latent_dim, labelled), folder / "plain.onnx")
+    inputs = graph.inputs_of(generator, trained.config.latent_dim)
+    onnx.save(graph.trace(generator, inputs, ["images"]), folder / "plain.onnx")
     engines = {target: export(trained, folder / f"{target}.onnx", target) for target in TARGETS}
     races = {str(batch): race(contenders(folder, batch, trained.config), batch) for batch in BATCHES}
     for batch, by in races.items():

@@ -87,7 +87,8 @@ def measure(trained: Checkpoint, folder: Path, device: Provider, batches: list[i
     """One generator: what is promised first, then every batch."""
     size, short = str(trained.config.size), report.measured["short"]
     generator = state.load_ema(trained.config, trained.tensors)
-    onnx.save(graph.trace(generator, trained.config.latent_dim), folder / "plain.onnx")
+    inputs = graph.inputs_of(generator, trained.config.latent_dim)
+    onnx.save(graph.trace(generator, inputs, ["images"]), folder / "plain.onnx")
     for target in ("cpu", "cuda"):
         export(trained, folder / f"{target}.onnx", target).close()
     report.add("models", size, "checks", figure=checks(folder, device))

@@ -16,6 +16,7 @@ from drawwell.errors import (
     DeviceMemoryError,
     DrawwellError,
     GeneratorFileError,
+    PictureError,
     ProviderError,
     RequestError,
     ResponseError,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from drawwell import datasets
     from drawwell.addresses.arguments import Indices
     from drawwell.engine.engine import Engine
+    from drawwell.engine.judge import Judge
+    from drawwell.engine.judgement import Judgement
     from drawwell.engine.onnx_session import Provider
     from drawwell.files.budgets import LabelBudgets
     from drawwell.files.card import ModelCard
@@ -56,9 +59,12 @@ __all__ = [
     "ImageGenerator",
     "Images",
     "Indices",
+    "Judge",
+    "Judgement",
     "LabelBudgets",
     "LabelChoice",
     "ModelCard",
+    "PictureError",
     "Provider",
     "ProviderError",
     "RequestError",
@@ -83,6 +89,8 @@ _MODULES = {
     "ImageGenerator": "drawwell.generator",
     "Images": "drawwell.generator",
     "Indices": "drawwell.addresses.arguments",
+    "Judge": "drawwell.engine.judge",
+    "Judgement": "drawwell.engine.judgement",
     "LabelBudgets": "drawwell.files.budgets",
     "LabelChoice": "drawwell.files.labels",
     "ModelCard": "drawwell.files.card",

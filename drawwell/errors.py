@@ -3,12 +3,13 @@
 ::
 
     DrawwellError
-    +-- GeneratorFileError      the file is no whole, valid generator
+    +-- GeneratorFileError      the file is no whole, valid generator or discriminator
     +-- ProviderError           the execution provider cannot be used, or draws wrong pixels
     |   +-- DeviceMemoryError   the memory of the device is full now; the same call may work later
     +-- StoppedError            a signal stopped the work; what was done so far is kept
     +-- WriteError              a file could not be written; its earlier content is unchanged
     +-- SelectionError          the file is no whole selection, or it is of another generator
+    +-- PictureError            the picture cannot be decoded
     +-- RequestError            the call itself is wrong; trying again will not help   (also a ValueError)
     +-- ServerError             the server cannot be used
         +-- UnreachableError    no connection, or it broke, or the reply took too long
@@ -39,11 +40,15 @@ class DrawwellError(Exception):
 
 
 class GeneratorFileError(DrawwellError):
-    """The file is no whole, valid drawwell generator."""
+    """The file is no whole, valid generator or discriminator of drawwell."""
 
 
 class SelectionError(DrawwellError):
     """The file is no whole selection, or its images are of another generator."""
+
+
+class PictureError(DrawwellError):
+    """The picture cannot be decoded, or is too large."""
 
 
 class ProviderError(DrawwellError):

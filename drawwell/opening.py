@@ -117,9 +117,25 @@ def find_file(target: str | os.PathLike[str]) -> Path:
     raise GeneratorFileError(f"{name}: no such file" + (f"; {hint}" if hint else ""))
 
 
+def find_discriminator(target: str | os.PathLike[str]) -> Path:
+    """Return the discriminator beside a generator, or else the file itself.
+
+    Raises ``GeneratorFileError`` if there is no file, or if the discriminator belongs to another generator.
+    """
+    from drawwell.files.discriminator_file import check_belongs, discriminator_beside, read_discriminator
+    from drawwell.files.generator_file import read_generator
+
+    path = find_file(target)
+    beside = discriminator_beside(path)
+    if not beside.is_file():
+        return path
+    check_belongs(read_discriminator(beside).card, beside, read_generator(path).digest)
+    return beside
+
+
 def bundled() -> list[str]:
     """Return the names of the generators that come with drawwell."""
-    return sorted(file.stem for file in _MODELS.glob("*.onnx"))
+    return sorted(file.stem for file in _MODELS.glob("*.onnx") if not file.stem.endswith("-discriminator"))
 
 
 def _is_path(text: str) -> bool:

@@ -9,6 +9,15 @@ from onnx import TensorProto, helper, numpy_helper
 
 from drawwell.addresses.latents import labels, members
 from drawwell.files.card import MIXTURE_FORMAT, KnownAnswers, ModelCard, Parity, Training, total_of
+from drawwell.files.discriminator_card import (
+    DiscriminatorCard,
+    KnownLogits,
+    LogitParity,
+    LogitScale,
+    known_labels,
+    known_pictures,
+)
+from drawwell.files.discriminator_file import seal as seal_discriminator
 from drawwell.files.generator_file import seal
 from drawwell.files.quality import Measure, Quality
 from drawwell_export.mixture import join
@@ -106,6 +115,89 @@ def write_mixture(path: Path, count: int, *class_names: str) -> Path:
     )
     one = labelled_model if class_names else plain_model
     return write(path, join([one(10 * place) for place in range(count)]), of)
+
+
+def write_discriminator(path: Path, *class_names: str, **changes: object) -> Path:
+    """Seal a discriminator whose logit is the mean level of a picture, with classes 1,000 times its label more.
+
+    Its classes are levels at equal distances from 0 to 255: it names the nearest one.
+    """
+    known = np.array([[picture.mean()] for picture in known_pictures(SHAPE)])
+    if class_names:
+        weights, biases = _lines(len(class_names))
+        scores = known * weights + biases
+        labels = known_labels(len(class_names))
+        assert labels is not None
+        known = np.concatenate([known + 1000 * labels[:, None], scores], 1)
+    values: dict[str, object] = {
+        "name": "plain",
+        "height": SHAPE[0],
+        "width": SHAPE[1],
+        "channels": SHAPE[2],
+        "generator": "0" * 64,
+        "training": Training("nothing", "none", 0, 0, "0" * 64),
+        "loss": "non-saturating",
+        "real_target": 1.0,
+        "parity": LogitParity(10, (1,), 0.0),
+        "known_logits": KnownLogits(tuple(map(tuple, known.tolist())), 1e-3),
+        "scale": LogitScale.of(
+            np.linspace(100, 200, 300, dtype=np.float32), np.linspace(0, 100, 200, dtype=np.float32)
+        ),
+        "class_names": class_names,
+        "named_class_scale": LogitScale.of(np.array([100, 3000], np.float32), np.array([0, 2000], np.float32))
+        if class_names
+        else None,
+        "class_accuracy": 0.75 if class_names else None,
+    }
+    card = DiscriminatorCard(**(values | changes))  # type: ignore[arg-type]
+    path.write_bytes(seal_discriminator(_discriminator(len(class_names)), card))
+    return path
+
+
+def _lines(classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tangents of a parabola, one for each class: the one of the nearest level is the highest."""
+    levels = np.linspace(0, 255, classes)
+    return 2 * levels, -(levels**2)
+
+
+def _discriminator(classes: int) -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("Cast", ["images"], ["levels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["levels"], ["mean"], axes=[1, 2, 3], keepdims=0),
+    ]
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", *SHAPE])
+    logit = helper.make_tensor_value_info("logit", TensorProto.FLOAT, ["N"])
+    if not classes:
+        graph = helper.make_graph(
+            [*nodes, helper.make_node("Identity", ["mean"], ["logit"])], "graph", [images], [logit]
+        )
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
+    weights, biases = _lines(classes)
+    tensors = [
+        numpy_helper.from_array(value, name)
+        for name, value in {
+            "axis": np.array([1]),
+            "weights": weights.astype(np.float32),
+            "biases": biases.astype(np.float32),
+            "zero": np.array(0),
+            "thousand": np.array(1000, np.float32),
+        }.items()
+    ]
+    nodes += [
+        helper.make_node("Unsqueeze", ["mean", "axis"], ["column"]),
+        helper.make_node("Mul", ["column", "weights"], ["products"]),
+        helper.make_node("Add", ["products", "biases"], ["class_scores"]),
+        helper.make_node("ArgMax", ["class_scores"], ["named"], axis=1, keepdims=0),
+        helper.make_node("Less", ["label", "zero"], ["is_open"]),
+        helper.make_node("Where", ["is_open", "named", "label"], ["chosen"]),
+        helper.make_node("Cast", ["chosen"], ["number"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["number", "thousand"], ["more"]),
+        helper.make_node("Add", ["mean", "more"], ["logit"]),
+    ]
+    label = helper.make_tensor_value_info("label", TensorProto.INT64, ["N"])
+    scores = helper.make_tensor_value_info("class_scores", TensorProto.FLOAT, ["N", classes])
+    graph = helper.make_graph(nodes, "graph", [images, label], [logit, scores], tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
 
 
 def write(path: Path, model: onnx.ModelProto, of: ModelCard | None = None) -> Path:

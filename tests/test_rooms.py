@@ -46,7 +46,7 @@ FLOORS = {
     ],
     "drawwell_serve": [
         {THE_PACKAGE_ITSELF, "settings", "metrics", "reader_watch"},
-        {"errors"},
+        {"errors", "judge_file"},
         {"bentoml_compat"},
         {"log"},
         {"processes"},
@@ -66,7 +66,7 @@ OTHER_PACKAGES: dict[str, dict[str, set[str]]] = {
     "drawwell_export": {
         "drawwell": {"addresses", "atomic_files", "engine", "errors", "files"}
         | {"generator", "image_request", "pieces", "terminal", "text", THE_PACKAGE_ITSELF},
-        "drawwell_train": {"config", "evaluation", "networks", "presets", "run", "step"},
+        "drawwell_train": {"config", "data", "evaluation", "networks", "presets", "run", "step"},
     },
     "drawwell_serve": {
         "drawwell": {"addresses", "atomic_files", "engine", "errors", "files", "forking"}

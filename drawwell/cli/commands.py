@@ -11,7 +11,8 @@ from drawwell.engine.onnx_session import Provider
 from drawwell.errors import DrawwellError, RequestError
 from drawwell.files.budgets import read_budgets
 from drawwell.files.card import ModelCard
-from drawwell.files.generator_file import read_generator
+from drawwell.files.discriminator_card import DiscriminatorCard
+from drawwell.files.discriminator_file import read_either
 from drawwell.files.selected import in_words
 from drawwell.files.selection import read_selection
 from drawwell.formats.verify import verify as verify_file
@@ -57,12 +58,12 @@ class GenerateConfig:
 
 @dataclass(frozen=True)
 class InfoConfig:
-    """Print the model card of a generator: image size, classes, training data, and measured quality. Nothing is drawn. For a selection
-    file, print how it was made and what it gained."""
+    """Print the model card of a generator: image size, classes, training data, and measured quality. Nothing is drawn. For a
+    discriminator file, print what its logits mean; for a selection file, how it was made and what it gained."""
 
     generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[GENERATOR]")] = "fashion"
-    """A bundled generator (fashion, fashion-int8, fashion-mixture, emoji), a file (generator.onnx, ./generator), the URL of a server, or a
-    selection file (bags.json)."""
+    """A bundled generator (fashion, fashion-int8, fashion-mixture, emoji), a file (generator.onnx, discriminator.onnx, ./generator),
+    the URL of a server, or a selection file (bags.json)."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,9 @@ def _print_if_whole(file: Path) -> str:
     return ""
 
 
-def _card(target: str) -> tuple[ModelCard, str]:
+def _card(target: str) -> tuple[ModelCard | DiscriminatorCard, str]:
     if is_url(target):
         with open_generator(target) as client:
             return client.card, client.digest
-    file = read_generator(find_file(target))
+    file = read_either(find_file(target))
     return file.card, file.digest

@@ -64,6 +64,9 @@ _COMMANDS = {
     "generate": _Command(
         "drawwell.cli.commands", "GenerateConfig", "generate", "draw images into files, or from a server", ("cpu",)
     ),
+    "judge": _Command(
+        "drawwell.cli.judging", "JudgeConfig", "judge", "ask a discriminator how authentic pictures are", ("cpu",)
+    ),
     "info": _Command("drawwell.cli.commands", "InfoConfig", "info", "print the model card of a generator", ("cpu",)),
     "verify": _Command("drawwell.cli.commands", "VerifyConfig", "verify", "check files of drawn images", ("cpu",)),
 }

@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions of a generator file, on the CPU or on CUDA."""
+"""ONNX Runtime sessions of a generator file, on the CPU or on CUDA, and of a discriminator file on the CPU."""
 
 import os
 import warnings
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from drawwell.errors import GeneratorFileError, ProviderError, RequestError
 from drawwell.files.card import ModelCard
+from drawwell.files.discriminator_card import DiscriminatorCard
+from drawwell.files.discriminator_file import DiscriminatorFile
 from drawwell.files.generator_file import GeneratorFile
 from drawwell.install import exchange_command, needed_for
 from drawwell.text import printable
@@ -62,6 +64,11 @@ def open_cpu(file: GeneratorFile, threads: int) -> "onnxruntime.InferenceSession
     return _load(file, session_options(threads), [_CPU])
 
 
+def open_discriminator(file: DiscriminatorFile, threads: int) -> "onnxruntime.InferenceSession":
+    """Open a session on the CPU that uses ``threads`` for one run. Raises ``GeneratorFileError`` as ``open_cuda`` does."""
+    return _load(file, session_options(threads), [_CPU])
+
+
 def session_options(threads: int) -> "onnxruntime.SessionOptions":
     """Return the options of every session on the CPU or a device."""
     options = _onnxruntime().SessionOptions()
@@ -90,7 +97,7 @@ def _complain(provider: Provider) -> None:
 
 
 def _load(
-    file: GeneratorFile, options: "onnxruntime.SessionOptions", providers: list[Any]
+    file: GeneratorFile | DiscriminatorFile, options: "onnxruntime.SessionOptions", providers: list[Any]
 ) -> "onnxruntime.InferenceSession":
     try:
         session = _onnxruntime().InferenceSession(file.content, options, providers=providers)
@@ -102,22 +109,40 @@ def _load(
     return session
 
 
-def _check_interface(session: "onnxruntime.InferenceSession", card: ModelCard) -> None:
-    def described(items: Any) -> dict[str, Any]:
-        """By name: the type, whether the batch is free, and the other dimensions."""
+_Tensors = dict[str, tuple[str, bool, list[Any]]]
+"""By name: the type, whether the batch is free, and the other dimensions."""
+
+
+def _check_interface(session: "onnxruntime.InferenceSession", card: ModelCard | DiscriminatorCard) -> None:
+    def described(items: Any) -> _Tensors:
         return {
             item.name: (item.type, all(isinstance(n, str) for n in item.shape[:1]), item.shape[1:]) for item in items
         }
 
-    inputs: dict[str, Any] = {"z": ("tensor(float)", True, [card.latent_dim])}
-    if card.class_names:
-        inputs["label"] = ("tensor(int64)", True, [])
-    if card.members:
-        inputs["member"] = ("tensor(int64)", True, [])
-    outputs = {"images": ("tensor(uint8)", True, list(card.image_shape))}
+    expected = _of_generator(card) if isinstance(card, ModelCard) else _of_discriminator(card)
     found = described(session.get_inputs()), described(session.get_outputs())
-    if found != (inputs, outputs):
+    if found != expected:
         raise GeneratorFileError(
             f"{printable(card.name)!r}: its inputs {printable(found[0])} and outputs {printable(found[1])} "
             "do not fit its card"
         )
+
+
+def _of_generator(card: ModelCard) -> tuple[_Tensors, _Tensors]:
+    """The inputs and the outputs that the card promises."""
+    inputs: _Tensors = {"z": ("tensor(float)", True, [card.latent_dim])}
+    if card.class_names:
+        inputs["label"] = ("tensor(int64)", True, [])
+    if card.members:
+        inputs["member"] = ("tensor(int64)", True, [])
+    return inputs, {"images": ("tensor(uint8)", True, list(card.image_shape))}
+
+
+def _of_discriminator(card: DiscriminatorCard) -> tuple[_Tensors, _Tensors]:
+    """The inputs and the outputs that the card promises."""
+    inputs: _Tensors = {"images": ("tensor(uint8)", True, list(card.image_shape))}
+    outputs: _Tensors = {"logit": ("tensor(float)", True, [])}
+    if card.class_names:
+        inputs["label"] = ("tensor(int64)", True, [])
+        outputs["class_scores"] = ("tensor(float)", True, [len(card.class_names)])
+    return inputs, outputs

@@ -14,15 +14,12 @@ import numpy.typing as npt
 
 from drawwell.addresses.latents import Prior
 from drawwell.errors import GeneratorFileError
+from drawwell.files.card_json import card_from
 from drawwell.files.certified import Certified
 from drawwell.files.quality import Quality, without_absent
-from drawwell.text import printable
 
 PLAIN_FORMAT, MIXTURE_FORMAT = 3, 4
 """Mixtures have a number of their own: a drawwell that cannot read mixtures says so, and still reads plain files."""
-
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""The exceptions that msgspec raises for bytes that are not the expected JSON."""
 
 Target = Literal["portable", "cpu", "cpu-int8", "cuda"]
 """The hardware that a file was exported for. ``cpu-int8`` needs a CPU with VNNI; the others draw anywhere."""
@@ -246,26 +243,9 @@ def card_to_json(card: ModelCard) -> bytes:
     return msgspec.json.encode(fields)
 
 
-class _Version(msgspec.Struct):
-    """Only the version, decoded before the rest: a card of another format is refused without being built in memory."""
-
-    format_version: msgspec.Raw = msgspec.Raw(b"None")
-
-
 def card_from_json(text: str | bytes) -> ModelCard:
     """Return the card in ``text``. Raises ``GeneratorFileError`` for anything else, and for another format version."""
-    if not text:
-        raise GeneratorFileError("has no card, so drawwell export did not write it: export the run again")
-    try:
-        version = bytes(msgspec.json.decode(text, type=_Version).format_version)
-        if version not in (b"%d" % PLAIN_FORMAT, b"%d" % MIXTURE_FORMAT):
-            raise GeneratorFileError(
-                f"is written in format {printable(version.decode(), 40)}, this drawwell reads {PLAIN_FORMAT} and {MIXTURE_FORMAT}: "
-                "install the drawwell version that wrote it, or export the run again"
-            )
-        card = msgspec.json.decode(text, type=ModelCard)
-        if len(card.members) == 1:
-            raise GeneratorFileError("its card is not valid (a mixture of one generator is a plain file)")
-        return card
-    except UNREADABLE as error:
-        raise GeneratorFileError(f"its card is not valid ({printable(error, 300)})") from error
+    card = card_from(text, "generator", (PLAIN_FORMAT, MIXTURE_FORMAT), ModelCard)
+    if len(card.members) == 1:
+        raise GeneratorFileError("its card is not valid (a mixture of one generator is a plain file)")
+    return card

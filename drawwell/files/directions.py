@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from drawwell.files.generator_file import GeneratorFile, parse
+from drawwell.files.generator_file import GeneratorFile
+from drawwell.files.sealed_file import parse
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -33,7 +34,7 @@ def directions_of(file: GeneratorFile) -> tuple[Directions, ...]:
 
     A generator whose first layer is neither a matrix product nor a transposed convolution has none.
     """
-    stems = (_stem(graph) for graph in _generators(parse(file.content).graph))
+    stems = (_stem(graph) for graph in _generators(parse(file.content, "generator").graph))
     return tuple(_strongest(stem, file.card.latent_dim) for stem in stems)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,20 @@ LabelChoice = int | str | Sequence[int | str] | npt.NDArray[np.integer] | npt.ND
 CheckedLabels = int | npt.NDArray[np.int64]
 """The same after ``check_labels``."""
 
+
+class HasClasses(Protocol):
+    """The card of a generator or of a discriminator."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+
 _MAX_NAMED_CLASSES, _MAX_NAME_CHARACTERS = 12, 80
 """In an error sentence."""
 _NO_LABEL = "this generator takes no label: it was trained without classes"
 
 
-def check_labels(card: ModelCard, labels: LabelChoice | None, count: int) -> CheckedLabels | None:
+def check_labels(card: HasClasses, labels: LabelChoice | None, count: int) -> CheckedLabels | None:
     """Return one label, or int64 ``[count]``; None for None. Raises ``RequestError`` for labels that the generator does not have."""
     if labels is None:
         return None
@@ -41,7 +50,7 @@ def check_labels(card: ModelCard, labels: LabelChoice | None, count: int) -> Che
     return np.array([label_of(card, label) for label in labels], np.int64)
 
 
-def label_of(card: ModelCard, label: int | str) -> int:
+def label_of(card: HasClasses, label: int | str) -> int:
     """Return the class with this name or this index. Raises ``RequestError`` if there is none."""
     if not card.class_names:
         raise RequestError(_NO_LABEL)
@@ -54,7 +63,7 @@ def label_of(card: ModelCard, label: int | str) -> int:
     return int(label)
 
 
-def label_named(card: ModelCard, text: str) -> int:
+def label_named(card: HasClasses, text: str) -> int:
     """Return the class with this name, or else with this index. Raises ``RequestError`` if there is none."""
     if not card.class_names:
         raise RequestError(_NO_LABEL)
@@ -93,7 +102,7 @@ def _places(class_names: tuple[str, ...]) -> dict[str, int]:
     return numbers | {name: place for place, name in enumerate(class_names)}
 
 
-def _classes(card: ModelCard) -> str:
+def _classes(card: HasClasses) -> str:
     """The first classes, quoted, since a card may come from anywhere."""
     named = ", ".join(repr(printable(name, _MAX_NAME_CHARACTERS)) for name in card.class_names[:_MAX_NAMED_CLASSES])
     more = len(card.class_names) - _MAX_NAMED_CLASSES

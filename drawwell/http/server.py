@@ -8,7 +8,8 @@ import msgspec
 
 from drawwell import __version__
 from drawwell.errors import GeneratorFileError, RequestError, ResponseError, UnavailableError
-from drawwell.files.card import UNREADABLE, ModelCard, Sha256, card_from_json
+from drawwell.files.card import ModelCard, Sha256, card_from_json
+from drawwell.files.card_json import UNREADABLE
 from drawwell.generator import Images
 from drawwell.http import protocol
 from drawwell.http.connections import Connections

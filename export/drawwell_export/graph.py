@@ -4,14 +4,14 @@ uint8 ``[N, H, W, C]``."""
 import copy
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import onnx
 import onnxscript  # noqa: F401 - torch.onnx.export needs it, and would fail in the middle without it
 import torch
 from torch import Tensor, nn
 
-from drawwell.files.generator_file import messages
+from drawwell.files.sealed_file import messages
 from drawwell_train.networks.base import GeneratorNetwork
 
 Rewrite = Callable[[nn.Module], nn.Module]
@@ -54,36 +54,45 @@ def export(
     for rewrite in rewrites:
         network = rewrite(network)
     assert isinstance(network, GeneratorNetwork), "rewrites change the inside of a generator"
-    model = trace(Pixels(network, dtype).eval(), latent_dim, generator.embedding is not None)
-    _strip(model)
-    model = _lowest_opset(model)
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    return portable(trace(Pixels(network, dtype).eval(), inputs_of(generator, latent_dim), ["images"]))
 
 
-def trace(module: nn.Module, latent_dim: int, takes_label: bool = False) -> onnx.ModelProto:
-    """Return the graph of ``module`` as torch exports it, from ``z`` ``[N, latent_dim]`` to ``images``, for every N.
+def inputs_of(generator: GeneratorNetwork, latent_dim: int) -> dict[str, Tensor]:
+    """Return examples of the inputs of a generator, to trace it with."""
+    label = {} if generator.embedding is None else {"label": torch.zeros(2, dtype=torch.int64)}
+    return {"z": torch.zeros(2, latent_dim), **label}
 
-    With ``takes_label`` it has the input ``label`` ``[N]`` as well.
+
+def trace(module: nn.Module, arguments: Mapping[str, Tensor], outputs: Sequence[str]) -> onnx.ModelProto:
+    """Return the graph of ``module`` as torch exports it, for every N, which is the first dimension of all inputs.
+
+    ``arguments`` are examples of the inputs by name, in the order of ``forward``, and ``outputs`` the names of what it returns.
     """
-    names = ["z", "label"] if takes_label else ["z"]
-    arguments = torch.zeros(2, latent_dim), torch.zeros(2, dtype=torch.int64)
-    free = {0: torch.export.Dim("N")}, {0: torch.export.Dim.AUTO}  # AUTO is N too: torch warns if both are named
+    # AUTO is N too: torch warns if both are named
+    free = [{0: torch.export.Dim.AUTO if place else torch.export.Dim("N")} for place in range(len(arguments))]
     # torch warns of a missing torchvision, which is not needed here
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # raised inside torch's own exporter
         program = torch.onnx.export(
             module,
-            arguments[: len(names)],
+            tuple(arguments.values()),
             dynamo=True,
             verbose=False,
-            input_names=names,
-            output_names=["images"],
-            dynamic_shapes=free[: len(names)],
+            input_names=[*arguments],
+            output_names=[*outputs],
+            dynamic_shapes=tuple(free),
         )
     assert program is not None, "the dynamo exporter returns its program"
     return program.model_proto
+
+
+def portable(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a traced graph in the lowest opset that its operators allow, without notes of the machine that traced it."""
+    _strip(model)
+    model = _lowest_opset(model)
+    onnx.checker.check_model(model, full_check=True)
+    return model
 
 
 def _strip(model: onnx.ModelProto) -> None:

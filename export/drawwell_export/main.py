@@ -2,33 +2,38 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import onnx
 import tyro
+from rich.console import Console
 
 from drawwell import terminal
-from drawwell.atomic_files import replacing
 from drawwell.engine.engine import Engine
 from drawwell.errors import DrawwellError, RequestError
-from drawwell.files.card import MIXTURE_FORMAT, PLAIN_FORMAT, ModelCard, Parity, Target, Training, total_of
+from drawwell.files.card import MIXTURE_FORMAT, PLAIN_FORMAT, ModelCard, Parity, Target, total_of
 from drawwell.files.certified import Certified
+from drawwell.files.discriminator_file import discriminator_beside, remove_stale
 from drawwell.files.generator_file import seal
 from drawwell.files.quality import Quality
-from drawwell_export import parity
+from drawwell_export import discriminator, parity
 from drawwell_export.mixture import join
-from drawwell_export.parts import Part, brightest_of, build, recipe_of_all
+from drawwell_export.parts import Part, brightest_of, build, recipe_of_all, training_of
+from drawwell_export.real_pictures import drawn_by, real_pictures
 from drawwell_export.targets import RECIPES
+from drawwell_export.write import write_checked
 from drawwell_train.evaluation import record
 from drawwell_train.run.checkpoint import Checkpoint
-from drawwell_train.run.identity import digest
 from drawwell_train.run.mixture import Member, Steps, find_members, in_words
 
 
 @dataclass(frozen=True)
 class ExportConfig:
     """Export the EMA generator of a training run as one .onnx file. The file is written only if its pixels agree with torch's.
+
+    The run's discriminator is written beside it, as discriminator.onnx: `drawwell judge` and the server judge pictures with it.
 
     Several runs, or several steps of one, make a mixture: one file in which each address belongs to one of the generators.
     The images of a mixture vary more than the images of each generator."""
@@ -52,6 +57,10 @@ class ExportConfig:
     Repeat it for a mixture of several checkpoints of each run."""
     name: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
     """Name of the generator in its card. By default the name of the runs; required if their names differ."""
+    judge: bool = True
+    """Write the discriminator too. It is measured on real images that training held out, so the training images are read again."""
+    data: Annotated[str | None, tyro.conf.arg(metavar="DATA", help_behavior_hint="")] = None
+    """Where the training images lie now, for the discriminator. By default where they lay in training."""
 
 
 _CERTIFIED = "certificate: in the card\n"
@@ -81,9 +90,28 @@ def main(config: ExportConfig) -> None:
         f"{out}: {out.stat().st_size / 2**20:.1f} MiB, {exported}, digest {engine.digest}\n"
         f"{engine.card.parity.in_words()}\n"
         f"{_about_measures(config, quality)}\n"
-        f"{'' if certificate is None else _CERTIFIED}"
-        f"next: drawwell serve {out}",
+        f"{'' if certificate is None else _CERTIFIED}".rstrip()
     )
+    if (stale := remove_stale(out, engine.digest)) is not None:
+        console.print(f"removed {stale}: it belonged to the generator that was here before")
+    if config.judge:
+        _export_discriminator(checkpoint, len(members), engine, out, config.data, console)
+    console.print(f"next: drawwell serve {out}")
+
+
+def _export_discriminator(
+    checkpoint: Checkpoint, members: int, engine: Engine, generator: Path, data: str | None, console: Console
+) -> None:
+    """Write the discriminator beside the generator, or say why there is none. The generator is written already, so none is no failure."""
+    out = discriminator_beside(generator)
+    try:
+        real, drawn = real_pictures(checkpoint.config, data), drawn_by(engine)
+        judge = discriminator.export(checkpoint, real, drawn, engine.digest, engine.card.name, out, members)
+    except DrawwellError as error:
+        console.print(f"no {out.name}: {error}")
+        return
+    words = judge.card.in_words()
+    console.print(f"{out}: {out.stat().st_size / 2**20:.1f} MiB, {words['Parity']}\n{words['Tells apart']}")
 
 
 def _about_step(checkpoint: Checkpoint) -> str:
@@ -132,7 +160,7 @@ def export(
             _prove(part.model, [part])  # each member alone, too: a mean over all members would dilute its errors
     model, config, recipe = join([part.model for part in parts]), checkpoint.config, recipe_of_all(parts)
     known = parity.known_indices(config, len(parts)) + brightest_of(parts)
-    trainings = tuple(_training(part.checkpoint) for part in parts)
+    trainings = tuple(training_of(part.checkpoint) for part in parts)
     card = ModelCard(
         name=name or config.name,
         prior=config.prior,
@@ -150,7 +178,7 @@ def export(
         format_version=MIXTURE_FORMAT if more else PLAIN_FORMAT,
         members=trainings if more else (),
     )
-    return _write(seal(model, card), out)
+    return write_checked(seal(model, card), out, partial(Engine, provider="cpu"))
 
 
 def _prove(model: onnx.ModelProto, parts: Sequence[Part]) -> Parity:
@@ -161,34 +189,9 @@ def _prove(model: onnx.ModelProto, parts: Sequence[Part]) -> Parity:
     return parity.measure(generators, first.discriminator, model, recipe, inputs, pack)
 
 
-def _training(checkpoint: Checkpoint) -> Training:
-    config = checkpoint.config
-    return Training(
-        dataset=Path(config.data).name,
-        license=config.license,
-        images=checkpoint.step * config.images_per_step,
-        steps=checkpoint.step,
-        config_sha256=digest(config),
-        data_sha256=config.data_sha256,
-    )
-
-
 def _before_rounding(quality: Quality | None) -> Quality | None:
     """Add the remark that the measures are of the generator in float32."""
     remark = (
         "the measures are of the generator in float32; Parity shows how far the 8-bit integers of this file are from it"
     )
     return None if quality is None else replace(quality, remarks=(*quality.remarks, remark))
-
-
-def _write(content: bytes, out: Path) -> Engine:
-    if out.is_dir():
-        raise DrawwellError(f"{out}: is a folder; name a file with --out")
-    try:
-        with replacing(out) as file:
-            file.write(content)
-            file.flush()
-            Engine(file.name, provider="cpu").close()  # opens it as a server does, known answers included
-    except OSError as error:
-        raise DrawwellError(f"{out}: cannot be written ({error.strerror})") from error
-    return Engine(out, provider="cpu")

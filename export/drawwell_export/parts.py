@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 
-from drawwell.files.card import Target
+from drawwell.files.card import Target, Training
 from drawwell_export import graph, parity
 from drawwell_export.quantise import CALIBRATION_IMAGES, brightest, calibrate, quantise
 from drawwell_export.targets import RECIPES, Recipe
 from drawwell_train.networks.base import Discriminator, GeneratorNetwork
 from drawwell_train.run.checkpoint import Checkpoint
+from drawwell_train.run.identity import digest
 from drawwell_train.step.state import load_discriminator, load_ema
 
 _BRIGHTEST = 28
@@ -72,3 +74,16 @@ def _beyond(part: Part) -> npt.NDArray[np.int64]:
 def _calibrated(recipe: Recipe) -> range:
     """The indices that calibrate the ranges; parity compares others."""
     return range(recipe.addresses, recipe.addresses + CALIBRATION_IMAGES)
+
+
+def training_of(checkpoint: Checkpoint) -> Training:
+    """Return the part of a card about the training of ``checkpoint``."""
+    config = checkpoint.config
+    return Training(
+        dataset=Path(config.data).name,
+        license=config.license,
+        images=checkpoint.step * config.images_per_step,
+        steps=checkpoint.step,
+        config_sha256=digest(config),
+        data_sha256=config.data_sha256,
+    )

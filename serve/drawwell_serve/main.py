@@ -35,6 +35,7 @@ class ServeConfig(Settings):
     # tyro reads the docstring, which is made below
 
     generator: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[GENERATOR]")] = _same("generator")
+    discriminator: Annotated[str | None, _optional("discriminator", "FILE")] = _same("discriminator")
     key_file: Annotated[str | None, _optional("key_file", "FILE")] = _same("key_file")
     hosts: Annotated[str | None, _optional("hosts", "NAMES")] = _same("hosts")
     cors_origins: Annotated[str | None, _optional("cors_origins", "ORIGINS")] = _same("cors_origins")
@@ -70,6 +71,8 @@ def main(config: ServeConfig) -> None:
     environment = (
         os.environ | config.variables() | {"BENTOML_HOME": str(home), "DRAWWELL_GENERATOR": str(config.file.absolute())}
     )
+    if config.discriminator is not None:
+        environment["DRAWWELL_DISCRIMINATOR"] = str(Path(config.discriminator).expanduser().absolute())
     if config.key_file is not None:
         # absolute, but not resolved: SIGHUP follows links again
         environment["DRAWWELL_KEY_FILE"] = str(Path(config.key_file).absolute())

@@ -22,13 +22,15 @@ class Metrics:
 
     def __init__(self, engine: Engine) -> None:
         series = _series()
-        self._images, self._runs = series["images"], series["runs"]
-        self._stages = {stage: series["stages"].labels(stage) for stage in ("waiting", "drawing", "encoding")}
+        self._images, self._pictures, self._runs = series["images"], series["pictures"], series["runs"]
+        self._stages = {
+            stage: series["stages"].labels(stage) for stage in ("waiting", "drawing", "judging", "encoding")
+        }
         self._queue_images, self._queue_requests = series["queue_images"], series["queue_requests"]
         series["info"].labels(engine.provider, engine.digest, engine.fingerprint).set(1)
 
     def drew(self, images: int, waited: Sequence[float], drawing: float, encoding: float) -> None:
-        """Count one run.
+        """Count one run of the engine.
 
         Args:
             images: The number of its images.
@@ -38,9 +40,17 @@ class Metrics:
         """
         self._images.inc(images)
         self._runs.observe(images)
+        self._ran(waited, "drawing", drawing, encoding)
+
+    def judged(self, pictures: int, waited: Sequence[float], judging: float, encoding: float) -> None:
+        """Count one run of the discriminator, as ``drew`` counts one of the engine."""
+        self._pictures.inc(pictures)
+        self._ran(waited, "judging", judging, encoding)
+
+    def _ran(self, waited: Sequence[float], stage: str, running: float, encoding: float) -> None:
         for seconds in waited:
             self._stages["waiting"].observe(seconds)
-        self._stages["drawing"].observe(drawing)
+        self._stages[stage].observe(running)
         self._stages["encoding"].observe(encoding)
 
     def waiting(self, images: int) -> None:
@@ -91,10 +101,11 @@ def _series() -> dict[str, Any]:
     with_status = (*_BENTOML_LABELS, "http_response_code")
     return {
         "images": Counter("drawwell_images", "Images drawn."),
+        "pictures": Counter("drawwell_judged", "Pictures judged."),
         "runs": Histogram("drawwell_run_images", "Images drawn together in one run.", buckets=_PIECE_BUCKETS),
         "stages": Histogram(
             "drawwell_stage_seconds",
-            "Seconds that a piece waited for its turn (waiting), and that a run took for drawing and for encoding the replies.",
+            "Seconds that a piece waited for its turn (waiting), and that a run took for drawing or judging, and for encoding the replies.",
             ["stage"],
             buckets=_SECONDS_BUCKETS,
         ),

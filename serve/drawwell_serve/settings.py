@@ -156,6 +156,13 @@ class Settings:
         "The generator to serve: a file, or the name of a bundled generator.",
         default_in_words="`fashion`; in a bento that was built with `GENERATOR=FILE`, that file",
     )
+    discriminator: str | None = _setting(
+        "DISCRIMINATOR",
+        _text,
+        None,
+        "The discriminator that judges pictures at `POST /judge`: a file that `drawwell export` wrote with this generator.",
+        default_in_words="the one beside the generator: `discriminator.onnx` beside `generator.onnx`",
+    )
     key_file: str | None = _setting(
         "KEY_FILE",
         _text,

@@ -41,7 +41,7 @@ def test_import_drawwell_is_light() -> None:
     ("statement", "allowed"),
     [
         ("import drawwell.http.client, drawwell.http.async_client, drawwell.datasets, drawwell.cli", set()),
-        ("import drawwell.engine.engine", set()),
+        ("import drawwell.engine.engine, drawwell.engine.judge", set()),
         ("import drawwell.cli.commands", {"tyro"}),
         ("import drawwell_train.main", {"torch", "tyro", "PIL", "drawwell_train"}),
         (
@@ -81,9 +81,12 @@ def test_the_public_names_are_these() -> None:
         "ImageGenerator",
         "Images",
         "Indices",
+        "Judge",
+        "Judgement",
         "LabelBudgets",
         "LabelChoice",
         "ModelCard",
+        "PictureError",
         "Provider",
         "ProviderError",
         "RequestError",

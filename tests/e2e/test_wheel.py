@@ -44,6 +44,7 @@ def test_the_wheel_holds_nothing_but_drawwell(wheel: Path) -> None:
     }
     models = [f"drawwell/models/{name}.onnx" for name in bundled()]
     assert models
+    models.append("drawwell/models/emoji-discriminator.onnx")
     for needed in (*models, "drawwell/py.typed", "drawwell_serve/http/page.html", "drawwell_serve/http/static/main.js"):
         assert needed in names
     assert any(name.endswith("licenses/LICENSE") for name in names)

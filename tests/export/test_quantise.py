@@ -69,7 +69,7 @@ class Stack(nn.Module):
 def test_a_convolution_of_numbers_below_0_stays_in_float(bias: bool) -> None:
     torch.manual_seed(0)
     network = Stack(bias).eval()
-    model = graph.trace(network, 12)
+    model = graph.trace(network, {"z": torch.zeros(2, 12)}, ["images"])
     quantised = quantise(model, calibrate(model, CALIBRATION))
     kinds = [node.op_type for node in quantised.graph.node]
     assert (kinds.count("Conv"), kinds.count("QLinearConv")) == (1, 1)

@@ -5,6 +5,8 @@ import math
 import time
 from collections.abc import Callable, Iterator
 
+from drawwell_serve.drawing.work import Work
+
 PATIENCE_SECONDS = 2.0
 """When all places are taken, a reply that has waited longer than this for its client, in total, may lose its place."""
 
@@ -13,21 +15,25 @@ class ActiveRequest:
     """The state of one admitted request: its images, its share of the engine, and how fast its client reads.
 
     Args:
+        work: What it waits for: drawing, or judging.
         is_disconnected: Whether the client has left.
         abort: Closes the connection at once.
-        images_left: Images that are still to be drawn.
+        images_left: Images that are still to be drawn or judged.
         images_held: Images of a reply that is built in memory as a whole.
     """
 
     def __init__(
         self,
+        work: Work,
         is_disconnected: Callable[[], bool] = lambda: False,
         abort: Callable[[], None] = lambda: None,
         images_left: int = 0,
         images_held: int = 0,
     ) -> None:
-        self.is_disconnected, self.abort = is_disconnected, abort
+        self.work, self.is_disconnected, self.abort = work, is_disconnected, abort
         self.images_left, self.images_held = images_left, images_held
+        self.row_seconds = work.row_seconds
+        """What each of its images is taken to cost, for as long as it is being answered."""
         self.finish = 0.0
         """The finish tag of the scheduler's fair queue."""
         self.finds_length = False

@@ -2,17 +2,16 @@
 
 import asyncio
 import contextlib
-import logging
+import functools
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from typing import Any, TypeVar, cast
 
 # loaded at the start: later, connections may have taken every descriptor that loading it needs
 import deflate  # noqa: F401
 
 from drawwell.engine.engine import Engine
-from drawwell.errors import ProviderError
 from drawwell.files.directions import directions_of
 from drawwell.files.generator_file import read_generator
 from drawwell.generator import Images
@@ -22,19 +21,23 @@ from drawwell.pieces import slices
 from drawwell.text import printable
 from drawwell_serve.drawing.active_request import ActiveRequest
 from drawwell_serve.drawing.body_memory import Bodies
+from drawwell_serve.drawing.judge_service import JudgeService, open_judge_service
+from drawwell_serve.drawing.readiness import Readiness
 from drawwell_serve.drawing.scheduler import Scheduler
+from drawwell_serve.drawing.work import Work
 from drawwell_serve.errors import RETRY_SECONDS, ApiError
+from drawwell_serve.judge_file import discriminator_of
 from drawwell_serve.metrics import Metrics, refused
 from drawwell_serve.settings import Settings
 
 Result = TypeVar("Result")
+Pieces = AsyncIterator[tuple["asyncio.Future[Any]", int]]
+"""The pieces of a request as they are queued: the future of each, and its images."""
 
 MOST_RETRY_SECONDS = 60
 
 MOST_LENGTHS = 2
 """Long replies that a worker draws at once only to learn their length."""
-
-logger = logging.getLogger("drawwell.serve")
 
 
 class ClientDisconnectedError(Exception):
@@ -42,7 +45,7 @@ class ClientDisconnectedError(Exception):
 
 
 class ImageService:
-    """Draws for many requests at once, up to the limits of its settings.
+    """Draws and judges for many requests at once, up to the limits of its settings.
 
     Args:
         settings: The generator, the provider, the threads and the limits.
@@ -58,6 +61,11 @@ class ImageService:
         """The directions of each generator in the file, in order."""
         self.metrics = Metrics(self.engine)
         self.scheduler = Scheduler(self.engine, self.metrics)
+        self._readiness = Readiness(self.scheduler.drawing, self.engine.check, _cannot_draw)
+        self.discriminator = discriminator_of(settings)
+        """The file of the discriminator; None if there is none."""
+        self.judging = self._open_judge()
+        """None without a discriminator, or with one that cannot be used: drawing does without it."""
         self.max_queued_images = settings.queue_images or _default_max_queued_images(
             settings, self.engine, self.scheduler
         )
@@ -69,8 +77,12 @@ class ImageService:
         }
         """The headers of every reply with images that name the generator and the software that drew them."""
         self.bodies = Bodies()
-        self._active, self._held_images, self._left_images = set[ActiveRequest](), 0, 0
-        self._checking: asyncio.Task[None] | None = None
+        self._active, self._held_images, self._left_seconds = set[ActiveRequest](), 0, 0.0
+
+    def _open_judge(self) -> JudgeService | None:
+        if self.discriminator is None:
+            return None
+        return open_judge_service(self.discriminator, self.engine.digest, self.scheduler, self.metrics)
 
     @contextlib.contextmanager
     def admit(
@@ -79,14 +91,16 @@ class ImageService:
         is_whole: bool = False,
         is_disconnected: Callable[[], bool] = lambda: False,
         abort: Callable[[], None] = lambda: None,
+        work: Work | None = None,
     ) -> Iterator[ActiveRequest]:
         """Give a request a place until the end of the ``with`` block.
 
         Args:
-            images: Images that will be drawn.
+            images: Images that will be drawn or judged.
             is_whole: Whether the reply is built in memory as a whole, so that all its images count as held.
             is_disconnected: Whether the client has left.
             abort: Closes the client's connection at once.
+            work: What the request waits for, by default drawing.
 
         Raises:
             ApiError: 429 if there is no place or no room for images, 503 if the reply would begin too late.
@@ -94,14 +108,15 @@ class ImageService:
         self.check_room()
         if self._is_full() and (last := self._least_urgent()) is not None:
             self._break_off(last)
-        active = ActiveRequest(is_disconnected, abort, images, images if is_whole else 0)
+        held = images if is_whole else 0
+        active = ActiveRequest(work or self.scheduler.drawing, is_disconnected, abort, images, held)
         self._active.add(active)
-        self._count(active.images_held, images)
+        self._count(active, held, images)
         try:
             yield active
         finally:
             self._active.discard(active)
-            self._count(-active.images_held, -active.images_left)
+            self._count(active, -active.images_held, -active.images_left)
 
     @contextlib.contextmanager
     def finding_length(self, active: ActiveRequest) -> Iterator[None]:
@@ -133,7 +148,7 @@ class ImageService:
 
     def release_images(self, active: ActiveRequest) -> None:
         """Stop counting the images of a whole reply as held: they are encoded, and only its body waits for the client."""
-        self._count(-active.images_held, 0)
+        self._count(active, -active.images_held, 0)
         active.images_held = 0
 
     async def stream(
@@ -155,36 +170,36 @@ class ImageService:
         Raises:
             ClientDisconnectedError: The client has left.
         """
-        ahead: deque[asyncio.Future[Result]] = deque()
+        submit = functools.partial(self.scheduler.submit, active, request, on_images=on_images)
+        places = slices(len(request), self.scheduler.piece_images)
+        async with contextlib.aclosing(self.in_order(_queued(places, submit), active)) as results:
+            async for result in results:
+                yield result
+
+    async def in_order(self, pieces: Pieces, active: ActiveRequest) -> AsyncGenerator[Any, None]:
+        """Yield the result of each piece. One for each of the engine's threads is ahead. Raises ``ClientDisconnectedError``."""
+        ahead: deque[tuple[asyncio.Future[Any], int]] = deque()
         try:
-            for places in slices(len(request), self.scheduler.piece_images):
-                ahead.append(self.scheduler.submit(active, request, places, on_images))
+            async for piece in pieces:
+                ahead.append(piece)
                 if len(ahead) > self.engine.threads:
-                    yield await self._result(ahead.popleft(), active)
+                    yield await self._result(*ahead.popleft(), active)
             while ahead:
-                yield await self._result(ahead.popleft(), active)
+                yield await self._result(*ahead.popleft(), active)
         finally:
-            for future in ahead:
+            for future, _ in ahead:
                 future.cancel()
 
     async def draw(
         self, request: ImageRequest, active: ActiveRequest, on_images: Callable[[Images, int], Result]
     ) -> Result:
         """Draw a request that is one piece, and return the value of ``on_images``. Raises as ``stream`` does."""
-        return await self._result(self.scheduler.submit(active, request, slice(0, len(request)), on_images), active)
+        future = self.scheduler.submit(active, request, slice(0, len(request)), on_images)
+        return cast(Result, await self._result(future, len(request), active))
 
     async def check(self) -> None:
         """Raise ``ApiError`` 503 if drawing has failed and the known answers of the generator do not come out right now."""
-        if self._checking is None or self._checking.done():
-            if not self.scheduler.failed:
-                return
-            self._checking = asyncio.create_task(self._check_again())
-        try:
-            # one check at a time, however many requests wait for it
-            await asyncio.shield(self._checking)
-        except ProviderError:
-            message = "the server cannot draw images now; its log says why"
-            raise ApiError(503, "not_ready", message, headers={"Retry-After": str(RETRY_SECONDS)}) from None
+        await self._readiness.check()
 
     def in_words(self) -> str:
         """The generator and where it is drawn, for the log."""
@@ -193,13 +208,15 @@ class ImageService:
         return f"{printable(engine.card.name)} ({engine.digest[:12]}) on {engine.provider}, {threads}"
 
     def close(self) -> None:
-        """Draw the pieces in the queue, then free the engine."""
+        """Draw and judge the pieces in the queue, then free the engine and the judge."""
         self.scheduler.close()
         self.engine.close()
+        if self.judging is not None:
+            self.judging.close()
 
     def retry_after(self) -> dict[str, str]:
         """The header that says when there will be room: after the admitted images are drawn, but at most in a minute."""
-        seconds = max(self._left_images, self.scheduler.waiting_images) / self.scheduler.images_a_second
+        seconds = max(self._left_seconds / self.engine.threads, self._seconds_of_queue())
         return {"Retry-After": str(math.ceil(min(max(1, seconds), MOST_RETRY_SECONDS)))}
 
     def check_room(self) -> None:
@@ -220,7 +237,7 @@ class ImageService:
             raise ApiError(503, "deadline", late, headers=retry)
 
     def _seconds_of_queue(self) -> float:
-        return self.scheduler.waiting_images / self.scheduler.images_a_second
+        return self.scheduler.waiting_seconds / self.engine.threads
 
     def _is_full(self) -> bool:
         return len(self._active) >= self.settings.queue_requests
@@ -238,13 +255,13 @@ class ImageService:
         refused("unknown_length" if active.finds_length else "slow_reader")
         active.abort()
 
-    def _count(self, held_images: int, left_images: int) -> None:
+    def _count(self, active: ActiveRequest, held_images: int, left_images: int) -> None:
         self._held_images += held_images
-        self._left_images += left_images
+        self._left_seconds += left_images * active.row_seconds
         self.metrics.answering(len(self._active))
 
-    async def _result(self, future: "asyncio.Future[Result]", active: ActiveRequest) -> Result:
-        """Wait for a piece, and count its images as drawn."""
+    async def _result(self, future: "asyncio.Future[Any]", images: int, active: ActiveRequest) -> Any:
+        """Wait for a piece, and count its images as drawn or judged."""
         if active.is_disconnected():
             raise ClientDisconnectedError
         try:
@@ -253,22 +270,21 @@ class ImageService:
             if active.is_disconnected():
                 raise ClientDisconnectedError from None
             raise
-        drawn = min(self.scheduler.piece_images, active.images_left)
-        active.images_left -= drawn
-        self._left_images -= drawn
+        active.images_left -= images
+        self._left_seconds -= images * active.row_seconds
         return result
 
-    async def _check_again(self) -> None:
-        # reset before the check, so that a failure during it is not forgotten
-        self.scheduler.failed = False
-        try:
-            await asyncio.to_thread(self.engine.check)
-        except ProviderError as error:
-            self.scheduler.failed = True
-            logger.error("not ready: %s", error)
-            raise
+
+async def _queued(places: Iterable[slice], submit: "Callable[[slice], asyncio.Future[Any]]") -> Pieces:
+    for some in places:
+        yield submit(some), some.stop - some.start
 
 
 def _default_max_queued_images(settings: Settings, engine: Engine, scheduler: Scheduler) -> int:
     """The images that all requests hold ahead if all are streams, so that streams that nobody reads cannot shut out short requests."""
     return max(8192, settings.queue_requests * (engine.threads + 1) * scheduler.piece_images)
+
+
+def _cannot_draw() -> ApiError:
+    message = "the server cannot draw images now; its log says why"
+    return ApiError(503, "not_ready", message, headers={"Retry-After": str(RETRY_SECONDS)})

@@ -4,7 +4,20 @@ import functools
 import math
 from collections.abc import Mapping
 
+from starlette.requests import Request
+
 from drawwell_serve.errors import ApiError
+
+MAX_ACCEPT = 4096
+"""Characters of the ``Accept`` header. A browser sends some 150."""
+
+
+def accepted(request: Request, offered: tuple[str, ...]) -> str:
+    """Return the offered media type that the request prefers. Raises ``ApiError`` as ``choose``, and 400 for a long ``Accept``."""
+    accept = ", ".join(request.headers.getlist("accept"))
+    if len(accept) > MAX_ACCEPT:
+        raise ApiError(400, "malformed_header", f"Accept is longer than {MAX_ACCEPT:,} characters")
+    return choose(accept, offered)
 
 
 @functools.lru_cache(128)

@@ -14,20 +14,19 @@ from drawwell.errors import DeviceMemoryError
 from drawwell.files.card import card_to_json
 from drawwell_serve.drawing.body_memory import SHORT_BODY_BYTES
 from drawwell_serve.drawing.image_service import ImageService
+from drawwell_serve.drawing.judge_service import CANNOT_JUDGE
 from drawwell_serve.errors import ApiError, on_api_error, on_failure, on_full_memory, on_http_exception
 from drawwell_serve.http import addresses
-from drawwell_serve.http.accept import choose
+from drawwell_serve.http.accept import accepted
 from drawwell_serve.http.body import read_json
 from drawwell_serve.http.formats import FORMATS
+from drawwell_serve.http.judging import judge
 from drawwell_serve.http.openapi import document
 from drawwell_serve.http.page import render
 from drawwell_serve.http.page_files import page_file
 from drawwell_serve.http.parse_request import parse_request
 from drawwell_serve.http.replies import ImagesReply
 from drawwell_serve.processes import shared_metrics
-
-MAX_ACCEPT = 4096
-"""Characters of the ``Accept`` header. A browser sends some 150."""
 
 PROBES = ("/livez", "/readyz", "/healthz")
 """The routes that need no key."""
@@ -36,10 +35,7 @@ PROBES = ("/livez", "/readyz", "/healthz")
 async def generate(request: Request) -> Response:
     """``POST /generate``: draw images by address."""
     service: ImageService = request.app.state.service
-    accept = ", ".join(request.headers.getlist("accept"))
-    if len(accept) > MAX_ACCEPT:
-        raise ApiError(400, "malformed_header", f"Accept is longer than {MAX_ACCEPT:,} characters")
-    reply_format = FORMATS[choose(accept, tuple(FORMATS))]
+    reply_format = FORMATS[accepted(request, tuple(FORMATS))]
     service.check_room()  # before the body is read
     body, card, max_count = await read_json(request, service), service.engine.card, service.settings.max_count
     # a short body is parsed in about a millisecond; msgspec and numpy take longer for others
@@ -56,8 +52,11 @@ def _may_look_for_labels(body: bytes) -> bool:
 
 
 async def model(request: Request) -> Response:
-    """``GET /model``: the digest, the card, the card in words, and the most images of one reply."""
-    return Response(_model_json(request.app.state.service), media_type="application/json")
+    """``GET /model``: the digest, the card, the card in words, the most images of one reply, and the judge if there is one."""
+    service: ImageService = request.app.state.service
+    judging = service.judging
+    judge_fails = service.discriminator is not None if judging is None else judging.work.failed
+    return Response(_model_json(service, judge_fails), media_type="application/json")
 
 
 async def page(request: Request) -> Response:
@@ -105,11 +104,14 @@ def _openapi() -> bytes:
 
 
 @functools.cache
-def _model_json(service: ImageService) -> bytes:
+def _model_json(service: ImageService, judge_fails: bool) -> bytes:
     digest, card = service.engine.digest, service.engine.card
     written = msgspec.Raw(card_to_json(card))
     about = {"digest": digest, "card": written, "in_words": card.in_words(), "max_count": service.settings.max_count}
-    return msgspec.json.encode(about)
+    judge = {} if service.judging is None else service.judging.about()
+    if judge_fails:
+        judge["error"] = CANNOT_JUDGE
+    return msgspec.json.encode(about | ({"judge": judge} if judge else {}))
 
 
 def create_app() -> Starlette:
@@ -117,6 +119,7 @@ def create_app() -> Starlette:
     return Starlette(
         routes=[
             Route("/generate", generate, methods=["POST"]),
+            Route("/judge", judge, methods=["POST"]),
             *addresses.routes(),
             Route("/model", model),
             Route("/", page),

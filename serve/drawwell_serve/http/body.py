@@ -1,4 +1,4 @@
-"""The body of a request: JSON, of bounded length, within bounded time."""
+"""The body of a request, of bounded length, within bounded time."""
 
 import asyncio
 
@@ -15,12 +15,20 @@ _CLOSE_HEADERS = {"Connection": "close"}
 
 
 async def read_json(request: Request, service: ImageService) -> bytes:
+    """Read a body of JSON. Raises ``ApiError`` as ``read`` does, and 415 for a body of another type."""
+    if (kind := media_type_of(request)) != "application/json":
+        instead = f", not {kind}" if kind else "; this request has no Content-Type"
+        raise ApiError(415, "unsupported_media_type", f"send JSON with Content-Type: application/json{instead}")
+    return await read(request, service, MAX_BODY_BYTES)
+
+
+async def read(request: Request, service: ImageService, most_bytes: int) -> bytes:
     """Read the body. Its bytes are counted while they come, since a ``Content-Length`` may be wrong or missing.
 
     Raises:
-        ApiError: 400 (cut off), 408 (too slow), 413 (too large), 415 (not JSON) or 503 (too many large bodies at once).
+        ApiError: 400 (cut off), 408 (too slow), 413 (too large), 415 (encoded) or 503 (too many large bodies at once).
     """
-    _check_content_type(request)
+    _check_encoding(request)
     body, content = Body(), bytearray()
     try:
         async with asyncio.timeout(service.settings.read_seconds) as body.timeout:
@@ -30,8 +38,8 @@ async def read_json(request: Request, service: ImageService) -> bytes:
                 if body.gave_way:
                     raise TimeoutError
                 content += chunk
-                if len(content) > MAX_BODY_BYTES:
-                    raise ApiError(413, "body_too_large", f"the body is larger than {MAX_BODY_BYTES:,} bytes")
+                if len(content) > most_bytes:
+                    raise ApiError(413, "body_too_large", f"the body is larger than {most_bytes:,} bytes")
     except TimeoutError:
         raise _too_slow(body, service) from None
     except ClientDisconnect:
@@ -51,11 +59,12 @@ def _too_slow(body: Body, service: ImageService) -> ApiError:
     return ApiError(408, "body_too_slow", late, headers=_CLOSE_HEADERS)
 
 
-def _check_content_type(request: Request) -> None:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        instead = f", not {kind}" if kind else "; this request has no Content-Type"
-        raise ApiError(415, "unsupported_media_type", f"send JSON with Content-Type: application/json{instead}")
+def media_type_of(request: Request) -> str:
+    """The media type of the body in small letters, without parameters; empty if the request names none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _check_encoding(request: Request) -> None:
     if encoding := request.headers.get("content-encoding"):
         raise ApiError(
             415,

@@ -12,22 +12,24 @@ from drawwell.http import protocol as wire
 from drawwell_serve.http.formats import FORMATS
 from drawwell_serve.http.generate_request import GenerateRequest
 from drawwell_serve.http.page_files import MEDIA_TYPES
+from drawwell_serve.http.picture_body import MEDIA_TYPES as PICTURE_BODY_TYPES
+from drawwell_serve.http.picture_body import MULTIPART
 from drawwell_serve.processes.shared_metrics import CONTENT_TYPE
 
 _MEANINGS = {
     400: "The body is empty or not valid JSON, or the format cannot hold the images.",
     401: "The key is missing or wrong.",
-    404: "The URL names no image or file: the digest is of another generator, or the address is not valid.",
+    404: "The URL names no image or file: the digest is of another generator, or the address is not valid. Or the server has no judge.",
     406: "The request accepts none of the formats.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     414: "Path and query are too long.",
-    415: "The body is not application/json, or is encoded.",
+    415: "The body has another media type, or is encoded.",
     416: "The reply has no byte of the range. Content-Range says how many bytes it has.",
     421: "The server does not answer to the name in Host.",
-    422: "A field is unknown, of a wrong type, or out of range.",
+    422: "A field is unknown, of a wrong type, or out of range. Or a picture cannot be decoded.",
     429: "Too many requests or images wait. Retry-After says when to send the request again.",
-    503: "No reply can begin in time, drawing fails, or the device has no memory. Retry-After says when to send the request again.",
+    503: "No reply can begin in time, the networks fail, or the device has no memory. Retry-After says when to send the request again.",
 }
 _DRAWING_ERRORS, _BODY_ERRORS = (429, 503), (400, 406, 408, 413, 415, 422)
 _HEADERS = {
@@ -75,9 +77,14 @@ def document() -> dict[str, Any]:
         "additionalProperties": {"type": "string"},
     }
     about = {"digest": {"type": "string"}, "card": card, "in_words": words, "max_count": {"type": "integer"}}
-    model = {"type": "object", "required": list(about), "properties": about}
+    judge = {
+        "type": "object",
+        "properties": {"digest": {"type": "string"}, "in_words": words, "error": {"type": "string"}},
+    }
+    model = {"type": "object", "required": list(about), "properties": about | {"judge": judge}}
     keyed = {
         "/generate": {"post": _generate(request)},
+        "/judge": {"post": _judge()},
         "/images/{digest}/{seed}/{index}.png": _address(
             "One image. The content of this URL never changes.", "image/png", "index"
         ),
@@ -126,6 +133,49 @@ def _generate(request: dict[str, Any]) -> dict[str, Any]:
     body = {"required": True, "content": {"application/json": {"schema": request, "example": {"seed": 7, "count": 16}}}}
     responses = {"200": images, **_errors(*_BODY_ERRORS, *_DRAWING_ERRORS)}
     return {"summary": "Draw images by address.", "requestBody": body, "responses": responses}
+
+
+def _judge() -> dict[str, Any]:
+    number, text = {"type": "number"}, {"type": "string"}
+    judgement = {
+        "name": {**text, "description": "The name of the file, in a multipart body."},
+        "logit": {**number, "description": "The output of the discriminator: the higher, the more real."},
+        "p_real": {
+            "type": ["number", "null"],
+            "description": "Its probability of a real picture; null if its loss gives none.",
+        },
+        "percentile_real": {**number, "description": "The percentage of held-out real pictures with a lower logit."},
+        "percentile_drawn": {**number, "description": "The percentage of drawn pictures with a lower logit."},
+        "label": {"type": "integer", "description": "With classes: the most likely class, or the one of the query."},
+        "class": {**text, "description": "The name of this class."},
+        "in_words": {"type": "object", "additionalProperties": text},
+    }
+    picture = {"type": "object", "required": ["logit", "p_real", "percentile_real", "percentile_drawn"]}
+    properties = {
+        "digest": {**text, "description": "SHA-256 of the discriminator file."},
+        "generator": {**text, "description": "SHA-256 of the generator file whose images it was measured on."},
+        "count": {"type": "integer"},
+        "pictures": {"type": "array", "items": {**picture, "properties": judgement}},
+        "about": {
+            "type": "object",
+            "description": "How many pictures it was measured on, and how well it tells them apart.",
+        },
+    }
+    reply = {"type": "object", "required": list(properties), "properties": properties}
+    file = {"type": "string", "format": "binary"}
+    several = {"type": "object", "required": ["picture"], "properties": {"picture": {"type": "array", "items": file}}}
+    content = {kind: {"schema": several if kind == MULTIPART else file} for kind in PICTURE_BODY_TYPES}
+    label = {"description": "The class to judge the pictures as, by its name or its index.", "schema": text}
+    found = {
+        "description": "What the discriminator says of each picture.",
+        "content": {"application/json": {"schema": reply}},
+    }
+    return {
+        "summary": "Judge how authentic pictures are. They are resized and cropped as in training.",
+        "parameters": [{"name": "label", "in": "query", **label}],
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": found, **_errors(404, *_BODY_ERRORS, *_DRAWING_ERRORS)},
+    }
 
 
 def _address(meaning: str, media_type: str, *numbers: str) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def _facts(service: ImageService) -> dict[str, str]:
     engine = service.engine
     words = {name: fact for name, fact in engine.card.in_words().items() if name not in TABLED}
     return words | {
-        "Drawn here": f"on {engine.provider}, about {service.scheduler.images_a_second:,.0f} images a second, measured by this server",
+        "Drawn here": f"on {engine.provider}, about {1 / service.scheduler.drawing.row_seconds:,.0f} images a second, measured by this server",
         "Digest": engine.digest,
         "Render fingerprint": service.fingerprint,
     }

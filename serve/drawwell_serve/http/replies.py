@@ -15,6 +15,7 @@ from drawwell.http import protocol as wire
 from drawwell.image_request import ImageRequest
 from drawwell_serve.drawing.active_request import ActiveRequest
 from drawwell_serve.drawing.image_service import ClientDisconnectedError, ImageService
+from drawwell_serve.drawing.work import Work
 from drawwell_serve.http import ranges
 from drawwell_serve.http.formats import ReplyFormat, StreamFormat
 
@@ -24,8 +25,54 @@ _UNREAD_BYTES = 64 * 1024
 Chunks = AsyncGenerator[bytes, None]
 
 
-class ImagesReply(Response):
-    """Draws images and sends them. It is admitted when it begins, and gives its place back when it ends or breaks off.
+class AdmittedReply(Response):
+    """A reply that is admitted when it begins, and gives its place back when it was sent or breaks off.
+
+    Args:
+        service: Admits it.
+        work: What it waits for.
+        images: Images that will be drawn or judged.
+        is_whole: Whether it is built in memory as a whole, with all its images.
+
+    Raises:
+        ApiError: When it is sent: 429 or 503 if it cannot begin.
+    """
+
+    def __init__(self, service: ImageService, work: Work, images: int, is_whole: bool) -> None:
+        self._service, self._work, self._images, self._is_whole = service, work, images, is_whole
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the body was read
+        connection = scope.get("extensions", {}).get("drawwell", {})
+        is_disconnected = connection.get("is_disconnected", lambda: False)
+        abort = connection.get("abort", lambda: None)
+        with (
+            self._service.admit(self._images, self._is_whole, is_disconnected, abort, self._work) as active,
+            suppress(ClientDisconnectedError),
+        ):
+            await self._answer(active, send)
+
+    async def _answer(self, active: ActiveRequest, send: Send) -> None:
+        raise NotImplementedError
+
+
+async def send_body(body: bytes, active: ActiveRequest, send: Send) -> None:
+    """Send a whole body. The client of a long one must read it, to keep its place."""
+    if len(body) > _UNREAD_BYTES:
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        with active.reading(len(body)):
+            await send({"type": "http.response.body"})
+    else:
+        await send({"type": "http.response.body", "body": body})
+
+
+async def send_start(fields: Mapping[str, str], status: int, send: Send) -> None:
+    """Send the status and the header fields."""
+    raw = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+
+
+class ImagesReply(AdmittedReply):
+    """Draws images and sends them.
 
     Args:
         service: Admits and draws.
@@ -47,7 +94,10 @@ class ImagesReply(Response):
         byte_range: ranges.ByteRange | None = None,
     ) -> None:
         reply_format.check(request)
-        self._service, self._request, self._format, self._range = service, request, reply_format, byte_range
+        count, drawing = len(request), service.scheduler.drawing
+        is_whole = not issubclass(reply_format, StreamFormat) or count <= drawing.most_rows
+        super().__init__(service, drawing, count if is_whole or byte_range is None else 2 * count, is_whole)
+        self._request, self._format, self._range = request, reply_format, byte_range
         self._fields = {
             "content-type": reply_format.media_type,
             **wire.about(request),
@@ -55,24 +105,14 @@ class ImagesReply(Response):
             **(headers or {}),
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the body was read
-        connection = scope.get("extensions", {}).get("drawwell", {})
-        is_disconnected = connection.get("is_disconnected", lambda: False)
-        abort = connection.get("abort", lambda: None)
-        count = len(self._request)
-        is_whole = not issubclass(self._format, StreamFormat) or count <= self._service.scheduler.piece_images
-        images = count if is_whole or self._range is None else 2 * count
-        with (
-            self._service.admit(images, is_whole, is_disconnected, abort) as active,
-            suppress(ClientDisconnectedError),
-        ):
-            if is_whole:
-                async with self._service.deadline():
-                    body, digest = await self._whole(active)
-                self._service.release_images(active)
-                await self._send_whole(body, digest, active, send)
-            else:
-                await self._send_stream(active, send)
+    async def _answer(self, active: ActiveRequest, send: Send) -> None:
+        if not self._is_whole:
+            await self._send_stream(active, send)
+            return
+        async with self._service.deadline():
+            body, digest = await self._whole(active)
+        self._service.release_images(active)
+        await self._send_whole(body, digest, active, send)
 
     async def _send_whole(self, body: bytes, digest: str, active: ActiveRequest, send: Send) -> None:
         if self._range is not None:
@@ -82,12 +122,7 @@ class ImagesReply(Response):
             digest = _content_digest(body)
         self._fields["content-digest"] = digest
         await self._send_start(send, len(body))
-        if len(body) > _UNREAD_BYTES:
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-            with active.reading(len(body)):
-                await send({"type": "http.response.body"})
-        else:
-            await send({"type": "http.response.body", "body": body})
+        await send_body(body, active, send)
 
     async def _whole(self, active: ActiveRequest) -> tuple[bytes, str]:
         """Draw and encode the whole body. Return it with its ``Content-Digest``."""
@@ -129,8 +164,7 @@ class ImagesReply(Response):
 
     async def _send_start(self, send: Send, length: int | None) -> None:
         fields = self._fields if length is None else {**self._fields, "content-length": str(length)}
-        raw = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
-        await send({"type": "http.response.start", "status": 200 if self._range is None else 206, "headers": raw})
+        await send_start(fields, 200 if self._range is None else 206, send)
 
 
 async def _chunks(service: ImageService, request: ImageRequest, active: ActiveRequest, body: StreamFormat) -> Chunks:

@@ -64,7 +64,8 @@ class WorkerPool:
             logger.error("worker %d (process %d) did not end in time and is killed", place, worker.pid)
         self.kill()
         await asyncio.wait(self._keepers, timeout=_KILL_SECONDS)
-        self._snapshot.content.close()
+        for memory in self._snapshot.memories:
+            memory.close()
 
     def kill(self) -> None:
         """End the workers at once."""
@@ -129,7 +130,7 @@ class WorkerPool:
 
     async def _spawn(self, place: int, slot: int) -> tuple[asyncio.subprocess.Process, int]:
         """Start a worker. Return it with the descriptor that becomes readable when it is ready."""
-        context, content = self._context, self._snapshot.content
+        context, files = self._context, [memory.descriptor for memory in self._snapshot.memories]
         ready, tell = os.pipe()
         try:
             worker = await asyncio.create_subprocess_exec(
@@ -138,7 +139,7 @@ class WorkerPool:
                 env=self._environment()
                 | process.variables(context.metrics.descriptor, context.metrics.slots, slot, tell),
                 stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=(context.listener.fileno(), tell, context.metrics.descriptor, content.descriptor),
+                pass_fds=(context.listener.fileno(), tell, context.metrics.descriptor, *files),
                 start_new_session=True,  # Ctrl+C is for the supervisor alone
             )
         except OSError:
@@ -150,7 +151,8 @@ class WorkerPool:
 
     def _environment(self) -> dict[str, str]:
         snapshot = self._snapshot.variables()
-        return {name: value for name, value in os.environ.items() if not name.startswith("DRAWWELL_KEY")} | snapshot
+        own = ("DRAWWELL_KEY", "DRAWWELL_DISCRIMINATOR")  # of the snapshot alone
+        return {name: value for name, value in os.environ.items() if not name.startswith(own)} | snapshot
 
 
 async def _byte(descriptor: int) -> bool:

@@ -13,7 +13,8 @@ import pytest
 
 from drawwell.errors import GeneratorFileError
 from drawwell.files.card import MIXTURE_FORMAT, FeatureDistance, KnownAnswers, ModelCard, Parity
-from drawwell.files.generator_file import FILE_LIMIT_BYTES, read_generator, seal
+from drawwell.files.generator_file import read_generator, seal
+from drawwell.files.sealed_file import FILE_LIMIT_BYTES
 from tests import graphs
 
 

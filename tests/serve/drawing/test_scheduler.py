@@ -80,9 +80,9 @@ def test_a_lone_image_passes_a_long_request(scheduler: Scheduler, turnstile: Tur
     piece = scheduler.piece_images
 
     async def main() -> None:
-        long = ActiveRequest()
+        long = ActiveRequest(scheduler.drawing)
         waiting = [ask(scheduler, drawn, f"long {n}", long, piece) for n in range(10)]
-        waiting.append(ask(scheduler, drawn, "lone", ActiveRequest(), 1))
+        waiting.append(ask(scheduler, drawn, "lone", ActiveRequest(scheduler.drawing), 1))
         turnstile.open()
         await asyncio.gather(*waiting)
 
@@ -95,7 +95,7 @@ def test_long_requests_take_turns(scheduler: Scheduler, turnstile: Turnstile) ->
     drawn: Drawn = []
 
     async def main() -> None:
-        flows = {name: ActiveRequest() for name in "abc"}
+        flows = {name: ActiveRequest(scheduler.drawing) for name in "abc"}
         waiting = [ask(scheduler, drawn, name, flows[name], scheduler.piece_images) for name in "abc"]
         waiting += [
             ask(scheduler, drawn, name, flow, scheduler.piece_images) for name, flow in flows.items() for _ in range(5)
@@ -109,7 +109,10 @@ def test_long_requests_take_turns(scheduler: Scheduler, turnstile: Turnstile) ->
 
 def test_waiting_requests_share_runs(scheduler: Scheduler, turnstile: Turnstile) -> None:
     async def main() -> list[Images]:
-        waiting = [ask(scheduler, [], "one", ActiveRequest(), 1) for _ in range(2 * scheduler.piece_images + 1)]
+        waiting = [
+            ask(scheduler, [], "one", ActiveRequest(scheduler.drawing), 1)
+            for _ in range(2 * scheduler.piece_images + 1)
+        ]
         turnstile.open()
         images: list[Images] = await asyncio.gather(*waiting)
         return images
@@ -129,7 +132,10 @@ def test_whoever_is_drawn_together_gets_his_own(engine: Engine, counts: list[int
         drawn: list[Images] = await asyncio.gather(
             *(
                 scheduler.submit(
-                    ActiveRequest(), ImageRequest(seed, range(count)), slice(0, count), lambda images, _: images
+                    ActiveRequest(scheduler.drawing),
+                    ImageRequest(seed, range(count)),
+                    slice(0, count),
+                    lambda images, _: images,
                 )
                 for seed, count in enumerate(counts)
             )
@@ -149,10 +155,10 @@ def test_what_nobody_waits_for_is_not_drawn(scheduler: Scheduler, turnstile: Tur
 
     async def main() -> None:
         piece = scheduler.piece_images
-        first = ask(scheduler, drawn, "first", ActiveRequest(), piece)
-        gone = [ask(scheduler, drawn, "gone", ActiveRequest(left.is_set), piece) for _ in range(5)]
-        cancelled = ask(scheduler, drawn, "cancelled", ActiveRequest(), piece)
-        last = ask(scheduler, drawn, "last", ActiveRequest(), piece)
+        first = ask(scheduler, drawn, "first", ActiveRequest(scheduler.drawing), piece)
+        gone = [ask(scheduler, drawn, "gone", ActiveRequest(scheduler.drawing, left.is_set), piece) for _ in range(5)]
+        cancelled = ask(scheduler, drawn, "cancelled", ActiveRequest(scheduler.drawing), piece)
+        last = ask(scheduler, drawn, "last", ActiveRequest(scheduler.drawing), piece)
         left.set()
         cancelled.cancel()
         turnstile.open()
@@ -174,11 +180,13 @@ def test_a_failure_reaches_those_who_wait_and_no_other(
         with monkeypatch.context() as patch:
             patch.setattr(CpuBackend, "run", lambda *_: (_ for _ in ()).throw(error))
             with pytest.raises(type(error)):
-                await ask(scheduler, [], "", ActiveRequest(), 3)
-        assert len(await ask(scheduler, [], "", ActiveRequest(), 3)) == 3
+                await ask(scheduler, [], "", ActiveRequest(scheduler.drawing), 3)
+        assert len(await ask(scheduler, [], "", ActiveRequest(scheduler.drawing), 3)) == 3
 
     asyncio.run(main())
-    assert scheduler.failed is not isinstance(error, DeviceMemoryError), "readiness follows what cannot pass by itself"
+    assert scheduler.drawing.failed is not isinstance(error, DeviceMemoryError), (
+        "readiness follows what cannot pass by itself"
+    )
 
 
 @pytest.fixture
@@ -194,7 +202,8 @@ def enter(service: ImageService) -> None:
 
 
 def fill(service: ImageService, pieces: int) -> "list[asyncio.Future[Any]]":
-    return [ask(service.scheduler, [], "", ActiveRequest(), service.scheduler.piece_images) for _ in range(pieces)]
+    scheduler = service.scheduler
+    return [ask(scheduler, [], "", ActiveRequest(scheduler.drawing), scheduler.piece_images) for _ in range(pieces)]
 
 
 def test_the_doors_close_when_too_many_are_being_answered(service: ImageService) -> None:
@@ -258,7 +267,7 @@ def test_who_would_be_too_late_is_told_at_once(service: ImageService, monkeypatc
     turnstile = Turnstile(monkeypatch)
 
     async def main() -> None:
-        service.scheduler.images_a_second = service.scheduler.piece_images
+        service.scheduler.drawing.seconds = 1.0  # of a piece
         waiting = fill(service, 1 + 3)
         await asyncio.sleep(0.1)
         with pytest.raises(ApiError, match="in 3 seconds, after the deadline of 2") as refused:

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from drawwell.formats import pictures
+from drawwell.formats.pictures import Shape
 from drawwell_train.data import decode, memory
 from drawwell_train.data.dataset import Limits, load
 from drawwell_train.data.decode import decode_all
@@ -57,10 +59,10 @@ def test_the_options_reach_the_data(large: Path) -> None:
 def test_the_pixels_in_work_at_one_time_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over all threads, of which there is one a core; one picture that is larger is alone."""
     files = [picture(tmp_path / f"{number}.png", side) for number, side in enumerate([40, 40, 40, 40, 200, 40, 40])]
-    most, in_work, lock, fit = 2 * 40 * 40, [0], threading.Lock(), decode.fit
+    most, in_work, lock, fit = 2 * 40 * 40, [0], threading.Lock(), pictures.fit
     seen = []
 
-    def slow(image: Image.Image, shape: decode.Shape) -> np.ndarray:
+    def slow(image: Image.Image, shape: Shape) -> np.ndarray:
         with lock:
             in_work[0] += image.width * image.height
             seen.append(in_work[0])
@@ -80,7 +82,7 @@ def test_the_pixels_in_work_at_one_time_are_bounded(tmp_path: Path, monkeypatch:
 
 def test_little_free_memory_means_few_pixels_at_one_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "free", lambda: 2**26)
-    assert decode._pixels_at_once(0) * decode._BYTES_A_PIXEL <= 2**26 / 4
+    assert decode._pixels_at_once(0) * pictures.BYTES_A_PIXEL <= 2**26 / 4
     assert decode._pixels_at_once(2**27) == 0, "then one picture after the other"
 
 

@@ -9,7 +9,8 @@ import msgspec
 
 from drawwell import atomic_files as files
 from drawwell.errors import DrawwellError
-from drawwell.files.card import UNREADABLE, Count, Positive, Sha256
+from drawwell.files.card import Count, Positive, Sha256
+from drawwell.files.card_json import UNREADABLE
 from drawwell.files.certified import Accuracy, Certified, Share, Uplift
 
 VERSION = 1

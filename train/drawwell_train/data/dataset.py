@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from PIL import Image
 
+from drawwell.formats.pictures import Shape, fit_all
 from drawwell.install import needed_for
 from drawwell_train.config import MAX_BAD, ImageSize
 from drawwell_train.data import classes, folder, label_file, zip_file
 from drawwell_train.data.arrays import find_idx, is_numpy_archive, read_cifar, read_file, read_idx_pair
-from drawwell_train.data.decode import Shape, decode_all, fit
+from drawwell_train.data.decode import decode_all
 from drawwell_train.data.found import Found, class_folders
 from drawwell_train.data.images import DataError, ImageData, check_memory
 
@@ -162,10 +162,7 @@ def _conform(data: ImageData, size: int | None, channels: int | None, sizes: Seq
     if depth not in (1, 3, 4):
         raise DataError(f"images must have 1, 3 or 4 channels, not {depth}")
     _check_memory(count, shape)
-    converted = np.empty((count, *shape), np.uint8)
-    for position, image in enumerate(data.images):
-        converted[position] = fit(Image.fromarray(image[..., 0] if depth == 1 else image), shape)
-    return replace(data, images=converted)
+    return replace(data, images=fit_all(data.images, shape))
 
 
 def _check_memory(count: int, shape: Shape) -> None:

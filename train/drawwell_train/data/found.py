@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from drawwell.formats.pictures import SUFFIXES
 from drawwell_train.data import label_file
 from drawwell_train.data.classes import some
-from drawwell_train.data.decode import SUFFIXES, Readable
+from drawwell_train.data.decode import Readable
 
 _SYSTEM, _SYSTEM_SIGNS = {"system volume information", "__macosx", "lost+found"}, ("@", "#", "$")
 """Folders that operating systems and network disks make, in small letters, and how others begin, as @eaDir and $RECYCLE.BIN do; they

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
 from drawwell.engine.cores import cores
+from drawwell.formats.pictures import SUFFIXES
 from drawwell_train.data import label_file
-from drawwell_train.data.decode import SUFFIXES
 from drawwell_train.data.found import Found, is_hidden, is_hidden_folder, note_file
 from drawwell_train.data.images import DataError, check_memory, check_unpacked
 

@@ -12,7 +12,8 @@ import msgspec
 
 from drawwell import atomic_files as files
 from drawwell.errors import DrawwellError, WriteError
-from drawwell.files.card import UNREADABLE, Sha256
+from drawwell.files.card import Sha256
+from drawwell.files.card_json import UNREADABLE
 from drawwell.files.certified import Certified
 from drawwell.files.quality import Quality
 from drawwell_train.data import memory

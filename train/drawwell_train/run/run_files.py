@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from drawwell.files.card import UNREADABLE
+from drawwell.files.card_json import UNREADABLE
 
 CONFIG, STATS, LOCK, SAMPLES, CHECKPOINTS = "config.json", "stats.jsonl", ".lock", "samples", "checkpoints"
 

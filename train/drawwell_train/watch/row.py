@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from drawwell.files.card import UNREADABLE
+from drawwell.files.card_json import UNREADABLE
 
 MOST_STEP = 10**12
 Step = Annotated[int, msgspec.Meta(ge=0, lt=MOST_STEP)]

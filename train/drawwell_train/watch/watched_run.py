@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from drawwell import atomic_files
-from drawwell.files.card import UNREADABLE
+from drawwell.files.card_json import UNREADABLE
 from drawwell.text import printable, reason
 from drawwell_train.monitor.conditions import NAN
 from drawwell_train.run.run_files import CONFIG, SAMPLES, STATS, sheet_name, sheets_in
