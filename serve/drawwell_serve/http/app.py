@@ -6,6 +6,8 @@ import functools
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -123,7 +125,7 @@ def create_app() -> Starlette:
             *addresses.routes(),
             Route("/model", model),
             Route("/", page),
-            Route("/page/{version}/{file}", page_file),
+            Route("/page/{version}/{file}", page_file, middleware=[Middleware(GZipMiddleware)]),
             Route("/docs.json", docs_json),
             Route("/livez", alive),
             Route("/healthz", alive),

@@ -67,9 +67,10 @@ def _summary(card: ModelCard) -> str:
 def _facts(service: ImageService) -> dict[str, str]:
     """The card in words without what the tables show, and where it is drawn."""
     engine = service.engine
+    a_second = engine.threads / service.scheduler.drawing.row_seconds
     words = {name: fact for name, fact in engine.card.in_words().items() if name not in TABLED}
     return words | {
-        "Drawn here": f"on {engine.provider}, about {1 / service.scheduler.drawing.row_seconds:,.0f} images a second, measured by this server",
+        "Drawn here": f"on {engine.provider}, about {a_second:,.0f} images a second, measured by this server",
         "Digest": engine.digest,
         "Render fingerprint": service.fingerprint,
     }

@@ -2,9 +2,11 @@
 
 import base64
 import io
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,26 @@ class Chromium(webdriver.Chrome):
     def downloads(self, folder: Path) -> None:
         """Save downloads into ``folder``."""
         self.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
+
+    @contextmanager
+    def on_a_screen(self, width: int, scheme: str) -> Iterator[None]:
+        """Show pages ``width`` pixels wide, in the ``light`` or ``dark`` scheme."""
+        metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        self.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        try:
+            yield
+        finally:
+            self.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+            self.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+    def check_accessible(self, shown: str) -> None:
+        """Check that axe-core finds nothing serious."""
+        self.run((files("axe_core_python") / "axe.min.js").read_text())
+        found = self.execute_async_script("axe.run().then(arguments[0])")
+        serious = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
+        assert serious == [], (shown, json.dumps(serious, indent=1)[:3000])
 
     def errors(self) -> list[str]:
         """What the console has shown as errors since the last call."""

@@ -2,7 +2,7 @@
 
 const LIMIT = 2n ** 63n; // of seeds and indices, which are BigInts: numbers lose digits from 2^53 on
 
-export const VIEWS = ["gallery", "walk", "directions", "mix", "generator", "use"];
+export const VIEWS = ["gallery", "walk", "directions", "mix", "judge", "generator", "use"];
 export const STEPS = [16, 32, 64, 128];
 export const FARTHEST = 4; // standard deviations that a slider of a direction moves the latents
 

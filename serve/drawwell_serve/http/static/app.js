@@ -22,6 +22,8 @@ export class App {
     this.views = {};
     /** @type {View[]} */
     this.dialogs = [];
+    /** @type {import("./judge.js").Judge|null} for a server with a discriminator */
+    this.judge = null;
     /** @type {"from"|"to"|null} the end of a walk that a person is choosing in the gallery */
     this.picking = null;
     this.hasWalked = false;
@@ -64,6 +66,10 @@ export class App {
     if (state.view === "mix" && !this.classes.length) {
       this.render({ ...state, view: "gallery" });
       return this.complain("This generator has no classes to mix.");
+    }
+    if (state.view === "judge" && !this.judge) {
+      this.render({ ...state, view: "gallery" });
+      return this.complain("This server has no discriminator to judge with.");
     }
     if (state.view !== this.state.view) this.views[this.state.view].hide?.();
     this.state = state;

@@ -12,7 +12,11 @@ export class PictureDialog {
     this.app = app;
     this.dialog = byId("picture");
     this.key = "";
+    /** @type {Blob|null} what is shown */
+    this.png = null;
     byId("mix-here").hidden = !app.classes.length;
+    byId("judge-this").hidden = !app.judge;
+    byId("judge-this").addEventListener("click", () => this.judge());
     byId("previous").addEventListener("click", () => this.step(-1n));
     byId("next").addEventListener("click", () => this.step(1n));
     byId("walk-from").addEventListener("click", () => app.pick("to", { from: this.address() }));
@@ -26,6 +30,12 @@ export class PictureDialog {
 
   address() {
     return { seed: this.app.state.seed, index: /** @type {bigint} */ (this.app.state.image) };
+  }
+
+  judge() {
+    const { app, png } = this, picture = new File(png ? [png] : [], byId("enlarged").alt, { type: "image/png" });
+    app.go({ view: "judge", image: null });
+    app.judge?.judge([picture]);
   }
 
   /** @param {bigint} by */
@@ -63,7 +73,7 @@ export class PictureDialog {
   fill({ seed, label, spread }, { index, label: drawn, png }) {
     const { app } = this, factor = spread === 1 ? "" : `, ${spread < 1 ? "truncation" : "spread"} ${spread}`;
     byId("picture-heading").textContent = app.words(seed, index, drawn) + factor;
-    show(byId("enlarged"), png, app.words(seed, index, drawn));
+    show(byId("enlarged"), (this.png = png), app.words(seed, index, drawn));
     Object.assign(byId("download"), { href: byId("enlarged").src, download: `${app.card.name}-${seed}-${index}.png` });
     byId("previous").disabled = index === 0n;
     byId("next").disabled = !countFrom(index + 1n, 1);

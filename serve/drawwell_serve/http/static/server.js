@@ -61,6 +61,13 @@ export class Server {
     return await (await this.fetch(`latents/${this.digest}/${seed}/${index}.json`)).json();
   }
 
+  /** What the discriminator says of pictures. @param {File[]} pictures */
+  async judge(pictures) {
+    const body = new FormData();
+    for (const picture of pictures) body.append("picture", picture);
+    return await (await this.fetch("judge", { method: "POST", body })).json();
+  }
+
   /**
    * Pictures of consecutive addresses. With labels of their own they come from an immutable URL, which the browser keeps.
    * @param {Choice} choice
