@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 from drawwell_train.play.options import PlayOptions
 from drawwell_train.play.views import Line
 from drawwell_train.presets import CROSS_ENTROPIES
-from drawwell_train.watch.charts import Chart, Curve, Level, Point, draw
+from drawwell_train.watch.charts import Chart, Curve, Level, Point, caption, plot
 from drawwell_train.watch.elements import element
 
 _BEST_VALUE = Level(-2 * math.log(2), "-2 log 2: perfect G")
@@ -22,7 +22,11 @@ def curves_of(lines: Sequence[Line], options: PlayOptions) -> Element:
     if shown and shown[-1] is not lines[-1]:
         shown = [*shown, lines[-1]]
     charts = _of_product(shown) if options.data == "product" else _of_plane(shown, options)
-    return element("div", *map(draw, charts), class_="charts")
+    return element("div", *map(_figure, charts), class_="charts")
+
+
+def _figure(chart: Chart) -> Element:
+    return element("figure", caption(chart), plot(chart), class_="chart")
 
 
 def _of_product(lines: Sequence[Line]) -> list[Chart]:

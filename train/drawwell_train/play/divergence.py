@@ -16,6 +16,9 @@ CELLS = 64
 BANDWIDTH = 0.02
 """Standard deviation of the kernels, in units of the square."""
 
+_LEAST_DENSITY = 0.01
+"""Of p + q. Points all over the square would have a density of 1."""
+
 
 def grid() -> Tensor:
     """The centres of the cells, float32 ``[CELLS * CELLS, 2]``, row by row from the bottom; x grows along a row."""
@@ -30,9 +33,12 @@ def kernel_density(points: Tensor) -> Tensor:
 
 
 def best_discriminator(p: Tensor, q: Tensor) -> Tensor:
-    """``D* = p / (p + q)`` (Goodfellow et al. 2014, equation 2) of densities ``[N]``; 1/2 where both are 0."""
+    """``D* = p / (p + q)`` (Goodfellow et al. 2014, equation 2) of densities ``[N]``; 1/2 where there is next to nothing of either.
+
+    There the estimate of q says more about the kernels than about the points.
+    """
     total = p + q
-    return torch.where(total > 0, p / total.clamp(min=torch.finfo(p.dtype).tiny), 0.5)
+    return torch.where(total > _LEAST_DENSITY, p / total.clamp(min=_LEAST_DENSITY), 0.5)
 
 
 def jensen_shannon(p: Tensor, q: Tensor) -> float:

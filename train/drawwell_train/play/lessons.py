@@ -138,9 +138,9 @@ def _is_misled(lines: Lines) -> bool:
 def _misled(lines: Lines) -> str:
     last = lines[-1].numbers
     return (
-        f"D's learning rate is {PlayOptions().rate_d / _WEAK.rate_d:.0f} times lower than the default. After {lines[-1].step} steps it tells "
-        f"nothing apart: D(x) is {last['d_real']:.2f}, and D(G(z)) is {last['d_fake']:.2f}. G follows a D that knows nothing of the data. "
-        f"The divergence is {last['jsd']:.2f} nats, so G needs a D that is good enough, not one that is bad."
+        f"D's learning rate is {PlayOptions().rate_d / _WEAK.rate_d:.0f} times lower than the default. After {lines[-1].step} steps D is no "
+        f"better than a coin: D(x) is {last['d_real']:.2f}, and D(G(z)) is {last['d_fake']:.2f}. G follows a D that knows nothing of the "
+        f"data, and the divergence is still {last['jsd']:.2f} nats. G can learn only from a D that learns."
     )
 
 
@@ -167,12 +167,12 @@ def _is_reached(lines: Lines) -> bool:
 
 def _reached(lines: Lines) -> str:
     first, last = lines[0].numbers, lines[-1].numbers
-    least = min(line.numbers["gradient_g"] for line in lines[1:])
+    least, most = min(line.numbers["gradient_g"] for line in lines[1:]), max(line.numbers["value"] for line in lines)
     return (
         f"At first the drawn points and the data had nothing in common: the divergence was {first['jsd']:.2f} nats of at most "
-        f"{math.log(2):.2f}, which says nothing about how far they were apart. The critic's value does: it fell from "
-        f"{max(line.numbers['value'] for line in lines):.2f} to {last['value']:.2f}. The norm of G's gradient was never below {least:.1g}. After "
-        f"{lines[-1].step} steps both clusters are drawn, and the divergence is {last['jsd']:.2f} nats."
+        f"{math.log(2):.2f}, which says nothing about how far they were apart. The critic's value says it: it fell from {most:.2f} to "
+        f"{last['value']:.2f}. The norm of G's gradient was never below {least:.1g}. After {lines[-1].step} steps both clusters are drawn, "
+        f"and the divergence is {last['jsd']:.2f} nats."
     )
 
 

@@ -37,7 +37,6 @@ class Choice:
     label: str
     values: Mapping[Any, str]
     resets: bool
-    help: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,6 @@ class Number:
     most: float
     step: float | Literal["any"]
     resets: bool
-    help: str = ""
 
 
 LATENT_DIM, WIDTH, BATCH_SIZE = 4, 64, 128
@@ -75,7 +73,7 @@ CONTROLS: dict[str, Choice | Number] = {
     "g_steps": Number("G updates per step", 1, 50, 1, resets=False),
     "prior": Choice("Prior of z", {"normal": "normal", "uniform": "uniform"}, resets=True),
     "label_smoothing": Number("Label smoothing", 0, 0.5, 0.05, resets=False),
-    "pack": Choice("Packing: points that D sees together", {1: "1: none", 2: "2", 4: "4"}, resets=True),
+    "pack": Choice("Points that D sees together (packing)", {1: "1", 2: "2", 4: "4"}, resets=True),
     "seed": Number("Seed", 0, 2**31 - 1, 1, resets=True),
 }
 """Of each option: its words, its values, and whether a training must begin anew for it."""
@@ -137,10 +135,10 @@ def _check(name: str, value: object) -> None:
     control = CONTROLS[name]
     if isinstance(control, Choice):
         if not any(value == one and type(value) is type(one) for one in control.values):
-            raise RequestError(f"{name} must be one of {', '.join(map(str, control.values))}, not {value!r}")
+            raise RequestError(f"{control.label} must be one of {', '.join(map(str, control.values))}, not {value!r}")
         return
     is_whole = isinstance(control.step, int)
     if isinstance(value, bool) or not isinstance(value, int if is_whole else int | float):
-        raise RequestError(f"{name} must be a {'whole ' if is_whole else ''}number, not {value!r}")
+        raise RequestError(f"{control.label} must be a {'whole ' if is_whole else ''}number, not {value!r}")
     if not control.least <= value <= control.most:
-        raise RequestError(f"{name} must be from {control.least:g} to {control.most:,}, not {value!r}")
+        raise RequestError(f"{control.label} must be from {control.least:g} to {control.most:,}, not {value!r}")

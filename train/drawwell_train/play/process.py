@@ -1,6 +1,7 @@
 """The process that trains: commands in, frames out, a line of JSON each. It ends when nobody can send commands any more."""
 
 import json
+import os
 import queue
 import sys
 import threading
@@ -61,4 +62,7 @@ def _tell(session: Session) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BrokenPipeError:
+        os._exit(0)  # the server is gone, and there is nobody to write the rest to

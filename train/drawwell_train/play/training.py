@@ -1,11 +1,11 @@
 """The one training that the page plays with, in a process of its own."""
 
+import contextlib
 import json
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from drawwell.errors import DrawwellError
 from drawwell_train.play.commands import read_command
@@ -42,7 +42,7 @@ class Training:
         """Whether the process lives."""
         return self._process.poll() is None
 
-    def obey(self, given: Mapping[str, Any]) -> None:
+    def obey(self, given: object) -> None:
         """Send a command to the process.
 
         Raises:
@@ -64,10 +64,8 @@ class Training:
         """End the process."""
         with self._lock:
             assert self._process.stdin, "it is a pipe"
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
-            except BrokenPipeError:
-                pass
             try:
                 self._process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:

@@ -5,9 +5,10 @@ from typing import NamedTuple, Protocol
 from drawwell_train.play.options import PlayOptions
 
 Numbers = dict[str, float]
-"""By name: ``loss_d``, ``loss_g``, ``gradient_d``, ``gradient_g``, ``d_real``, ``d_fake``, ``accuracy_d`` of the last step; ``value`` and
-``bound`` of V(D, G), and ``jsd``, in nats; ``modes`` of ``all_modes``, and ``near``, the share of points at one; ``x`` and ``y``, the mean of
-the drawn points. Of the game x y: ``x``, ``y``, their ``distance`` from the equilibrium and the ``turns`` around it."""
+"""By name: ``loss_d``, ``loss_g``, ``gradient_d``, ``gradient_g``, ``d_real``, ``d_fake`` and ``accuracy_d`` of the last step, and the
+standard deviation ``swing`` of D(G(z)); ``value`` and ``bound`` of V(D, G), and ``jsd``, in nats; ``modes`` of ``all_modes``, and
+``near``, the share of points at one; ``x`` and ``y``, the mean of the drawn points. Of the game x y: ``x``, ``y``, their ``distance``
+from the equilibrium and the ``turns`` around it."""
 
 
 class Line(NamedTuple):
