@@ -14,6 +14,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from drawwell.errors import DrawwellError, RequestError
+from drawwell.text import printable
 from drawwell_train.play.page import page
 from drawwell_train.play.training import Training
 from drawwell_train.watch.guard import Guard
@@ -46,9 +47,9 @@ def create_app(training: Training, names: Collection[str], stopping: Callable[[]
         try:
             await asyncio.to_thread(training.obey, given)
         except RequestError as error:
-            raise HTTPException(400, f"{error}.") from error
+            raise HTTPException(400, _sentence(error)) from error
         except DrawwellError as error:
-            raise HTTPException(503, f"{error}.") from error
+            raise HTTPException(503, _sentence(error)) from error
         return Response(status_code=204, headers=_FRESH)
 
     routes = [
@@ -99,6 +100,11 @@ async def _json(request: Request) -> object:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
         raise HTTPException(400, "The command is no JSON.") from error
+
+
+def _sentence(error: Exception) -> str:
+    text = printable(error)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -49,7 +49,7 @@ def _lesson(given: Any) -> Lesson:
 def _pace(given: Any) -> int | None:
     if given is not None and (isinstance(given, bool) or given not in PACES):
         raise RequestError(f"pace must be one of {', '.join(map(str, PACES))} steps a second, or null, not {given!r}")
-    return given  # type: ignore[no-any-return]
+    return given
 
 
 _READERS: dict[str, Any] = {"options": _options, "lesson": _lesson, "pace": _pace}

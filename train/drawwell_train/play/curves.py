@@ -41,7 +41,7 @@ def _of_plane(lines: Sequence[Line], options: PlayOptions) -> list[Chart]:
     is_probability = options.loss in CROSS_ENTROPIES
     outputs = "D's probability of “real”" if is_probability else "D's outputs"
     value = "Value V(D, G), fresh points" if is_probability else "Minus D's loss, fresh points"
-    bounds = {"low": 0.0, "high": 1.0} if is_probability else {}
+    low, high = (0.0, 1.0) if is_probability else (None, None)
     modes = {"modes": "modes with points"}
     number = Level(_last(lines, "all_modes"), "all modes")
     divergence = {"jsd": "divergence"} | ({"bound": "bound from D"} if is_probability else {})
@@ -49,7 +49,7 @@ def _of_plane(lines: Sequence[Line], options: PlayOptions) -> list[Chart]:
         _chart(lines, "jsd", "Divergence (JSD), nats", divergence, low=0.0, level=_GREATEST_JSD),
         _chart(lines, "value", value, {"value": "V"}, level=_BEST_VALUE if is_probability else None),
         _chart(lines, "modes", "Modes with drawn points", modes, low=0.0, level=number),
-        _chart(lines, "outputs", outputs, {"d_real": "D(x)", "d_fake": "D(G(z))"}, **bounds),
+        _chart(lines, "outputs", outputs, {"d_real": "D(x)", "d_fake": "D(G(z))"}, low, high),
         _chart(lines, "losses", "Losses", {"loss_d": "D", "loss_g": "G"}),
         _chart(lines, "gradients", "Gradient norms", {"gradient_d": "D", "gradient_g": "G"}, log=True),
     ]

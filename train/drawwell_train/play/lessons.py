@@ -55,7 +55,7 @@ def turning_points(values: Sequence[float], least: float) -> int:
     return turns
 
 
-_VANISHING = PlayOptions(loss="minimax", rate_d=0.02, rate_g=0.0002, d_steps=10)
+_VANISHING = PlayOptions(data="clusters", loss="minimax", rate_d=0.02, rate_g=0.0001, d_steps=10)
 _COLLAPSE = PlayOptions(g_steps=5)
 _OSCILLATION = PlayOptions(rate_g=0.05)
 _LEAST_TURNS = 10
@@ -82,8 +82,8 @@ def _revived(lines: Lines) -> str:
     last = lines[-1].numbers
     return (
         f"The same D, but G now minimises -log D(G(z)), whose gradient grows when D is certain. Its norm is {last['gradient_g']:.1f} after "
-        f"{lines[-1].step} steps, G's points reached {last['modes']:.0f} of {last['all_modes']:.0f} modes, and the divergence fell to "
-        f"{last['jsd']:.2f} nats. With minimax it stays at {math.log(2):.2f}."
+        f"{lines[-1].step} steps, {last['near']:.0%} of G's points reached the data, and the divergence fell to {last['jsd']:.2f} nats. "
+        f"With minimax it stays at {math.log(2):.2f}."
     )
 
 
@@ -136,11 +136,11 @@ def _is_misled(lines: Lines) -> bool:
 
 
 def _misled(lines: Lines) -> str:
-    last = lines[-1].numbers
+    last, slower = lines[-1].numbers, PlayOptions().rate_d / _WEAK.rate_d
     return (
-        f"D's learning rate is {PlayOptions().rate_d / _WEAK.rate_d:.0f} times lower than the default. After {lines[-1].step} steps D is no "
-        f"better than a coin: D(x) is {last['d_real']:.2f}, and D(G(z)) is {last['d_fake']:.2f}. G follows a D that knows nothing of the "
-        f"data, and the divergence is still {last['jsd']:.2f} nats. G can learn only from a D that learns."
+        f"D's learning rate is {slower:.0f} times lower than the default. After {lines[-1].step} steps D is no better than a coin: D(x) is "
+        f"{last['d_real']:.2f}, and D(G(z)) is {last['d_fake']:.2f}. G follows a D that knows nothing of the data, and the divergence is "
+        f"still {last['jsd']:.2f} nats. G can learn only from a D that learns."
     )
 
 

@@ -106,6 +106,13 @@ def config_of(options: PlayOptions) -> TrainConfig:
     Raises:
         RequestError: options do not work together.
     """
+    try:
+        return _config(options)
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+
+
+def _config(options: PlayOptions) -> TrainConfig:
     is_critic = options.loss == "wasserstein"
     chosen = TrainOptions(
         data="points",
@@ -125,10 +132,7 @@ def config_of(options: PlayOptions) -> TrainConfig:
     plane = {"size": 1, "sizes": (1,), "channels": 2, "architecture": "mlp", "sigmoid": True}
     optimizer = {"optimizer": "adam", "beta1": 0.5, "beta2": 0.9, "epsilon": 1e-8}
     rates = {"discriminator_rate": options.rate_d / options.rate_g, "penalty": 1.0 if is_critic else 0.0}
-    try:
-        return resolved(chosen, device="cpu", precision="float32", **plane, **optimizer, **rates)
-    except ValueError as error:
-        raise RequestError(str(error)) from error
+    return resolved(chosen, device="cpu", precision="float32", **plane, **optimizer, **rates)
 
 
 def _check(name: str, value: object) -> None:
