@@ -127,9 +127,10 @@ def test_a_refused_option_is_said_and_stays_until_it_is_mended(browser: webdrive
     find(browser, "#step").click()
     wait(browser, lambda: step(browser) == 1)
     assert script(browser, "document.querySelector('[name=rate_d]').value") == "7"
+    assert text(browser, "#problem").startswith("Learning rate of D must be")
     choose(browser, "rate_d", "0.01")
     wait(browser, lambda: text(browser, "#problem") == "")
-    assert trained_with(browser)["rate_d"] == 0.01
+    wait(browser, lambda: trained_with(browser)["rate_d"] == 0.01)
     assert find(browser, "[name=rate_d]").get_attribute("aria-invalid") is None
 
 

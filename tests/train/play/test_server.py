@@ -17,7 +17,7 @@ from tests.train.play.conftest import Playing
 pytestmark = pytest.mark.slow
 
 
-def frame(url: str, until: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+def frame(url: str, until: Callable[[dict[str, Any]], bool] = bool) -> dict[str, Any]:
     """The first frame of which ``until`` is true."""
     with httpx.stream("GET", f"{url}/frames", timeout=START_SECONDS) as reply:
         for line in reply.iter_lines():
@@ -45,7 +45,7 @@ def gone(process: psutil.Process) -> bool:
 
 
 def test_a_training_is_started_followed_and_paused(playing: Playing) -> None:
-    first = frame(playing.url, lambda told: True)
+    first = frame(playing.url)
     assert first["step"] == 0
     assert order(playing.url, {"do": "start"}).status_code == 204
     later = frame(playing.url, lambda told: told["step"] > 20)
@@ -60,7 +60,7 @@ def test_a_training_is_started_followed_and_paused(playing: Playing) -> None:
 def test_a_refused_option_is_a_sentence_and_changes_nothing(playing: Playing) -> None:
     reply = order(playing.url, {"do": "options", "options": {"rate_d": 7}})
     assert (reply.status_code, reply.text) == (400, "Learning rate of D must be from 1e-06 to 1, not 7.")
-    assert frame(playing.url, lambda told: True)["options"]["rate_d"] == 0.005
+    assert frame(playing.url)["options"]["rate_d"] == 0.005
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_refused_option_is_a_sentence_and_changes_nothing(playing: Playing) ->
 )
 def test_only_the_page_itself_may_command(playing: Playing, headers: dict[str, str], status: int) -> None:
     assert order(playing.url, {"do": "start"}, **headers).status_code == status
-    assert not frame(playing.url, lambda told: True)["running"]
+    assert not frame(playing.url)["running"]
 
 
 def test_bad_bodies_are_refused_with_a_sentence(playing: Playing) -> None:
@@ -107,7 +107,7 @@ def test_the_training_ends_with_its_server_even_if_that_is_killed(playing: Playi
 
 
 def test_a_training_that_dies_is_said_and_reset_starts_another(playing: Playing) -> None:
-    frame(playing.url, lambda told: True)
+    frame(playing.url)
     trainer = trainer_of(playing)
     os.kill(trainer.pid, signal.SIGKILL)
     assert gone(trainer)

@@ -21,8 +21,10 @@ async function send(command) {
   }
 }
 
+/** A refusal is shown; that of an option stays beside it. */
 async function order(command) {
-  at("problem").textContent = await send(command);
+  const sentence = await send(command);
+  if (sentence) at("problem").textContent = sentence;
 }
 
 function showLesson() {
