@@ -60,7 +60,8 @@ def _axis() -> Tensor:
 def _kernels(places: Tensor) -> Tensor:
     """float32 ``[N, CELLS]``: a Gaussian is the product of one along x and one along y."""
     distances = (places[:, None] - _axis()) / BANDWIDTH
-    return (-distances.square() / 2).exp() / (BANDWIDTH * math.sqrt(2 * math.pi))
+    kernels: Tensor = (-distances.square() / 2).exp() / (BANDWIDTH * math.sqrt(2 * math.pi))
+    return kernels
 
 
 def _relative_entropy(p: Tensor, q: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ Data = Literal["ring", "grid", "clusters", "product"]
 
 @dataclass(frozen=True)
 class PlayOptions:
-    """What a training in the plane depends on. The defaults find all eight modes of the ring within about 2,000 steps."""
+    """What a training in the plane depends on. The defaults find all eight modes of the ring within some 500 steps."""
 
     data: Data = "ring"
     loss: Loss = "non-saturating"

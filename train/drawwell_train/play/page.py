@@ -14,7 +14,7 @@ _LEAD = (
 
 _MEASURED = (
     "Best possible D: p / (p + q). The data's density p is known, and q is a kernel density estimate of 2,048 drawn points; p is blurred "
-    "like q. The divergence compares the two. D's own value proves the bound: no D can prove more than the true divergence."
+    "like q. The divergence compares these two, so it is a little lower than without blur. D's value proves the bound, without blur."
 )
 
 

@@ -126,11 +126,10 @@ class _Centred(nn.Module):
 def _build(config: TrainConfig) -> TrainState:
     """The networks of preset mlp. G begins as a small cloud in the middle of the square, so that the ring and the clusters are far."""
     state = build(config, torch.device("cpu"))
-    body, last = state.discriminator.body, state.generator.head[0]
-    assert isinstance(body, nn.Sequential) and isinstance(last, nn.Sequential), "those of preset mlp"
+    body, last = state.discriminator.body, next(state.generator.head[0].children())
+    assert isinstance(body, nn.Sequential) and isinstance(last, nn.Linear), "those of preset mlp"
     body.insert(0, _Centred())
-    with torch.no_grad():
-        last[0].weight.mul_(_FIRST_SPREAD)
+    last.weight.data *= _FIRST_SPREAD
     return state
 
 
