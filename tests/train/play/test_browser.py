@@ -1,6 +1,7 @@
 """The page in a real Chromium: every control is used, by pointer and by keys, and the pictures are looked at."""
 
 from collections.abc import Iterator
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -79,8 +80,16 @@ def trained_with(browser: webdriver.Chrome) -> dict[str, Any]:
         const source = new EventSource("/frames");
         source.onmessage = (event) => { source.close(); done(JSON.parse(event.data).options); };
     """
-    options: dict[str, Any] = browser.execute_async_script(code)  # type: ignore[no-untyped-call]
+    options: dict[str, Any] = browser.execute_async_script(code)
     return options
+
+
+def has(browser: webdriver.Chrome, name: str, value: str) -> bool:
+    return str(trained_with(browser)[name]) == value
+
+
+def is_pressed(browser: webdriver.Chrome, lesson: str) -> bool:
+    return find(browser, f"[data-lesson={lesson}]").get_attribute("aria-pressed") == "true"
 
 
 def pixels(browser: webdriver.Chrome, canvas: str) -> str:
@@ -111,7 +120,7 @@ def test_every_option_reaches_the_training(browser: webdriver.Chrome) -> None:
     before = trained_with(browser)
     for name, value in CHANGED.items():
         choose(browser, name, value)
-        wait(browser, lambda name=name, value=value: str(trained_with(browser)[name]) == value)
+        wait(browser, partial(has, browser, name, value))
     after = trained_with(browser)
     assert [name for name in after if after[name] == before[name]] == ["label_smoothing"]
     assert text(browser, "#problem") == ""
@@ -138,7 +147,7 @@ def test_a_refused_option_is_said_and_stays_until_it_is_mended(browser: webdrive
 def test_a_lesson_is_one_click_and_ends_in_its_sentence(browser: webdriver.Chrome, name: str) -> None:
     button = find(browser, f"[data-lesson={name}]")
     button.click()
-    wait(browser, lambda: button.get_attribute("aria-pressed") == "true")
+    wait(browser, partial(is_pressed, browser, name))
     assert text(browser, ".told") == f"Look. {LESSONS[name].look}"
     wait(browser, lambda: text(browser, ".told").startswith("Seen. "))
     assert str(step(browser)) in text(browser, "#sentence")
@@ -150,7 +159,7 @@ def test_a_lesson_is_one_click_and_ends_in_its_sentence(browser: webdriver.Chrom
 def test_every_lesson_begins_with_its_options(browser: webdriver.Chrome) -> None:
     for name, lesson in LESSONS.items():
         find(browser, f"[data-lesson={name}]").click()
-        wait(browser, lambda name=name: find(browser, f"[data-lesson={name}]").get_attribute("aria-pressed") == "true")
+        wait(browser, partial(is_pressed, browser, name))
         assert trained_with(browser) == vars(lesson.options)
 
 
@@ -200,8 +209,8 @@ def test_no_page_is_wider_than_its_window_and_axe_finds_nothing_serious(
 
 
 def serious(browser: webdriver.Chrome) -> list[str]:
-    browser.execute_script((files("axe_core_python") / "axe.min.js").read_text())  # type: ignore[no-untyped-call]
-    found = browser.execute_async_script("axe.run().then(arguments[0])")  # type: ignore[no-untyped-call]
+    browser.execute_script((files("axe_core_python") / "axe.min.js").read_text())
+    found = browser.execute_async_script("axe.run().then(arguments[0])")
     return [
         f"{one['id']}: {one['help']}: {one['nodes'][0]['html']}"
         for one in found["violations"]

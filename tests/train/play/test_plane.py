@@ -62,7 +62,8 @@ def test_other_rates_count_from_the_next_step_on() -> None:
     plane, same = trained(PlayOptions(), 5), trained(PlayOptions(), 5)
     plane.change(PlayOptions(rate_d=1e-6, rate_g=1e-6))
     before = plane.measure()
-    plane.advance(), same.advance()
+    plane.advance()
+    same.advance()
     moved, otherwise = plane.measure(), same.measure()
     assert abs(moved["x"] - before["x"]) < abs(otherwise["x"] - before["x"]) / 100
 

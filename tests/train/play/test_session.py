@@ -62,6 +62,21 @@ def test_an_option_that_is_changed_by_hand_ends_a_lesson() -> None:
     assert (changed["lesson"], changed["sentence"], changed["running"]) == (None, "", True)
 
 
+def test_every_loss_has_the_curves_that_mean_something() -> None:
+    session = Session()
+    for loss, value, bounded in (("minimax", "Value V(D, G)", True), ("wasserstein", "Minus D's loss", False)):
+        obey(session, "options", options=options(loss=loss))
+        for _ in range(20):
+            session.advance()
+        curves = told(session)["curves"]
+        assert curves.count("<svg") == curves.count("<h3>") == 6
+        assert f"<h3>{value}" in curves
+        assert ("bound from D" in curves) == bounded
+    assert told(session)["curves"].count("<polyline") == 9
+    obey(session, "options", options=options(data="product"))
+    assert told(session)["curves"].count("<h3>") == 3
+
+
 def test_a_lesson_that_shows_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     session = Session()
     obey(session, "lesson", lesson="oscillation")

@@ -26,7 +26,7 @@ def curves_of(lines: Sequence[Line], options: PlayOptions) -> Element:
 
 
 def _figure(chart: Chart) -> Element:
-    return element("figure", caption(chart), plot(chart), class_="chart")
+    return element("figure", element("figcaption", *caption(chart)), plot(chart), class_="chart")
 
 
 def _of_product(lines: Sequence[Line]) -> list[Chart]:

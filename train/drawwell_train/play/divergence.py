@@ -45,7 +45,7 @@ def jensen_shannon(p: Tensor, q: Tensor) -> float:
     """The Jensen-Shannon divergence in nats, in [0, log 2], of densities ``[N]`` on the cells of a grid."""
     p, q = (density.double() / density.double().sum() for density in (p, q))
     middle = (p + q) / 2
-    return float((_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2)
+    return (_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2
 
 
 def blurred(mixture: Mixture) -> Tensor:
@@ -64,5 +64,5 @@ def _kernels(places: Tensor) -> Tensor:
     return kernels
 
 
-def _relative_entropy(p: Tensor, q: Tensor) -> Tensor:
-    return torch.special.xlogy(p, p / q.clamp(min=torch.finfo(p.dtype).tiny)).sum()
+def _relative_entropy(p: Tensor, q: Tensor) -> float:
+    return float(torch.special.xlogy(p, p / q.clamp(min=torch.finfo(p.dtype).tiny)).sum())
