@@ -18,7 +18,7 @@ root_doc = "README"
 include_patterns = ["*.md", "docs/**.md"]
 exclude_patterns = [".*", "build", "runs", "docs/scripts"]
 _CONTENTS = {
-    "Guides": ["train", "serve", "page", "draw", "augment", "operate"],
+    "Guides": ["train", "play", "serve", "page", "draw", "augment", "operate"],
     "Reference": ["python", "cli", "http", "settings", "addresses", "file-format", "versions"],
     "Reports": ["quality", "precision", "promises", "speed"],
     "Project": ["SECURITY", "CONTRIBUTING", "CHANGELOG"],

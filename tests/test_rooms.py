@@ -42,7 +42,7 @@ FLOORS = {
         {"evaluation"},
         {"monitor", "selecting", "certify"},
         {"loop", "watch"},
-        {"main"},
+        {"main", "play"},
     ],
     "drawwell_serve": [
         {THE_PACKAGE_ITSELF, "settings", "metrics", "reader_watch"},

@@ -36,6 +36,9 @@ _COMMANDS = {
     "watch": _Command(
         "drawwell_train.watch.main", "WatchConfig", "main", "look at runs in a browser while they train", ("watch",)
     ),
+    "play": _Command(
+        "drawwell_train.play.main", "PlayConfig", "main", "play with a GAN in a browser", ("watch", "train")
+    ),
     "evaluate": _Command(
         "drawwell_train.evaluation.main",
         "EvaluateConfig",

@@ -49,6 +49,7 @@ def test_import_drawwell_is_light() -> None:
             {"torch", "onnx", "onnxruntime", "tyro", "PIL", "drawwell_train", "drawwell_export"},
         ),
         ("import drawwell_train.watch.main", {"starlette", "tyro", "drawwell_train"}),
+        ("import drawwell_train.play.main", {"starlette", "tyro", "drawwell_train"}),
         ("import drawwell_serve.main", {"tyro", "drawwell_serve"}),
         ("import drawwell_serve.service", {"bentoml", "starlette", "drawwell_serve"}),
     ],

@@ -9,6 +9,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, cast
@@ -310,7 +311,7 @@ def test_the_name_that_host_gives_is_answered_and_printed(tmp_path: Path, monkey
     for host, (printed, names) in right.items():
         with listen(known.get(host, host), 0) as listener:
             assert url_of(listener, host) == f"http://{printed}:{listener.getsockname()[1]}"
-            server = create_server(FoundRuns(tmp_path), listener, host)
+            server = create_server(partial(create_app, FoundRuns(tmp_path)), listener, host)
             client = TestClient(cast(Starlette, server.config.app), base_url="http://localhost")
             for name in ("localhost", *names):
                 assert client.get("/", headers={"Host": name}).status_code == 200

@@ -7,11 +7,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from drawwell.errors import DrawwellError
 from drawwell.text import printable
+from drawwell_train.watch.app import create_app
 from drawwell_train.watch.found_runs import FoundRuns, identity
 from drawwell_train.watch.main import PORT
 from drawwell_train.watch.server import create_server, listen, url_of
@@ -63,7 +65,7 @@ def _serve(run: Path) -> None:
     except DrawwellError:
         listener = listen(_HOST, 0)
     with listener:
-        server = create_server(FoundRuns(run), listener, _HOST)
+        server = create_server(partial(create_app, FoundRuns(run)), listener, _HOST)
 
         def stop_with_training() -> None:
             os.read(sys.stdin.fileno(), 1)

@@ -2,12 +2,14 @@
 
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from drawwell import terminal
+from drawwell_train.watch.app import create_app
 from drawwell_train.watch.found_runs import FoundRuns
 from drawwell_train.watch.server import create_server, listen, url_of
 
@@ -34,7 +36,7 @@ def main(config: WatchConfig) -> None:
     """Run `drawwell watch` until SIGINT or SIGTERM. Raises ``DrawwellError`` for a folder or an address that cannot be used."""
     runs = FoundRuns(config.runs)
     listener = listen(config.host, config.port)
-    server = create_server(runs, listener, config.host)
+    server = create_server(partial(create_app, runs), listener, config.host)
     terminal.console().print(f"watching {config.runs} on {url_of(listener, config.host)}; Ctrl+C ends it")
     with listener, contextlib.suppress(KeyboardInterrupt):
         server.run([listener])

@@ -2,21 +2,24 @@
 
 import ipaddress
 import socket
+from collections.abc import Callable, Collection
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from drawwell.errors import DrawwellError
 from drawwell.text import reason
-from drawwell_train.watch.app import create_app
-from drawwell_train.watch.found_runs import FoundRuns
+
+CreateApp = Callable[[Collection[str], Callable[[], bool]], ASGIApp]
+"""From the host names that are right, and from a function that says when requests for events must end."""
 
 _STOP_SECONDS = 3
 """Requests for events end within one."""
 
 
-def create_server(runs: FoundRuns, listener: socket.socket, host: str) -> uvicorn.Server:
-    """Return a server of ``runs``, for ``run([listener])``. ``host`` is the one that ``listen`` got."""
-    app = create_app(runs, _names(listener, host), lambda: server.should_exit)
+def create_server(create_app: CreateApp, listener: socket.socket, host: str) -> uvicorn.Server:
+    """Return a server of an application, for ``run([listener])``. ``host`` is the one that ``listen`` got."""
+    app = create_app(_names(listener, host), lambda: server.should_exit)
     config = uvicorn.Config(
         app,
         loop="asyncio",
@@ -40,7 +43,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise DrawwellError(
-            f"cannot listen on {host}, port {port} ({reason(error)}): give another --host or --port"
+            f"cannot listen on {host}, port {port} ({reason(error)}): choose another address or --port"
         ) from error
 
 

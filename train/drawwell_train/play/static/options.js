@@ -1,0 +1,39 @@
+// The options: what a person chooses is sent, and what the training has is shown.
+
+const NEVER = ["loss", "prior", "label_smoothing", "pack", "seed"]; // of the game x·y
+
+export class Options {
+  constructor(form, problem, send) {
+    this.form = form;
+    this.problem = problem;
+    this.refused = false;
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("change", async (event) => {
+      const sentence = await send({ do: "options", options: this.read() });
+      this.refused = sentence !== "";
+      problem.textContent = sentence;
+      for (const field of form.elements) field.toggleAttribute("aria-invalid", false);
+      if (this.refused) event.target.setAttribute("aria-invalid", "true");
+    });
+  }
+
+  /** A field that holds no number is sent as it is, so that the answer names it. */
+  read() {
+    const value = (field) => (field.dataset.kind === "number" && field.value.trim() !== "" ? Number(field.value) : field.value);
+    return Object.fromEntries([...this.form.elements].map((field) => [field.name, value(field)]));
+  }
+
+  /** Shows the options of the training, but not over what a person types, or what was refused. */
+  show(options) {
+    for (const field of this.form.elements) {
+      field.disabled = options.data === "product" && NEVER.includes(field.name);
+      if (!this.refused && field !== document.activeElement) field.value = options[field.name];
+    }
+  }
+
+  forget() {
+    this.refused = false;
+    this.problem.textContent = "";
+    for (const field of this.form.elements) field.removeAttribute("aria-invalid");
+  }
+}
