@@ -1,5 +1,6 @@
 """What a discriminator says of one picture."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +47,8 @@ class Judgement:
         return {
             "Logit": f"{self.logit:.3f}",
             "p(real)": chance,
-            "Among real pictures": f"it looks more real than {self.percentile_real:.0f} % of {scale.real.pictures:,} that were held out",
-            "Among drawn pictures": f"it looks more real than {self.percentile_drawn:.0f} % of {scale.drawn.pictures:,} drawn ones",
+            "Among real pictures": f"it looks more real than {math.floor(self.percentile_real)} % of {scale.real.pictures:,} that were held out",
+            "Among drawn pictures": f"it looks more real than {math.floor(self.percentile_drawn)} % of {scale.drawn.pictures:,} drawn ones",
             **({} if self.class_name is None else {"Class": self.class_name}),
         }
 

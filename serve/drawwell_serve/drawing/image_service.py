@@ -134,16 +134,14 @@ class ImageService:
             active.finds_length = False
 
     @contextlib.asynccontextmanager
-    async def deadline(self) -> AsyncIterator[None]:
-        """Bound the time until a reply begins. Raises ``ApiError`` 503 after ``deadline_seconds``."""
+    async def deadline(self, advice: str = "send it again later") -> AsyncIterator[None]:
+        """Bound the time until a reply begins. Raises ``ApiError`` 503 after ``deadline_seconds``, with ``advice``."""
         seconds = self.settings.deadline_seconds
         try:
             async with asyncio.timeout(seconds):
                 yield
         except TimeoutError:
-            late = (
-                f"the reply did not begin within {seconds:g} seconds, since too many requests wait: send it again later"
-            )
+            late = f"the reply did not begin within {seconds:g} seconds, since too many requests wait: {advice}"
             raise ApiError(503, "deadline", late, headers=self.retry_after()) from None
 
     def release_images(self, active: ActiveRequest) -> None:
@@ -227,7 +225,7 @@ class ImageService:
             raise ApiError(429, "too_many_requests", answered, headers=retry)
         images = max(self.scheduler.waiting_images, self._held_images)
         if images >= self.max_queued_images:
-            waiting = f"{images:,} images wait to be drawn, which is the server's limit: send the request again later"
+            waiting = f"{images:,} images and pictures wait, which is the server's limit: send the request again later"
             raise ApiError(429, "too_many_images", waiting, headers=retry)
         if seconds > settings.deadline_seconds:
             late = (

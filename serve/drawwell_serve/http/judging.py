@@ -122,7 +122,7 @@ class JudgeReply(AdmittedReply):
         self._names = [part.name for part in parts if isinstance(part, EncodedPicture)]
 
     async def _answer(self, active: ActiveRequest, send: Send) -> None:
-        async with self._service.deadline():
+        async with self._service.deadline("send it again later, or fewer or smaller pictures at once"):
             logits = await self._logits(active)
             # thousands of opinions take longer than the event loop may be held up
             body = await asyncio.to_thread(_reply, self._judging.judge, logits, self._label, self._names)

@@ -28,8 +28,8 @@ PICTURE_TYPES = ("image/png", "image/jpeg", "image/webp")
 MULTIPART = "multipart/form-data"
 MEDIA_TYPES = (*PICTURE_TYPES, MULTIPART, NPY_TYPE)
 
-_BOUNDARY = re.compile(r'boundary="?([0-9A-Za-z\'()+_,./:=? -]{1,70})"?\s*(?:;|$)')
-_FILE_NAME = re.compile(rb'filename="([^"]{0,300})"')
+_BOUNDARY = re.compile(r'boundary="?([0-9A-Za-z\'()+_,./:=? -]{1,70})"?\s*(?:;|$)', re.IGNORECASE)
+_FILE_NAME = re.compile(rb'filename="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 _MAX_HEADER_BYTES = 4096
 _MAX_NPY_HEADER = 1000
 
@@ -98,7 +98,7 @@ def _file(part: bytes) -> EncodedPicture:
     if name is None:
         message = "a part of the body is no file: send every picture as a file, as in curl -F picture=@cat.png"
         raise ApiError(422, "invalid_field", message)
-    return EncodedPicture(name[1].decode(errors="replace"), content)
+    return EncodedPicture(re.sub(r"\\(.)", r"\1", name[1].decode(errors="replace")), content)
 
 
 def _malformed(why: str) -> ApiError:

@@ -252,7 +252,7 @@ def test_the_doors_close_when_too_many_images_wait(service: ImageService, monkey
         await asyncio.sleep(0.1)
         enter(service)
         waiting += fill(service, 1)
-        with pytest.raises(ApiError, match=f"{5 * piece} images wait to be drawn") as refused:
+        with pytest.raises(ApiError, match=f"{5 * piece} images and pictures wait") as refused:
             enter(service)
         assert refused.value.status == 429
         assert int((refused.value.headers or {})["Retry-After"]) >= 1

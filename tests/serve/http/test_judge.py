@@ -86,6 +86,14 @@ def test_several_pictures_come_as_multipart_in_order_and_by_name(generator: Path
     assert [picture["logit"] for picture in body["pictures"]] == [3, 1250, 90]
 
 
+def test_names_of_parts_may_be_long_quoted_and_in_any_case(generator: Path) -> None:
+    name = 300 * "é" + ' "x".png'
+    head = f'content-disposition: FORM-DATA; NAME="p"; FILENAME="{name.replace(chr(34), chr(92) + chr(34))}"\r\n\r\n'
+    answer = post(generator, multipart(head.encode() + flat(3)), "Multipart/Form-Data; BOUNDARY=x")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["pictures"][0]["name"] == name
+
+
 def test_an_array_is_judged_as_it_is(generator: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (300, *graphs.SHAPE)).astype(np.uint8)
     body = post(generator, npy(images), "application/x-npy").json()
@@ -308,7 +316,13 @@ def test_accept_is_bounded_and_must_allow_json(generator: Path) -> None:
 
 def test_a_server_with_a_key_judges_for_those_who_have_it(generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAWWELL_KEY", "long-enough")
-    assert post(generator, flat(3), "image/png").status_code == 401
+
+    async def ask(http: httpx.AsyncClient) -> list[int]:
+        png = {"Content-Type": "image/png"}
+        both = png, png | {"Authorization": "Bearer long-enough"}
+        return [(await http.post("/judge", content=flat(3), headers=headers)).status_code for headers in both]
+
+    assert behind.asked(generator, ask) == [401, 200]
 
 
 def mutated(chance: random.Random, content: bytes) -> bytes:

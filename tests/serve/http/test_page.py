@@ -295,6 +295,25 @@ def test_a_walk_between_two_pictures(
     assert not browser.one("#picking").is_displayed()
 
 
+def test_walks_mixes_and_directions_begin_where_their_fields_say(fashion: str, browser: Chromium) -> None:
+    opened(browser, f"{fashion}/#view=walk&from=7/3&to=7/9&steps=16", "#step[max='15']")
+    for field, number in (("#from-seed", 8), ("#from-index", 4), ("#to-seed", 10)):
+        browser.write(field, number)
+    browser.until(lambda: "from=8/4&to=10/9" in fragment(browser))
+    browser.one("#pick-to").click()
+    browser.until(lambda: browser.every(f'{TILES}[data-index="12"]'))
+    browser.one(f'{TILES}[data-index="12"]').click()
+    browser.until(lambda: "from=8/4&to=" in fragment(browser) and "/12&" in fragment(browser))
+    opened(browser, f"{fashion}/#image=3", ".snippet")
+    browser.one("#mix-here").click()
+    browser.until(lambda: browser.one("#mix").is_displayed())
+    browser.write("#mix-seed", 11)
+    browser.until(lambda: fragment(browser) == "view=mix&seed=11&index=3")
+    opened(browser, f"{fashion}/#view=directions", "#sliders input")
+    browser.write("#directions-seed", 12)
+    browser.until(lambda: browser.text("#moved-words").startswith("Picture 0 of seed 12"))
+
+
 def check_film(browser: Chromium, folder: Path, wanted: npt.NDArray[np.uint8]) -> None:
     """The animation holds the walk there and back, every pixel a square of its own colour."""
     browser.downloads(folder)
@@ -486,7 +505,7 @@ def give_and_forget_the_key(browser: Chromium, url: str) -> None:
     browser.until(lambda: browser.one("#key").is_displayed())
     browser.check_accessible("the form for the key")
     browser.write("#key", "a-wrong-key")
-    browser.until(lambda: browser.text("#key-error") == "The key is wrong.")
+    browser.until(lambda: browser.text("#key-error") == "The server does not take this key.")
     browser.write("#key", KEY)
     browser.until(lambda: indices(browser)[:1] == [42])
     kept = browser.run("return [Object.values(sessionStorage), localStorage.length, document.cookie, location.href]")

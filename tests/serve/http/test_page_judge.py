@@ -1,5 +1,6 @@
 """The page's view of the discriminator, in a real browser."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,8 +49,8 @@ def test_chosen_pictures_get_the_answers_of_the_route(emoji: str, browser: Chrom
         headers = {"Content-Type": "image/png"}
         (wanted,) = httpx.post(f"{emoji}/judge", content=file.read_bytes(), headers=headers).json()["pictures"]
         assert text.startswith(file.name)
-        assert f"More real than {wanted['percentile_real']:.0f} % of real pictures" in text
-        assert f"More real than {wanted['percentile_drawn']:.0f} % of drawn pictures" in text
+        assert f"More real than {math.floor(wanted['percentile_real'])} % of real pictures" in text
+        assert f"More real than {math.floor(wanted['percentile_drawn'])} % of drawn pictures" in text
         assert f"Most likely {wanted['class']}" in text
     assert "training held out" in browser.one("#about-judge").text
     browser.one(f"{OPINION} button").click()

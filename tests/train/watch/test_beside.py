@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from drawwell.errors import DrawwellError
+from drawwell_train.watch import beside
 from drawwell_train.watch.beside import watching
 from tests.conftest import ROOT, drawwell, free_port
 from tests.train.watch.written import hold, lines, write_run
@@ -60,6 +61,15 @@ def test_the_page_ends_when_its_training_is_killed(tmp_path: Path) -> None:
         assert os.getpgid(page.pid) != os.getpgid(training.pid)  # Ctrl+C does not reach it
         training.kill()
     until(lambda: not page.is_running() or page.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_page_that_hangs_does_not_keep_its_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "_END_SECONDS", 1)
+    said: list[str] = []
+    with watching(write_run(tmp_path / "run", lines(300)), said.append):
+        (page,) = pages_of(os.getpid())
+        page.suspend()
+    assert not page.is_running() and said == []
 
 
 def test_a_page_that_ends_early_is_a_sentence_and_one_that_cannot_begin_is_an_error(tmp_path: Path) -> None:

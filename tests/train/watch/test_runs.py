@@ -5,6 +5,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -31,6 +32,21 @@ def test_runs_are_found_below_a_folder_and_a_run_is_one_itself(tmp_path: Path) -
     assert only(tmp_path / "a").name == "a"
     with pytest.raises(DrawwellError, match="there is no such folder"):
         FoundRuns(tmp_path / "none")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_folder_that_may_not_be_read_hides_no_other_run() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # whose parents everybody may enter
+        root = Path(folder)
+        write_run(root / "run", lines(100))
+        (root / "lost+found").mkdir(mode=0o000)
+        root.chmod(0o755)
+        os.seteuid(65534)
+        try:
+            (run,) = FoundRuns(root).all()
+        finally:
+            os.seteuid(0)
+    assert run.name == "run"
 
 
 def test_the_state_follows_the_process_that_holds_the_lock(tmp_path: Path) -> None:

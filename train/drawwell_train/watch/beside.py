@@ -20,6 +20,7 @@ from drawwell_train.watch.server import create_server, listen, url_of
 
 _HOST = "127.0.0.1"
 _MOST_SAID_BYTES = 4000
+_END_SECONDS = 10
 
 
 @contextlib.contextmanager
@@ -46,9 +47,22 @@ def watching(run: Path, say: Callable[[str], object]) -> Iterator[str]:
             url = process.stdout.readline().decode().strip()
             if not url:
                 raise DrawwellError(f"--watch: the page cannot be shown ({_last_line(errors)})")
-            yield url
-        if process.returncode:
+            try:
+                yield url
+            finally:
+                ended_early = process.poll() is not None
+                _end(process)
+        if ended_early:
             say(f"the page of the run ended before the training ({_last_line(errors)})")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    assert process.stdin is not None, "it is a pipe"
+    process.stdin.close()
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()  # a page that hangs must not keep a finished training
 
 
 def _last_line(errors: IO[bytes]) -> str:

@@ -58,11 +58,18 @@ def identity(folder: Path, root: Path) -> str:
 
 def _run_folders(folder: Path, depth: int) -> Iterator[Path]:
     """Folders with checkpoints or numbers. A run holds no runs; a folder that cannot be read holds none either."""
-    if (folder / CHECKPOINTS).is_dir() or os.path.lexists(folder / STATS):
+    if _is_folder(folder / CHECKPOINTS) or os.path.lexists(folder / STATS):
         yield folder
     elif depth:
         for name in _inner_folders(folder):
             yield from _run_folders(folder / name, depth - 1)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except PermissionError:  # nobody but its owner may look into the folder around it
+        return False
 
 
 def _inner_folders(folder: Path) -> list[str]:

@@ -10,14 +10,14 @@ const STEP = 0.1; // standard deviations
 const DEVIATION = { normal: 1, uniform: Math.sqrt(1 / 3) }; // of one latent
 
 /** @typedef {import("./address.js").State} State */
+/** @typedef {import("./address.js").Address} Address */
 
 export class Directions {
   /** @param {import("./app.js").App} app */
   constructor(app) {
     this.app = app;
-    this.key = "";
-    /** @type {import("./server.js").Latents} the address that is shown */
-    this.at = { latents: [], label: null, member: null, directions: [] };
+    /** @type {Address & import("./server.js").Latents} the address that is shown */
+    this.at = { seed: -1n, index: 0n, latents: [], label: null, member: null, directions: [] };
     /** @type {HTMLInputElement[]} */
     this.sliders = [];
     /** @type {Blob|null} */
@@ -34,7 +34,7 @@ export class Directions {
     onClass("directions-label", app.classes, "As the address says", (label) => app.go({ label }));
     byId("directions-random").addEventListener("click", () => app.go({ seed: randomSeed(), shifts: [] }));
     byId("reset").addEventListener("click", () => app.go({ shifts: [] }));
-    byId("save-moved").addEventListener("click", () => this.png && save(this.png, `${app.card.name}-${app.state.seed}-${app.state.index}-moved.png`));
+    byId("save-moved").addEventListener("click", () => this.png && save(this.png, `${app.card.name}-${this.at.seed}-${this.at.index}-moved.png`));
     copies(byId("copy-moved"), () => location.href);
   }
 
@@ -43,13 +43,13 @@ export class Directions {
     fill("directions-seed", state.seed);
     fill("directions-index", state.index);
     byId("directions-label").value = state.label ?? "";
-    const key = `${state.seed} ${state.index}`;
-    if (key !== this.key) {
-      const at = await this.app.server.latents(state.seed, state.index);
-      if (this.app.state !== state) return; // another one was asked for meanwhile
-      Object.assign(this, { at, key });
+    const { seed, index } = state;
+    if (!same(this.at, state)) {
+      const found = await this.app.server.latents(seed, index);
+      if (!same(this.app.state, state)) return; // another one was asked for meanwhile
+      this.at = { seed, index, ...found };
     }
-    this.setSliders(state.shifts);
+    this.setSliders(this.app.state.shifts);
     await this.draw();
   }
 
@@ -92,7 +92,7 @@ export class Directions {
 
   async drawOnce() {
     this.isWanted = false;
-    const { seed, index, label, spread } = this.app.state, { member } = this.at, drawn = label ?? this.at.label;
+    const { label, spread } = this.app.state, { seed, index, member } = this.at, drawn = label ?? this.at.label;
     const latents = this.moved(), from = member === null ? {} : { member };
     const [moved] = await this.app.server.generate({ latents: [latents], ...chosen({ label: drawn, spread }), ...from }, [index]);
     this.png = moved.png;
@@ -110,6 +110,9 @@ export class Directions {
       this.at.directions.reduce((sum, direction, which) => sum + shifts[which] * deviation * direction[place], number));
   }
 }
+
+/** Whether two are one address. @param {Address} one @param {Address} other */
+const same = (one, other) => one.seed === other.seed && one.index === other.index;
 
 /** A slider with its name and its value. @param {HTMLInputElement} slider @param {number} place */
 function row(slider, place) {

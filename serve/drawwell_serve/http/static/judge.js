@@ -2,7 +2,7 @@
 
 import { byId, element, release, show } from "./dom.js";
 
-const MOST = 64; // of one request
+const MOST = 64, MOST_BYTES = 15 << 20; // of one request, whose body may have 16 MiB
 
 /** @typedef {{logit: number, p_real: number|null, percentile_real: number, percentile_drawn: number, class?: string|null}} Opinion */
 
@@ -29,18 +29,35 @@ export class Judge {
 
   /** @param {Iterable<File>} files */
   judge(files) {
-    const pictures = [...files];
     this.app.attempt(async () => {
-      if (pictures.length > MOST) throw new Error(`Judge at most ${MOST} pictures at once, not ${pictures.length}.`);
       this.app.complain("");
       this.app.say("Judging.");
-      const { pictures: opinions, about } = await this.app.server.judge(pictures);
+      for (const pictures of batches(files)) await this.judgeOnce(pictures);
       this.app.say("");
-      byId("opinions").prepend(...pictures.map((picture, place) => card(picture, opinions[place])));
-      byId("about-judge").textContent = said(about);
-      this.app.tell(`${opinions.length} judged.`);
     });
   }
+
+  /** @param {File[]} pictures */
+  async judgeOnce(pictures) {
+    const { pictures: opinions, about } = await this.app.server.judge(pictures);
+    byId("opinions").prepend(...pictures.map((picture, place) => card(picture, opinions[place])));
+    byId("about-judge").textContent = said(about);
+    this.app.tell(`${opinions.length} judged.`);
+  }
+}
+
+/** Pictures that one request may hold, and so on. @param {Iterable<File>} files */
+function* batches(files) {
+  let batch = /** @type {File[]} */ ([]), bytes = 0;
+  for (const file of files) {
+    if (batch.length === MOST || (batch.length && bytes + file.size > MOST_BYTES)) {
+      yield batch;
+      [batch, bytes] = [[], 0];
+    }
+    batch.push(file);
+    bytes += file.size;
+  }
+  if (batch.length) yield batch;
 }
 
 /** @param {File} picture @param {Opinion} opinion */
@@ -66,7 +83,7 @@ function* words({ logit, p_real: real, percentile_real: among, percentile_drawn:
 
 /** @param {string} kind @param {number} percentile */
 function place(kind, percentile) {
-  const text = `More real than ${Math.round(percentile)} % of ${kind}`;
+  const text = `More real than ${Math.floor(percentile)} % of ${kind}`;
   return element("p", {}, text, element("meter", { max: 100, value: percentile, ariaLabel: text }));
 }
 

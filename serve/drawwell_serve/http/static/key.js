@@ -1,7 +1,6 @@
 // The key of the server, kept in this tab only.
 
 import { byId } from "./dom.js";
-import { ServerError } from "./server.js";
 
 const NAME = `drawwell key ${location.pathname}`; // servers behind one proxy have keys of their own
 
@@ -20,10 +19,9 @@ export async function unlock(server, start) {
   const form = byId("key-form"), field = byId("key"), error = byId("key-error");
   /** @param {string} key */
   const open = async (key) => {
-    error.textContent = await refusal(server, key);
-    if (error.textContent) return false;
+    const page = await unlocked(server, key).catch((/** @type {Error} */ refused) => void (error.textContent = refused.message));
+    if (!page) return false;
     sessionStorage.setItem(NAME, key);
-    const page = await server.page();
     document.title = page.title;
     document.body.replaceWith(document.adoptNode(page.body));
     start();
@@ -35,19 +33,14 @@ export async function unlock(server, start) {
   });
   const kept = sessionStorage.getItem(NAME);
   if (kept && (await open(kept))) return;
-  sessionStorage.removeItem(NAME);
+  field.value = kept ?? ""; // the server may be starting: a person need not write the key again
   form.hidden = false;
   field.focus();
 }
 
-/** Why the server does not take the key; empty if it does. @param {import("./server.js").Server} server @param {string} key */
-async function refusal(server, key) {
-  if (!/^[!-~]+$/.test(key)) return "A key has no spaces, and only letters, digits and signs of ASCII.";
+/** The page that a key opens. Throws a sentence if the server does not take the key. @param {import("./server.js").Server} server @param {string} key */
+async function unlocked(server, key) {
+  if (!/^[!-~]+$/.test(key)) throw new Error("A key has no spaces, and only letters, digits and signs of ASCII.");
   server.key = key;
-  try {
-    await server.model();
-    return "";
-  } catch (error) {
-    return error instanceof ServerError && error.status === 401 ? "The key is wrong." : /** @type {Error} */ (error).message;
-  }
+  return await server.page();
 }

@@ -36,8 +36,9 @@ export class Server {
     for (let left = TRIES; ; left--) {
       const reply = await reach(path, { ...init, headers });
       if (reply.ok) return reply;
-      const seconds = Number(reply.headers.get("Retry-After"));
-      if (!left || !seconds) throw new ServerError(reply.status, await sentence(reply));
+      const seconds = Number(reply.headers.get("Retry-After")), { code, message } = await problem(reply);
+      if (reply.status === 401 && this.key) throw new ServerError(401, "The server does not take this key.");
+      if (!left || !seconds || code === "judge_failed") throw new ServerError(reply.status, message);
       this.say(`The server is busy. Asking again in ${seconds} s.`);
       await pause(1000 * seconds, init.signal ?? undefined);
     }
@@ -131,13 +132,14 @@ async function reach(path, init) {
   }
 }
 
-/** What an error reply says. @param {Response} reply */
-async function sentence(reply) {
+/** What an error reply says. @param {Response} reply @returns {Promise<{code: string, message: string}>} */
+async function problem(reply) {
   const text = await reply.text();
   try {
-    return JSON.parse(text).error.message;
+    const { code, message } = JSON.parse(text).error;
+    return { code, message };
   } catch {
-    return `The server answered ${reply.status}.`; // a proxy's own page
+    return { code: "", message: `The server answered ${reply.status}.` }; // a proxy's own page
   }
 }
 

@@ -17,7 +17,8 @@ export function snippets({ choice, index, digest, classes, hasKey, page }) {
   const isPlain = choice.label === null && choice.spread === 1;
   const url = `${base}/images/${digest}/${seed}/${index}.png`;
   const fields = chosen(choice), name = choice.label === null ? "" : classes[choice.label];
-  const named = choice.label !== null && PLAIN.test(name) ? { ...fields, labels: name } : fields;
+  const isName = PLAIN.test(name) && classes.indexOf(name) === choice.label; // of two classes with one name, the server takes the first
+  const named = isName ? { ...fields, labels: name } : fields;
   const body = toJson({ seed, start: index, ...named });
   const post = `curl ${quoted(`${base}/generate`)}${key} -H 'Content-Type: application/json' -H 'Accept: image/png' -d '${body}' -o ${seed}-${index}.png`;
   const options = Object.entries(named).map(([field, value]) => `, ${field}=${JSON.stringify(value)}`).join("");

@@ -57,8 +57,14 @@ export class Walk {
     const key = this.app.fragment(state);
     if (key === this.key) return;
     this.pause();
+    this.allow(false);
     await this.load(state);
     this.key = key;
+  }
+
+  /** Whether there is a walk to play and to save. @param {boolean} isLoaded */
+  allow(isLoaded) {
+    for (const id of ["play", "step", "save", "save-frames"]) byId(id).disabled = !isLoaded;
   }
 
   hide() {
@@ -79,6 +85,7 @@ export class Walk {
     this.frames.forEach((frame) => frame.close());
     this.pngs = pictures.map(({ png }) => png);
     this.frames = frames;
+    this.allow(true);
     Object.assign(byId("step"), { max: state.steps - 1, value: 0 });
     this.draw();
     this.drawStrip();
