@@ -128,6 +128,11 @@ def find_discriminator(target: str | os.PathLike[str]) -> Path:
     path = find_file(target)
     beside = discriminator_beside(path)
     if not beside.is_file():
+        if path.parent == _MODELS and path.stem in (names := bundled()):
+            judged = (name for name in names if discriminator_beside(_MODELS / f"{name}.onnx").is_file())
+            raise GeneratorFileError(
+                f"{path.stem}: comes without a discriminator; these come with one: {', '.join(judged)}"
+            )
         return path
     check_belongs(read_discriminator(beside).card, beside, read_generator(path).digest)
     return beside

@@ -41,7 +41,8 @@ def judge(config: JudgeConfig) -> None:
     with Judge(find_discriminator(config.discriminator)) as opened:
         label = None if config.label is None else label_named(opened.card, config.label)
         bad = [sentence for picture in config.pictures if (sentence := _print(opened, picture, label))]
-        print(_meaning(opened, label is not None))
+        if len(bad) < len(config.pictures):
+            print(_meaning(opened, label is not None))
     if bad:
         raise DrawwellError("\n".join([f"{len(bad)} of {len(config.pictures)} pictures cannot be judged", *bad]))
 

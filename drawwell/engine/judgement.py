@@ -47,8 +47,8 @@ class Judgement:
         return {
             "Logit": f"{self.logit:.3f}",
             "p(real)": chance,
-            "Among real pictures": f"it looks more real than {math.floor(self.percentile_real)} % of {scale.real.pictures:,} that were held out",
-            "Among drawn pictures": f"it looks more real than {math.floor(self.percentile_drawn)} % of {scale.drawn.pictures:,} drawn ones",
+            "Among real pictures": f"{_place(self.percentile_real)} {scale.real.pictures:,} that were held out",
+            "Among drawn pictures": f"{_place(self.percentile_drawn)} {scale.drawn.pictures:,} drawn ones",
             **({} if self.class_name is None else {"Class": self.class_name}),
         }
 
@@ -66,3 +66,7 @@ class Judgement:
 def scale_of(card: DiscriminatorCard, is_given: bool) -> LogitScale:
     """The scale for logits under a given label, or under the class that was found."""
     return card.scale if is_given or card.named_class_scale is None else card.named_class_scale
+
+
+def _place(percentile: float) -> str:
+    return f"it looks more real than {math.floor(percentile)} % of"

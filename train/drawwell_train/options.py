@@ -60,7 +60,7 @@ class TrainOptions:
     """Width of the networks: channels at half the image size, doubled at each halving; for mlp, hidden units. Default: 64, and 100 for
     mlp. (The DCGAN paper uses 128 at 64 px.)"""
     d_width: Annotated[int | None, _shown("INT")] = None
-    """Width of the discriminator. Default: the width of the generator. The discriminator is not exported, so a wide one does not slow down
+    """Width of the discriminator. Default: the width of the generator. A wide discriminator does not slow down
     drawing."""
     latent_dim: int = 100
     """Length of the latent vector z; 100 as in the DCGAN paper."""

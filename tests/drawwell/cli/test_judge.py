@@ -64,6 +64,13 @@ def test_a_generator_without_a_discriminator_says_how_to_get_one(tmp_path: Path)
     file = graphs.write(tmp_path / "generator.onnx", graphs.plain_model())
     said = drawwell("judge", str(file), str(picture(tmp_path / "x.png", 9)), code=1).stderr
     assert "is a generator, which judges no images, and no discriminator lies beside it: export the run again" in said
+    said = drawwell("judge", "fashion", str(tmp_path / "x.png"), code=1).stderr
+    assert "fashion: comes without a discriminator; these come with one: emoji, fashion-mixture" in said
+
+
+def test_where_nothing_is_judged_nothing_is_said_of_judging(tmp_path: Path) -> None:
+    file = graphs.write_discriminator(tmp_path / "d.onnx")
+    assert drawwell("judge", str(file), str(tmp_path / "gone.png"), code=1).stdout == ""
 
 
 def test_info_says_what_the_logits_mean(tmp_path: Path) -> None:

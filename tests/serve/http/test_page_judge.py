@@ -45,7 +45,7 @@ def test_chosen_pictures_get_the_answers_of_the_route(emoji: str, browser: Chrom
     browser.until(lambda: browser.one("#drop").is_displayed())
     browser.one("#chosen").send_keys("\n".join(map(str, pictures)))
     shown = judged(browser, 2)
-    for file, text in zip(pictures, shown, strict=True):
+    for file, text in zip(reversed(pictures), shown, strict=True):
         headers = {"Content-Type": "image/png"}
         (wanted,) = httpx.post(f"{emoji}/judge", content=file.read_bytes(), headers=headers).json()["pictures"]
         assert text.startswith(file.name)
@@ -99,13 +99,17 @@ def test_a_picture_of_the_gallery_is_judged(emoji: str, browser: Chromium) -> No
     browser.until(lambda: browser.one("#enlarged").is_displayed())
 
 
-def test_what_is_no_picture_is_a_sentence(emoji: str, browser: Chromium, tmp_path: Path) -> None:
+def test_what_is_no_picture_is_a_sentence_and_costs_no_other(
+    emoji: str, browser: Chromium, pictures: list[Path], tmp_path: Path
+) -> None:
     (tmp_path / "notes.png").write_text("no picture")
     browser.show(f"{emoji}/#view=judge")
     browser.until(lambda: browser.one("#drop").is_displayed())
-    browser.one("#chosen").send_keys(str(tmp_path / "notes.png"))
-    browser.until(lambda: "notes.png" in browser.one("#notice").text)
-    assert not browser.every(OPINION)
+    browser.one("#chosen").send_keys(f"{tmp_path / 'notes.png'}\n{pictures[0]}")
+    good, bad = judged(browser, 2)
+    assert good.startswith("first.png") and "More real than" in good
+    assert "'notes.png' is no picture in one of the formats" in bad
+    browser.until(lambda: browser.text("#status") == "")
     assert any("422" in one for one in browser.errors()), "Chromium itself writes a line for the reply"
 
 

@@ -43,7 +43,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise DrawwellError(
-            f"cannot listen on {host}, port {port} ({reason(error)}): choose another address or --port"
+            f"cannot listen on {host}, port {port} ({reason(error).partition(' (while ')[0]}): choose another address or --port"
         ) from error
 
 

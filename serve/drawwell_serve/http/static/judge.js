@@ -1,8 +1,7 @@
 // The judge: what the discriminator says of pictures that a person drops, pastes or chooses.
 
 import { byId, element, release, show } from "./dom.js";
-
-const MOST = 64, MOST_BYTES = 15 << 20; // of one request, whose body may have 16 MiB
+import { ServerError } from "./server.js";
 
 /** @typedef {{logit: number, p_real: number|null, percentile_real: number, percentile_drawn: number, class?: string|null}} Opinion */
 
@@ -27,45 +26,41 @@ export class Judge {
     this.app.say("");
   }
 
-  /** @param {Iterable<File>} files */
+  /** One after the other, so that a picture that cannot be read costs no other one. @param {Iterable<File>} files */
   judge(files) {
+    const pictures = [...files];
     this.app.attempt(async () => {
       this.app.complain("");
       this.app.say("Judging.");
-      for (const pictures of batches(files)) await this.judgeOnce(pictures);
-      this.app.say("");
+      try {
+        for (const picture of pictures) await this.judgeOne(picture);
+        this.app.tell(`Judged ${pictures.length}.`);
+      } finally {
+        this.app.say("");
+      }
     });
   }
 
-  /** @param {File[]} pictures */
-  async judgeOnce(pictures) {
-    const { pictures: opinions, about } = await this.app.server.judge(pictures);
-    byId("opinions").prepend(...pictures.map((picture, place) => card(picture, opinions[place])));
-    byId("about-judge").textContent = said(about);
-    this.app.tell(`${opinions.length} judged.`);
-  }
-}
-
-/** Pictures that one request may hold, and so on. @param {Iterable<File>} files */
-function* batches(files) {
-  let batch = /** @type {File[]} */ ([]), bytes = 0;
-  for (const file of files) {
-    if (batch.length === MOST || (batch.length && bytes + file.size > MOST_BYTES)) {
-      yield batch;
-      [batch, bytes] = [[], 0];
+  /** @param {File} picture */
+  async judgeOne(picture) {
+    const shown = byId("opinions");
+    try {
+      const { pictures: [opinion], about } = await this.app.server.judge(picture);
+      shown.prepend(card(picture, words(opinion)));
+      byId("about-judge").textContent = said(about);
+    } catch (error) {
+      if (!(error instanceof ServerError && [413, 422].includes(error.status))) throw error;
+      shown.prepend(card(picture, [element("p", { className: "wrong", textContent: error.message })]));
     }
-    batch.push(file);
-    bytes += file.size;
   }
-  if (batch.length) yield batch;
 }
 
-/** @param {File} picture @param {Opinion} opinion */
-function card(picture, opinion) {
+/** @param {File} picture @param {Iterable<Node>} words */
+function card(picture, words) {
   const image = element("img"), name = picture.name || "Pasted picture";
   show(image, picture, name);
   const remove = element("button", { className: "close", title: "Remove", ariaLabel: `Remove ${name}`, textContent: "\u00d7" });
-  const made = element("figure", {}, image, element("div", {}, element("h3", { textContent: name }), ...words(opinion)), remove);
+  const made = element("figure", {}, image, element("div", {}, element("h3", { textContent: name }), ...words), remove);
   remove.addEventListener("click", () => {
     release(image);
     made.remove();
@@ -77,7 +72,7 @@ function card(picture, opinion) {
 function* words({ logit, p_real: real, percentile_real: among, percentile_drawn: drawn, class: name }) {
   yield place("real pictures", among);
   yield place("drawn pictures", drawn);
-  const parts = [name && `Most likely ${name}`, real !== null && `p(real) ${real.toFixed(3)}`, `logit ${logit.toFixed(2)}`];
+  const parts = [name && `Most likely ${name}`, real !== null && `p(real) ${(100 * real).toFixed(1)} %`, `logit ${logit.toFixed(2)}`];
   yield element("p", { className: "soft", textContent: parts.filter(Boolean).join(", ") });
 }
 

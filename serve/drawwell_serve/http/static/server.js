@@ -62,10 +62,10 @@ export class Server {
     return await (await this.fetch(`latents/${this.digest}/${seed}/${index}.json`)).json();
   }
 
-  /** What the discriminator says of pictures. @param {File[]} pictures */
-  async judge(pictures) {
+  /** What the discriminator says of a picture. @param {File} picture */
+  async judge(picture) {
     const body = new FormData();
-    for (const picture of pictures) body.append("picture", picture);
+    body.append("picture", picture);
     return await (await this.fetch("judge", { method: "POST", body })).json();
   }
 
