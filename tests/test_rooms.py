@@ -66,7 +66,7 @@ OTHER_PACKAGES: dict[str, dict[str, set[str]]] = {
     "drawwell_export": {
         "drawwell": {"addresses", "atomic_files", "engine", "errors", "files"}
         | {"generator", "image_request", "pieces", "terminal", "text", THE_PACKAGE_ITSELF},
-        "drawwell_train": {"config", "data", "evaluation", "networks", "presets", "run", "step"},
+        "drawwell_train": {"config", "data", "evaluation", "monitor", "networks", "presets", "run", "step"},
     },
     "drawwell_serve": {
         "drawwell": {"addresses", "atomic_files", "engine", "errors", "files", "forking"}

@@ -16,6 +16,7 @@ from drawwell.addresses.latents import Prior
 from drawwell.errors import GeneratorFileError
 from drawwell.files.card_json import card_from
 from drawwell.files.certified import Certified
+from drawwell.files.history import TrainingHistory
 from drawwell.files.quality import Quality, without_absent
 
 PLAIN_FORMAT, MIXTURE_FORMAT = 3, 4
@@ -188,6 +189,8 @@ class ModelCard:
     format_version: int = PLAIN_FORMAT
     members: tuple[Training, ...] = ()
     """The training of each generator of a mixture, in order; ``training`` is their sum. Empty for a plain file."""
+    history: TrainingHistory | None = None
+    """None for a mixture, whose trainings have different curves, and for a run whose numbers were missing at its export."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -235,7 +238,7 @@ def card_to_json(card: ModelCard) -> bytes:
     Fields that later versions added are left out where they are empty: an old card keeps its bytes, and its file its digest.
     """
     fields: dict[str, Any] = msgspec.to_builtins(card)
-    for later in ("members", "certificate"):
+    for later in ("members", "certificate", "history"):
         if not fields.get(later):
             fields.pop(later, None)
     if fields.get("quality"):

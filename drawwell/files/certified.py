@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 MAX_ROWS = 64
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 _Rate = Annotated[float, msgspec.Meta(ge=-1, le=1)]
 

@@ -17,8 +17,10 @@ from drawwell.files.card import MIXTURE_FORMAT, PLAIN_FORMAT, ModelCard, Parity,
 from drawwell.files.certified import Certified
 from drawwell.files.discriminator_file import discriminator_beside, remove_stale
 from drawwell.files.generator_file import seal
+from drawwell.files.history import TrainingHistory
 from drawwell.files.quality import Quality
 from drawwell_export import discriminator, parity
+from drawwell_export.history import history_of
 from drawwell_export.mixture import join
 from drawwell_export.parts import Part, brightest_of, build, recipe_of_all, training_of
 from drawwell_export.real_pictures import drawn_by, real_pictures
@@ -27,6 +29,7 @@ from drawwell_export.write import write_checked
 from drawwell_train.evaluation import record
 from drawwell_train.run.checkpoint import Checkpoint
 from drawwell_train.run.mixture import Member, Steps, find_members, in_words
+from drawwell_train.run.run_folder import RunError
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ def main(config: ExportConfig) -> None:
         each = " for each generator" if more else ""
         console.print(f"calibrating, and comparing {recipe.addresses:,} images with torch's, takes half a minute{each}")
     certificate = record.read_certificate(members[0].run, checkpoint, *more)
-    engine = export(checkpoint, out, config.target, quality, more, name, certificate)
+    history = _history(members, console)
+    engine = export(checkpoint, out, config.target, quality, more, name, certificate, history)
     if recipe.int8 and engine.card.parity.feature_distance is None:
         console.print(
             "this generator has no layer for 8-bit integers: the file is in float32, like a file of target cpu"
@@ -112,6 +116,17 @@ def _export_discriminator(
         return
     words = judge.card.in_words()
     console.print(f"{out}: {out.stat().st_size / 2**20:.1f} MiB, {words['Parity']}\n{words['Tells apart']}")
+
+
+def _history(members: Sequence[Member], console: Console) -> TrainingHistory | None:
+    """The curves of a single run. Its images do not depend on them, so an export goes on without them, and says so."""
+    if len(members) > 1:
+        return None
+    try:
+        return history_of(members[0].run, members[0].checkpoint.step)
+    except RunError as error:
+        console.print(f"no training curves in the card: {error}")
+        return None
 
 
 def _about_step(checkpoint: Checkpoint) -> str:
@@ -148,11 +163,13 @@ def export(
     more: Sequence[Checkpoint] = (),
     name: str | None = None,
     certificate: Certified | None = None,
+    history: TrainingHistory | None = None,
 ) -> Engine:
     """Write the generator file of ``checkpoint``, or of its mixture with ``more``, and return it opened.
 
-    ``quality`` and ``certificate`` are for the card, and ``name`` is by default the name of the first run. Raises ``ParityError`` if the
-    file's pixels are too far from torch's, and ``DrawwellError`` if ``out`` cannot be written. Neither leaves a file behind.
+    ``quality``, ``certificate`` and ``history`` are for the card, and ``name`` is by default the name of the first run. Raises
+    ``ParityError`` if the file's pixels are too far from torch's, and ``DrawwellError`` if ``out`` cannot be written. Neither leaves a
+    file behind.
     """
     parts = [build(one, target) for one in (checkpoint, *more)]
     if more:
@@ -177,6 +194,7 @@ def export(
         certificate=certificate,
         format_version=MIXTURE_FORMAT if more else PLAIN_FORMAT,
         members=trainings if more else (),
+        history=history,
     )
     return write_checked(seal(model, card), out, partial(Engine, provider="cpu"))
 

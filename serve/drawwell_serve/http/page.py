@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from drawwell.files.card import ModelCard
 from drawwell_serve.drawing.image_service import ImageService
 from drawwell_serve.errors import ApiError
+from drawwell_serve.http.card_charts import certificate_chart, training_charts
 from drawwell_serve.http.card_tables import TABLED, certificate_table, definition_list, quality_table
 from drawwell_serve.http.page_files import VERSION
 from drawwell_serve.metrics import refused
@@ -43,6 +44,8 @@ def render(service: ImageService, base_url: str, prefix: str = "") -> Response:
         key=' -H "Authorization: Bearer $DRAWWELL_KEY"' if service.has_key else "",
         facts=definition_list(_facts(service)),
         quality=quality_table(engine.card.quality),
+        history=training_charts(engine.card.history),
+        uplift=certificate_chart(engine.card.certificate),
         certificate=certificate_table(engine.card.certificate),
         pictures=_pictures(engine.digest),
         seed=_SEED,

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import hashlib
+import math
 import random
 import zlib
 from pathlib import Path
@@ -12,8 +13,17 @@ import numpy as np
 import pytest
 
 from drawwell.errors import GeneratorFileError
-from drawwell.files.card import MIXTURE_FORMAT, FeatureDistance, KnownAnswers, ModelCard, Parity
+from drawwell.files.card import (
+    MIXTURE_FORMAT,
+    FeatureDistance,
+    KnownAnswers,
+    ModelCard,
+    Parity,
+    card_from_json,
+    card_to_json,
+)
 from drawwell.files.generator_file import read_generator, seal
+from drawwell.files.history import MOST_POINTS, TrainingHistory
 from drawwell.files.sealed_file import FILE_LIMIT_BYTES
 from tests import graphs
 
@@ -110,12 +120,23 @@ def test_another_format_version_says_what_to_do(tmp_path: Path) -> None:
         {"quality": {"kid": "good"}},
         {"known_answers": KnownAnswers(0, (0,) * 257, 1, 0, "")},
         {"members": (graphs.card().training,)},
+        {"history": TrainingHistory(kid=((1, 0.5),) * (MOST_POINTS + 1))},
+        {"history": TrainingHistory(d_real=((1, math.nan),))},
+        {"history": TrainingHistory(d_fake=((1, 1e300),))},
+        {"history": TrainingHistory(diversity=((-1, 1.0),))},
+        {"history": TrainingHistory(diversity=(("<b>", 1.0),))},  # type: ignore[arg-type]
     ],
 )
 def test_a_card_is_validated_on_reading(tmp_path: Path, changes: dict[str, object]) -> None:
     file = graphs.write(tmp_path / "bad.onnx", graphs.plain_model(), graphs.card(**changes))
     with pytest.raises(GeneratorFileError, match="its card is not valid"):
         read_generator(file)
+
+
+def test_curves_are_kept_and_a_card_without_them_has_no_field_for_them() -> None:
+    card = graphs.card(history=TrainingHistory(kid=((500, 0.0123), (1000, -0.0004)), gives_probabilities=True))
+    assert card_from_json(card_to_json(card)) == card
+    assert b"history" not in card_to_json(graphs.card())
 
 
 def test_a_sealed_file_without_a_card_is_refused(tmp_path: Path) -> None:
