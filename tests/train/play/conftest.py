@@ -6,10 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import ROOT, START_SECONDS
 
@@ -22,18 +25,41 @@ class Playing:
     process: subprocess.Popen[bytes]
 
 
+@contextmanager
+def served(folder: Path, *arguments: str) -> Iterator[Playing]:
+    """`drawwell play` on a free port, with its log in a folder. It ends with the block, without a word."""
+    folder.mkdir(exist_ok=True)
+    log = folder / "log"
+    with log.open("wb") as stream:
+        command = [sys.executable, "-m", "drawwell", "play", "--port", "0", *arguments]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT)
+    try:
+        yield Playing(_url(process, log), process)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(START_SECONDS) == 0
+    assert log.read_text().count("\n") == 1
+
+
 @pytest.fixture
 def playing(tmp_path: Path) -> Iterator[Playing]:
-    """`drawwell play` on a free port. It ends with the test, without a word."""
-    log = tmp_path / "log"
-    with log.open("wb") as stream:
-        command = [sys.executable, "-m", "drawwell", "play", "--port", "0"]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT)
-    yield Playing(_url(process, log), process)
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(START_SECONDS) == 0
-    assert log.read_text().count("\n") == 1
+    """`drawwell play` without data."""
+    with served(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of 40 small grey pictures, each a bright square at a place of its own."""
+    folder = tmp_path / "squares"
+    folder.mkdir()
+    for number in range(40):
+        pixels = np.zeros((32, 32), np.uint8)
+        top, left = 3 * (number // 7), 3 * (number % 7)
+        pixels[top : top + 10, left : left + 10] = 255
+        Image.fromarray(pixels).save(folder / f"{number:02}.png")
+    return folder
 
 
 def _url(process: subprocess.Popen[bytes], log: Path) -> str:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from functools import partial
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drawwell_train.play.lessons import LESSONS
 from drawwell_train.play.options import CONTROLS, Choice
-from tests.train.play.conftest import Playing
+from tests.train.play.conftest import Playing, served
 
 pytest.importorskip("selenium")
 pytest.importorskip("axe_core_python")
@@ -27,7 +28,8 @@ pytestmark = watched.pytestmark
 browser = watched.browser
 
 CHANGED = {
-    "data": "clusters",
+    "data": "images",
+    "preset": "mlp",
     "loss": "hinge",
     "rate_d": "0.004",
     "rate_g": "0.003",
@@ -39,6 +41,10 @@ CHANGED = {
     "seed": "5",
 }
 """Another value for every option; smoothing has no meaning with hinge."""
+
+
+SHEET_PIXELS, PLANE_PIXELS = 7 * 34 + 2, 640
+"""The side of each kind of picture. 40 images of 32 px are seven in a row, with gaps of two."""
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +103,7 @@ def pixels(browser: webdriver.Chrome, canvas: str) -> str:
 
 
 def test_start_pause_one_step_reset_and_speed(browser: webdriver.Chrome) -> None:
-    before = pixels(browser, "surface"), pixels(browser, "best")
+    before = pixels(browser, "now"), pixels(browser, "beside")
     run = find(browser, "#run")
     run.click()
     wait(browser, lambda: step(browser) > 20 and run.text == "Pause")
@@ -105,14 +111,14 @@ def test_start_pause_one_step_reset_and_speed(browser: webdriver.Chrome) -> None
     run.send_keys(Keys.SPACE)
     wait(browser, lambda: run.text == "Start")
     paused = step(browser)
-    assert pixels(browser, "surface") != before[0]
-    assert pixels(browser, "best") != before[1]
+    assert pixels(browser, "now") != before[0]
+    assert pixels(browser, "beside") != before[1]
     find(browser, "#step").send_keys(Keys.ENTER)
     wait(browser, lambda: step(browser) == paused + 1)
     assert script(browser, "document.getElementById('pace').value") == "5"
     find(browser, "#reset").click()
     wait(browser, lambda: step(browser) == 0)
-    assert (pixels(browser, "surface"), pixels(browser, "best")) == before
+    assert (pixels(browser, "now"), pixels(browser, "beside")) == before
 
 
 def test_every_option_reaches_the_training(browser: webdriver.Chrome) -> None:
@@ -165,11 +171,43 @@ def test_every_lesson_begins_with_its_options(browser: webdriver.Chrome) -> None
 
 def test_the_game_has_one_picture_and_fewer_options(browser: webdriver.Chrome) -> None:
     choose(browser, "data", "product")
-    wait(browser, lambda: not find(browser, "#best").is_displayed())
+    wait(browser, lambda: not find(browser, "#beside").is_displayed())
     assert not find(browser, "[name=loss]").is_enabled()
-    assert "V(x, y)" in text(browser, "#surface-title")
+    assert "V(x, y)" in text(browser, "#now-title")
     choose(browser, "data", "ring")
-    wait(browser, lambda: find(browser, "#best").is_displayed() and find(browser, "[name=loss]").is_enabled())
+    wait(browser, lambda: find(browser, "#beside").is_displayed() and find(browser, "[name=loss]").is_enabled())
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_training_is_commanded_above_its_pictures(browser: webdriver.Chrome, width: int) -> None:
+    with showing(browser, width, "light"):
+        boxes = [find(browser, f"#{name}").rect for name in ("run", "step", "reset")]
+        top = min(find(browser, f"#{name}").rect["y"] for name in ("now", "beside"))
+        assert all(box["y"] + box["height"] < top for box in boxes)
+
+
+def test_images_are_two_sheets_and_have_no_surface(
+    browser: webdriver.Chrome, playing: Playing, tmp_path: Path, pictures: Path
+) -> None:
+    with served(tmp_path / "images", str(pictures)) as images:
+        browser.get(images.url)
+        wait(browser, lambda: script(browser, "document.getElementById('now').width") == SHEET_PIXELS)
+        wait(browser, lambda: script(browser, "document.getElementById('beside').width") == SHEET_PIXELS)
+        assert (text(browser, "#now-title"), text(browser, "#beside-title")) == ("Drawn by G now", "Data")
+        assert not find(browser, "#legend").is_displayed()
+        assert not find(browser, "#measured").is_displayed()
+        assert Select(find(browser, "[name=data]")).first_selected_option.text == "images: squares"
+        before = pixels(browser, "now"), pixels(browser, "beside")
+        find(browser, "#run").click()
+        wait(browser, lambda: step(browser) > 1 and pixels(browser, "now") != before[0])
+        assert pixels(browser, "beside") == before[1]
+        choose(browser, "preset", "mlp")
+        wait(browser, lambda: trained_with(browser)["preset"] == "mlp")
+        choose(browser, "data", "ring")
+        wait(browser, lambda: script(browser, "document.getElementById('now').width") == PLANE_PIXELS)
+        assert find(browser, "#legend").is_displayed()
+        assert not find(browser, "[name=preset]").is_enabled()
+        browser.get(playing.url)
 
 
 def test_curves_are_read_by_keys_while_the_training_runs(browser: webdriver.Chrome) -> None:
@@ -191,7 +229,8 @@ def test_all_controls_are_reached_by_tab(browser: webdriver.Chrome) -> None:
         browser.switch_to.active_element.send_keys(Keys.TAB)
         one = browser.switch_to.active_element
         reached.add(one.get_attribute("data-lesson") or one.get_attribute("name") or one.get_attribute("id"))
-    assert reached >= {*LESSONS, *CONTROLS, "run", "step", "reset", "pace"}
+    only_of_images = {"preset"}
+    assert reached >= {*LESSONS, *CONTROLS, "run", "step", "reset", "pace"} - only_of_images
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -200,7 +239,7 @@ def test_no_page_is_wider_than_its_window_and_axe_finds_nothing_serious(
     browser: webdriver.Chrome, width: int, scheme: str
 ) -> None:
     with showing(browser, width, scheme):
-        for name in ("ring", "product"):
+        for name in ("ring", "product", "images"):
             choose(browser, "data", name)
             find(browser, "#step").click()
             wait(browser, lambda: step(browser) == 1)

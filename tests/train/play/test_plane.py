@@ -7,7 +7,7 @@ import pytest
 
 from drawwell.errors import RequestError
 from drawwell_train.play.divergence import CELLS
-from drawwell_train.play.options import PlayOptions, config_of, read_options
+from drawwell_train.play.options import PlayOptions, config_of_plane, read_options
 from drawwell_train.play.plane import Plane
 from drawwell_train.play.product import Product
 
@@ -95,9 +95,9 @@ def test_the_game_is_over_outside_of_the_picture() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"rate": 1}, "there is no option 'rate'; the options are data, loss, "),
-        ({"data": "moons"}, "Data must be one of ring, grid, clusters, product, not 'moons'"),
-        ({"pack": "2"}, r"Points that D sees together \(packing\) must be one of 1, 2, 4, not '2'"),
+        ({"rate": 1}, "there is no option 'rate'; the options are data, preset, "),
+        ({"data": "moons"}, "Data must be one of ring, grid, clusters, images, product, not 'moons'"),
+        ({"pack": "2"}, r"Samples that D sees together \(packing\) must be one of 1, 2, 4, not '2'"),
         ({"pack": True}, "must be one of 1, 2, 4, not True"),
         ({"rate_d": 0}, "Learning rate of D must be from 1e-06 to 1, not 0"),
         ({"rate_g": math.nan}, "Learning rate of G must be from 1e-06 to 1, not nan"),
@@ -114,10 +114,10 @@ def test_bad_options_are_sentences(given: dict[str, object], sentence: str) -> N
 
 
 def test_the_options_are_those_of_the_trainer() -> None:
-    options = PlayOptions("grid", "minimax", 0.004, 0.002, 3, 2, "uniform", 0.1, 2, 7)
-    config = config_of(options)
+    options = PlayOptions("grid", "mlp", "minimax", 0.004, 0.002, 3, 2, "uniform", 0.1, 2, 7)
+    config = config_of_plane(options)
     for name in ("loss", "d_steps", "g_steps", "prior", "label_smoothing", "pack", "seed"):
         assert getattr(config, name) == getattr(options, name)
     assert config.learning_rate == options.rate_g
     assert config.learning_rate * config.discriminator_rate == options.rate_d
-    assert config_of(dataclasses.replace(options, loss="wasserstein", label_smoothing=0.0)).penalty > 0
+    assert config_of_plane(dataclasses.replace(options, loss="wasserstein", label_smoothing=0.0)).penalty > 0

@@ -50,7 +50,7 @@ def test_a_training_is_started_followed_and_paused(playing: Playing) -> None:
     assert order(playing.url, {"do": "start"}).status_code == 204
     later = frame(playing.url, lambda told: told["step"] > 20)
     assert later["running"]
-    assert later["drawn"] != first["drawn"]
+    assert later["plot"]["drawn"] != first["plot"]["drawn"]
     order(playing.url, {"do": "pause"})
     paused = frame(playing.url, lambda told: not told["running"])
     order(playing.url, {"do": "pace", "pace": 5})

@@ -117,7 +117,7 @@ def test_what_is_not_finite_is_null_and_draws_nothing() -> None:
     for weights in generator.parameters():
         weights.data.fill_(math.nan)
     shown = told(session)
-    assert shown["drawn"] == []
+    assert shown["plot"]["drawn"] == []
     assert shown["numbers"]["value"] is None
 
 

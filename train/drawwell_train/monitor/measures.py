@@ -40,7 +40,7 @@ class Measures:
     def __call__(self, state: TrainState) -> dict[str, float]:
         """Return the measures of this step: finite numbers, ``value`` and ``jsd`` in nats."""
         autocast = torch.autocast(self._z.device.type, torch.bfloat16, enabled=self._config.precision == "bfloat16")
-        with torch.no_grad(), autocast, _evaluating(state):
+        with torch.no_grad(), autocast, evaluating(state):
             fake = torch.cat([state.generator(z, label) for z, label in self._chunks(self._z, self._labels)])
             real_logits = self._judge(state, self._held_out.images, self._held_out.labels)
             fake_logits = self._judge(state, fake, self._labels)
@@ -101,7 +101,7 @@ def nearest_distance(images: Tensor) -> float:
 
 
 @contextmanager
-def _evaluating(state: TrainState) -> Iterator[None]:
+def evaluating(state: TrainState) -> Iterator[None]:
     """Both networks in evaluation mode: no dropout, and fixed statistics of the batch norms."""
     networks: tuple[nn.Module, ...] = state.generator, state.discriminator
     modes = [network.training for network in networks]

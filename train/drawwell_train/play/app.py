@@ -26,17 +26,20 @@ _MOST_BYTES = 10_000
 """Of a command."""
 
 
-def create_app(training: Training, names: Collection[str], stopping: Callable[[], bool] = lambda: False) -> Starlette:
+def create_app(
+    training: Training, images: str, names: Collection[str], stopping: Callable[[], bool] = lambda: False
+) -> Starlette:
     """Return the application that plays with ``training``.
 
     Args:
         training: the one training.
+        images: the name of its images.
         names: the host names that a browser may call the server by, besides IP addresses and ``localhost``.
         stopping: says when requests for frames must end.
     """
 
     def index(_: Request) -> Response:
-        return HTMLResponse(page(), headers=_FRESH)
+        return HTMLResponse(page(images), headers=_FRESH)
 
     def frames(_: Request) -> Response:
         return StreamingResponse(_frames(training, stopping), media_type="text/event-stream", headers=_FRESH)

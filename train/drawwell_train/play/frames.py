@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from drawwell.formats.png import contact_sheet, to_png
 from drawwell_train.play.curves import curves_of
 from drawwell_train.play.session import Session
-from drawwell_train.play.views import Numbers
+from drawwell_train.play.views import Numbers, Plot, Sheets
 from drawwell_train.presets import CROSS_ENTROPIES
 from drawwell_train.watch.elements import to_html
 
@@ -28,13 +29,25 @@ def frame(session: Session) -> str:
         "conditions": session.lines[-1].conditions if session.lines else [],
         "probabilities": session.options.loss in CROSS_ENTROPIES,
         "numbers": _finite(numbers),
-        "real": _rounded(view.real),
-        "drawn": _rounded(view.drawn),
-        "surface": _bytes(view.surface),
-        "best": _bytes(view.best),
+        "plot": _plot(view) if isinstance(view, Plot) else None,
+        "sheets": _sheets(view) if isinstance(view, Sheets) else None,
         "curves": to_html(curves_of(session.lines, session.options)),
     }
     return json.dumps(told, allow_nan=False)
+
+
+def _plot(plot: Plot) -> dict[str, Any]:
+    return {
+        "real": _rounded(plot.real),
+        "drawn": _rounded(plot.drawn),
+        "surface": _bytes(plot.surface),
+        "best": _bytes(plot.best),
+    }
+
+
+def _sheets(sheets: Sheets) -> dict[str, str]:
+    """PNG in base64."""
+    return {name: _base64(to_png(contact_sheet(images))) for name, images in sheets._asdict().items()}
 
 
 def _finite(numbers: Numbers) -> dict[str, float | None]:
@@ -47,4 +60,8 @@ def _rounded(points: Sequence[Sequence[float]]) -> list[list[float]]:
 
 def _bytes(values: Sequence[float]) -> str:
     """Numbers of [0, 1] as bytes, in base64; what is not finite is 1/2."""
-    return base64.b64encode(bytes(round(255 * (v if math.isfinite(v) else 0.5)) for v in values)).decode()
+    return _base64(bytes(round(255 * (v if math.isfinite(v) else 0.5)) for v in values))
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()

@@ -8,8 +8,8 @@ from drawwell_train.play.options import CONTROLS, Choice, Number
 from drawwell_train.watch.elements import element, to_html
 
 _LEAD = (
-    "A generator G turns random numbers into points, and a discriminator D tells them from the data. Both learn on this machine, with the "
-    "losses and the step of drawwell train. Take a lesson, or press Start and change what you like."
+    "A generator G turns random numbers into points or images, and a discriminator D tells them from the data. Both learn on this "
+    "machine, with the losses and the step of drawwell train. Take a lesson, or press Start and change what you like."
 )
 
 _MEASURED = (
@@ -18,14 +18,21 @@ _MEASURED = (
 )
 
 
-def page() -> str:
-    """Return the page as HTML."""
-    parts = [_lessons(), element("div", _pictures(), _controls(), class_="stage"), _curves()]
+def page(images: str) -> str:
+    """Return the page as HTML. ``images`` is the name of the images."""
+    parts = [_lessons(), element("div", _pictures(), _controls(images), class_="stage"), _curves()]
     status = element("p", "The training is starting.", id="connection", role="status")
     spoken = element("p", id="spoken", role="status", class_="spoken")
     hint = element("noscript", element("p", "This page needs JavaScript.", class_="problem"))
     main = element(
-        "main", element("h1", "Play with a GAN"), element("p", _LEAD, class_="lead"), hint, status, *parts, spoken
+        "main",
+        element("h1", "Play with a GAN"),
+        element("p", _LEAD, class_="lead"),
+        hint,
+        status,
+        *parts,
+        spoken,
+        id="main",
     )
     return "<!doctype html>" + to_html(element("html", _head(), element("body", main), lang="en"))
 
@@ -49,7 +56,13 @@ def _lessons() -> Element:
         for name, lesson in LESSONS.items()
     )
     told = element(
-        "p", element("b", id="lesson-state"), " ", element("span", id="sentence"), role="status", class_="told"
+        "p",
+        element("b", id="lesson-state"),
+        " ",
+        element("span", id="sentence"),
+        role="status",
+        class_="told",
+        id="told",
     )
     return element("section", element("h2", "Lessons"), element("div", *buttons, class_="lessons"), told, id="lessons")
 
@@ -57,15 +70,15 @@ def _lessons() -> Element:
 def _pictures() -> Element:
     return element(
         "section",
-        element("h2", "The plane", class_="spoken"),
+        element("h2", "The training", class_="spoken"),
+        element("div", *_buttons(), _pace(), class_="run"),
         element(
-            "div", _picture("surface", "D now"), _picture("best", "Best possible D for these points"), class_="pictures"
+            "div", _picture("now", "D now"), _picture("beside", "Best possible D for these points"), class_="pictures"
         ),
         _legend(),
-        element("div", *_buttons(), _pace(), class_="run"),
         element("dl", id="numbers", class_="facts"),
         element("p", _MEASURED, id="measured", class_="soft"),
-        id="plane",
+        id="training",
     )
 
 
@@ -80,7 +93,7 @@ def _legend() -> Element:
         element("li", element("span", class_=f"mark {name}"), element("span", words, id=f"legend-{name}"))
         for name, words in entries.items()
     )
-    return element("ul", *marks, class_="marks")
+    return element("ul", *marks, class_="marks", id="legend")
 
 
 def _buttons() -> list[Element]:
@@ -94,8 +107,8 @@ def _pace() -> Element:
     return element("label", "Speed ", element("select", *options, id="pace", disabled=""))
 
 
-def _controls() -> Element:
-    fields = [element("label", control.label, _field(name, control)) for name, control in CONTROLS.items()]
+def _controls(images: str) -> Element:
+    fields = [element("label", control.label, _field(name, control, images)) for name, control in CONTROLS.items()]
     return element(
         "section",
         element("h2", "Options"),
@@ -103,17 +116,19 @@ def _controls() -> Element:
         element("p", id="problem", role="alert", class_="problem"),
         element(
             "p",
-            "Data, prior, packing and seed begin the training anew. The others change it while it runs.",
+            "Data, networks, prior, packing and seed begin the training anew, and with images the loss wasserstein does too. The others "
+            "change it while it runs.",
             class_="soft",
         ),
         id="controls",
     )
 
 
-def _field(name: str, control: Choice | Number) -> Element:
+def _field(name: str, control: Choice | Number, images: str) -> Element:
     if isinstance(control, Choice):
         kind = "number" if all(isinstance(value, int) for value in control.values) else "text"
-        options = (element("option", words, value=value) for value, words in control.values.items())
+        words = dict(control.values) | ({"images": f"images: {images}"} if name == "data" else {})
+        options = (element("option", one, value=value) for value, one in words.items())
         return element("select", *options, name=name, data_kind=kind, disabled="")
     bounds = {"min": control.least, "max": control.most, "step": control.step}
     return element("input", type="number", name=name, data_kind="number", disabled="", **bounds)

@@ -1,24 +1,21 @@
 """A GAN of points: the trainer's own networks, losses and step, on images of two channels and one pixel."""
 
-import statistics
-from collections import deque
-
 import torch
 from torch import Tensor, nn
 
 from drawwell_train.config import TrainConfig
-from drawwell_train.monitor.conditions import D_FAKE_STD, NAN
 from drawwell_train.monitor.measures import least_jsd
 from drawwell_train.networks.base import discriminate
 from drawwell_train.play.divergence import best_discriminator, blurred, grid, jensen_shannon, kernel_density
-from drawwell_train.play.options import PlayOptions, config_of
+from drawwell_train.play.gan import Gan, rounded
+from drawwell_train.play.options import PlayOptions, config_of_plane
 from drawwell_train.play.points import mixture_of
-from drawwell_train.play.views import Numbers, View
+from drawwell_train.play.views import Numbers, Plot
 from drawwell_train.presets import CROSS_ENTROPIES
 from drawwell_train.step.batches import Real
 from drawwell_train.step.losses import discriminator_loss
 from drawwell_train.step.state import TrainState, build
-from drawwell_train.step.steps import Stats, discriminate_both, train_step
+from drawwell_train.step.steps import discriminate_both
 
 _MEASURED_POINTS, _SHOWN_POINTS = 2048, 400
 _FIRST_SPREAD = 0.1
@@ -27,69 +24,39 @@ _LEAST_SHARE = 0.25
 """A mode counts as drawn if it has this part of its fair share of the points."""
 
 
-class Plane:
-    """One training on points. Its numbers are a pure function of the options, of their changes and of the number of steps."""
-
-    measure_every = 10
+class Plane(Gan):
+    """One training on points."""
 
     def __init__(self, options: PlayOptions) -> None:
         """Build both networks from ``options.seed``. Raises ``RequestError`` for options that do not work together."""
-        self._config: TrainConfig = config_of(options)
+        super().__init__(config_of_plane, options, _build(config_of_plane(options)))
         self._data = mixture_of(options.data)
-        self._state = _build(self._config)
         measuring = torch.Generator().manual_seed(options.seed)
         self._real = _images(self._data.sample(_MEASURED_POINTS, measuring))
         shape = _MEASURED_POINTS, self._config.latent_dim
         uniform, normal = torch.rand(shape, generator=measuring) * 2 - 1, torch.randn(shape, generator=measuring)
         self._z = normal if options.prior == "normal" else uniform
         self._p = blurred(self._data)
-        self._stats: Stats = {}
-        self._fakes: deque[float] = deque(maxlen=self.measure_every)
 
-    def change(self, options: PlayOptions) -> None:
-        """Go on with other options. Only those change that need no reset."""
-        self._config = config_of(options)
-        rates = {self._state.optimizer_g: options.rate_g, self._state.optimizer_d: options.rate_d}
-        for optimizer, rate in rates.items():
-            for group in optimizer.param_groups:
-                group["initial_lr"] = rate
-
-    @property
-    def step(self) -> int:
-        """Steps done."""
-        return self._state.step
-
-    def advance(self) -> None:
-        """Make one step."""
-        count = self._config.batch_size
-        self._stats = train_step(self._state, self._config, lambda: Real(_images(self._data.sample(count))))
-        self._fakes.append(float(self._stats["d_fake"]))
+    def _next_batch(self) -> Real:
+        return Real(_images(self._data.sample(self._config.batch_size)))
 
     @torch.no_grad()
     def measure(self) -> Numbers:
         """The numbers of this step: those of its last updates, and those of fresh points that D has never seen."""
         drawn = self._state.generator(self._z)
-        numbers = {name: float(value) for name, value in self._stats.items()}
-        numbers |= {D_FAKE_STD: statistics.pstdev(self._fakes)} if self._fakes else {}
-        numbers |= self._value(drawn) | self._modes(drawn)
+        numbers = self._of_last_step() | self._value(drawn) | self._modes(drawn)
         numbers["jsd"] = jensen_shannon(self._p, kernel_density(drawn.flatten(1)))
         numbers["x"], numbers["y"] = drawn.flatten(1).mean(0).tolist()
-        return {name: float(f"{value:.4g}") for name, value in numbers.items()}
-
-    def over(self) -> str:
-        """A sentence once the networks are broken."""
-        weights = [*self._state.generator.parameters(), *self._state.discriminator.parameters()]
-        if all(bool(weight.isfinite().all()) for weight in weights):
-            return ""
-        return f"Training diverged at step {self.step:,}: a weight is {NAN} or infinite. Choose lower learning rates and reset."
+        return rounded(numbers)
 
     @torch.no_grad()
-    def view(self) -> View:
+    def view(self) -> Plot:
         """What the page draws."""
         drawn = self._state.generator(self._z)
         best = best_discriminator(self._p, kernel_density(drawn.flatten(1)))
         real, fake = (images[:_SHOWN_POINTS].flatten(1).tolist() for images in (self._real, drawn))
-        return View(real, fake, self._surface().tolist(), best.tolist())
+        return Plot(real, fake, self._surface().tolist(), best.tolist())
 
     def _value(self, drawn: Tensor) -> Numbers:
         real, fake = discriminate_both(self._state.discriminator, self._config, self._real, drawn, None)

@@ -6,23 +6,25 @@ import queue
 import sys
 import threading
 import time
+from typing import cast
 
 import torch
 
 from drawwell_train.play.commands import read_command
 from drawwell_train.play.frames import frame
+from drawwell_train.play.options import Data
 from drawwell_train.play.session import Session
 
 _FRAME_SECONDS = 0.25
 """Between two frames of a training that runs: frames take time that steps could have."""
 
 
-def main() -> None:
-    """Train until standard input ends."""
+def main(source: str, data: Data) -> None:
+    """Train until standard input ends, at first on ``data``; ``source`` names the images."""
     torch.set_num_threads(1)  # networks this narrow are no faster on two, and a lesson is the same on every machine
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_read, args=(lines,), daemon=True).start()
-    session = Session()
+    session = Session(source, data)
     _tell(session)
     told_at, next_step = time.monotonic(), 0.0
     while True:
@@ -63,6 +65,7 @@ def _tell(session: Session) -> None:
 
 if __name__ == "__main__":
     try:
-        main()
+        source, data = sys.argv[1:]
+        main(source, cast(Data, data))
     except BrokenPipeError:
         os._exit(0)  # the server is gone, and there is nobody to write the rest to

@@ -10,7 +10,7 @@ import torch
 
 from drawwell_train.play.divergence import grid
 from drawwell_train.play.options import PlayOptions
-from drawwell_train.play.views import Numbers, View
+from drawwell_train.play.views import Numbers, Plot
 
 _START = 0.2, 0.0
 _EDGE = 1.0
@@ -59,11 +59,11 @@ class Product:
             return ""
         return f"x and y left the picture at step {self.step:,}, after {self.turns:.1f} turns around the equilibrium."
 
-    def view(self) -> View:
+    def view(self) -> Plot:
         """The path, and V over the square."""
         values = (2 * grid() - 1).prod(1)
         path = [[(x + 1) / 2, (y + 1) / 2] for x, y in self._path]
-        return View([[0.5, 0.5]], path, ((torch.clamp(values, -1, 1) + 1) / 2).tolist(), [])
+        return Plot([[0.5, 0.5]], path, ((torch.clamp(values, -1, 1) + 1) / 2).tolist(), [])
 
 
 def _angle(before: tuple[float, float], after: tuple[float, float]) -> float:

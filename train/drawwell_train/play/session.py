@@ -2,8 +2,9 @@
 
 from drawwell_train.monitor.conditions import Watch
 from drawwell_train.play.commands import Command
+from drawwell_train.play.image_gan import ImageGan, load
 from drawwell_train.play.lessons import Lesson, given_up
-from drawwell_train.play.options import PlayOptions, needs_reset
+from drawwell_train.play.options import Data, PlayOptions, needs_reset, with_rates
 from drawwell_train.play.plane import Plane
 from drawwell_train.play.product import Product
 from drawwell_train.play.views import Game, Line, Numbers, View
@@ -15,6 +16,10 @@ _MOST_LINES = 600
 class Session:
     """A training, paused at first.
 
+    Args:
+        source: of the images: a path, or ``digits``. They are read when a training first wants them.
+        data: what the first training learns.
+
     Attributes:
         options: of the training.
         running: whether it makes steps until it is paused or over.
@@ -25,10 +30,11 @@ class Session:
         lines: the numbers so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, source: str = "digits", data: Data = "ring") -> None:
+        self._source = source
         self.running = False
         self.pace: int | None = None
-        self._begin(PlayOptions())
+        self._begin(with_rates(PlayOptions(data=data)))
 
     def obey(self, command: Command) -> None:
         """Carry out a command."""
@@ -73,14 +79,20 @@ class Session:
         self.lines: list[Line] = []
         self._kept_every = 1
         self._watch = Watch(options.loss)
-        self._game: Game = Product(options) if options.data == "product" else Plane(options)
+        self._game = self._game_of(options)
         self._measure()
+
+    def _game_of(self, options: PlayOptions) -> Game:
+        if options.data == "product":
+            return Product(options)
+        return ImageGan(options, load(self._source)) if options.data == "images" else Plane(options)
 
     def _teach(self, lesson: Lesson) -> None:
         self.pace = lesson.pace
         self._begin(lesson.options, lesson)
 
     def _change(self, options: PlayOptions) -> None:
+        options = with_rates(options, self.options)
         running, resets = self.running, needs_reset(self.options, options)
         if resets:
             self._begin(options)

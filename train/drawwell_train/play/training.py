@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from drawwell.errors import DrawwellError
 from drawwell_train.play.commands import read_command
+from drawwell_train.play.options import Data
+from drawwell_train.play.source import check_installed
 
 _STOP_SECONDS = 10
 
@@ -25,9 +27,14 @@ class Training:
 
     It is safe to use from several threads. The process ends with ``close``, and with this process, however that ends: its standard
     input ends then.
+
+    Args:
+        source: of the images: a path, or ``digits``.
+        data: what the first training learns.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, source: str = "digits", data: Data = "ring") -> None:
+        self._source, self._data = source, data
         self._lock = threading.Lock()
         self._told = Told(0, "")
         self._process = self._start()
@@ -46,10 +53,12 @@ class Training:
         """Send a command to the process.
 
         Raises:
-            RequestError: the command or an option is wrong.
+            RequestError: the command or an option is wrong, or the package of the digits is missing.
             DrawwellError: the process has ended.
         """
         command = read_command(given)
+        if command.options and command.options.data == "images":
+            check_installed(self._source)
         with self._lock:
             if not self.alive and command.do == "reset":
                 self._process = self._start()
@@ -75,7 +84,7 @@ class Training:
     def _start(self) -> subprocess.Popen[str]:
         # in a session of its own: Ctrl+C is for the server, which then ends it
         process = subprocess.Popen(
-            [sys.executable, "-m", "drawwell_train.play.process"],
+            [sys.executable, "-m", "drawwell_train.play.process", self._source, self._data],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -2,13 +2,14 @@
 
 from typing import NamedTuple, Protocol
 
+from drawwell.generator import Images
 from drawwell_train.play.options import PlayOptions
 
 Numbers = dict[str, float]
 """By name: ``loss_d``, ``loss_g``, ``gradient_d``, ``gradient_g``, ``d_real``, ``d_fake`` and ``accuracy_d`` of the last step, and the
 standard deviation ``swing`` of D(G(z)); ``value`` and ``bound`` of V(D, G), and ``jsd``, in nats; ``modes`` of ``all_modes``, and
-``near``, the share of points at one; ``x`` and ``y``, the mean of the drawn points. Of the game x y: ``x``, ``y``, their ``distance``
-from the equilibrium and the ``turns`` around it."""
+``near``, the share of points at one; ``x`` and ``y``, the mean of the drawn points; of images their ``diversity``. Of the game x y:
+``x``, ``y``, their ``distance`` from the equilibrium and the ``turns`` around it."""
 
 
 class Line(NamedTuple):
@@ -19,7 +20,7 @@ class Line(NamedTuple):
     conditions: tuple[str, ...]
 
 
-class View(NamedTuple):
+class Plot(NamedTuple):
     """Points are pairs of numbers in the unit square; surfaces are rows of numbers of [0, 1] from the bottom, ``CELLS`` in each.
 
     Attributes:
@@ -33,6 +34,16 @@ class View(NamedTuple):
     drawn: list[list[float]]
     surface: list[float]
     best: list[float]
+
+
+class Sheets(NamedTuple):
+    """Images uint8 ``[N, H, W, C]`` of the data, and as many drawn by G from fixed latents."""
+
+    real: Images
+    drawn: Images
+
+
+View = Plot | Sheets
 
 
 class Game(Protocol):

@@ -1,11 +1,14 @@
 // Draws the unit square: a surface as a heat map, and points or a path above it. The style sheet gives the colours.
 
+/** @typedef {import("./frame.js").Plot} Plot */
+
 const CELLS = 64;
+const SIDE = 640; // pixels
 const TINT = 0.42;
 const small = document.createElement("canvas");
 small.width = small.height = CELLS;
 
-/** A colour of the style sheet as red, green and blue. */
+/** A colour of the style sheet as red, green and blue. @param {string} name */
 function colour(name) {
   const hex = getComputedStyle(document.documentElement).getPropertyValue(name).trim().slice(1);
   return [0, 2, 4].map((place) => parseInt(hex.slice(place, place + 2), 16));
@@ -20,6 +23,7 @@ function palette() {
   });
 }
 
+/** @param {CanvasRenderingContext2D} context @param {string} encoded bytes in base64 */
 function drawSurface(context, encoded) {
   const values = atob(encoded);
   const colours = palette();
@@ -29,11 +33,17 @@ function drawSurface(context, encoded) {
     const place = 4 * (row * CELLS + (cell % CELLS));
     image.data.set([...colours[values.charCodeAt(cell)], 255], place);
   }
-  small.getContext("2d").putImageData(image, 0, 0);
+  small.getContext("2d")?.putImageData(image, 0, 0);
   context.drawImage(small, 0, 0, context.canvas.width, context.canvas.height);
 }
 
-/** Data are discs, drawn points are diamonds: the colours are not the only difference. */
+/**
+ * Data are discs, drawn points are diamonds: the colours are not the only difference.
+ * @param {CanvasRenderingContext2D} context
+ * @param {number[][]} points
+ * @param {string} name
+ * @param {number} size
+ */
 function drawPoints(context, points, name, size) {
   const { width, height } = context.canvas;
   const turned = name === "--drawn";
@@ -44,7 +54,7 @@ function drawPoints(context, points, name, size) {
     const [left, top] = [x * width, (1 - y) * height];
     if (turned) {
       context.moveTo(left - size, top);
-      [[left, top - size], [left + size, top], [left, top + size]].forEach((corner) => context.lineTo(...corner));
+      for (const [right, down] of [[left, top - size], [left + size, top], [left, top + size]]) context.lineTo(right, down);
       context.closePath();
     } else context.arc(left, top, size * 0.8, 0, 2 * Math.PI);
     context.fill();
@@ -52,6 +62,7 @@ function drawPoints(context, points, name, size) {
   }
 }
 
+/** @param {CanvasRenderingContext2D} context @param {number[][]} path */
 function drawPath(context, path) {
   const { width, height } = context.canvas;
   context.strokeStyle = `rgb(${colour("--drawn")})`;
@@ -63,12 +74,19 @@ function drawPath(context, path) {
   drawPoints(context, path.slice(-1), "--drawn", 12);
 }
 
-/** A frame onto a canvas, over the surface of D or of the best D. */
-export function drawPlane(canvas, surface, frame, isPath) {
+/**
+ * Points onto a canvas, over the surface of D or of the best D.
+ * @param {HTMLCanvasElement} canvas
+ * @param {string} surface bytes in base64
+ * @param {Plot} plot
+ * @param {boolean} isPath
+ */
+export function drawPlane(canvas, surface, plot, isPath) {
   const context = canvas.getContext("2d");
-  context.clearRect(0, 0, canvas.width, canvas.height);
+  if (!context) return;
+  canvas.width = canvas.height = SIDE; // this clears it
   drawSurface(context, surface);
-  drawPoints(context, frame.real, "--real", isPath ? 10 : 5);
-  if (isPath) drawPath(context, frame.drawn);
-  else drawPoints(context, frame.drawn, "--drawn", 5);
+  drawPoints(context, plot.real, "--real", isPath ? 10 : 5);
+  if (isPath) drawPath(context, plot.drawn);
+  else drawPoints(context, plot.drawn, "--drawn", 5);
 }

@@ -1,16 +1,21 @@
 // Shows what the training tells, and tells it what a person does.
 import { showLast, watchCharts } from "./charts.js";
+import { byId } from "./dom.js";
+import { drawSheet, forgetSheet } from "./images.js";
 import { describe, showNumbers } from "./numbers.js";
 import { Options } from "./options.js";
 import { drawPlane } from "./plane.js";
 
-const at = (id) => document.getElementById(id);
-const lessons = [...document.querySelectorAll("[data-lesson]")];
-const options = new Options(at("options"), at("problem"), send);
-let frame = null;
-let source = null;
+/** @typedef {import("./frame.js").Frame} Frame */
 
-/** Returns the sentence of a refusal, else nothing. */
+const lessons = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("[data-lesson]")]);
+const options = new Options(byId("options"), byId("problem"), send);
+/** @type {Frame} the newest; none before the first */
+let frame;
+/** @type {EventSource} */
+let source;
+
+/** Returns the sentence of a refusal, else nothing. @param {object} command */
 async function send(command) {
   const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(command) };
   try {
@@ -21,47 +26,73 @@ async function send(command) {
   }
 }
 
-/** A refusal is shown; that of an option stays beside it. */
+/** A refusal is shown; that of an option stays beside it. @param {object} command */
 async function order(command) {
   const sentence = await send(command);
-  if (sentence) at("problem").textContent = sentence;
+  if (sentence) byId("problem").textContent = sentence;
 }
 
 function showLesson() {
   for (const button of lessons) button.setAttribute("aria-pressed", String(button.textContent === frame.lesson));
   const state = frame.ended ? "Seen." : frame.lesson ? "Look." : "";
-  const told = at("sentence");
-  told.parentElement.dataset.ended = frame.ended;
+  const told = byId("sentence");
+  byId("told").dataset.ended = String(frame.ended);
   if (told.textContent !== frame.sentence) {
-    at("lesson-state").textContent = state;
+    byId("lesson-state").textContent = state;
     told.textContent = frame.sentence;
   }
 }
 
+/** The titles of both pictures. */
+function titles() {
+  if (frame.sheets) return ["Drawn by G now", "Data"];
+  if (frame.options.data === "product") return ["The path of x and y over V(x, y) = x·y", ""];
+  const now = frame.probabilities ? "D now" : "The critic's output now, lowest to highest";
+  return [now, "Best possible D for these points"];
+}
+
+/** The words of the legend: of the points, and of the ends of the surface. */
+function legend() {
+  if (frame.options.data === "product") return ["equilibrium", "x and y", "V low", "V high"];
+  return ["data", "drawn by G", ...(frame.probabilities ? ["D says drawn", "D says data"] : ["low", "high"])];
+}
+
 function showPictures() {
-  const isPath = frame.options.data === "product";
-  const critic = frame.probabilities ? "D now" : "The critic's output now, lowest to highest";
-  at("surface-title").textContent = isPath ? "The path of x and y over V(x, y) = x·y" : critic;
-  at("surface").setAttribute("aria-label", describe(frame));
-  at("best-figure").hidden = at("measured").hidden = isPath;
-  const words = isPath
-    ? ["equilibrium", "x and y", "V low", "V high"]
-    : ["data", "drawn by G", frame.probabilities ? "D says drawn" : "low", frame.probabilities ? "D says data" : "high"];
-  ["real", "drawn", "low", "high"].forEach((name, place) => { at(`legend-${name}`).textContent = words[place]; });
-  drawPlane(at("surface"), frame.surface, frame, isPath);
-  if (!isPath) drawPlane(at("best"), frame.best, frame, false);
+  const [now, beside] = titles();
+  byId("now-title").textContent = now;
+  byId("beside-title").textContent = beside;
+  byId("now").setAttribute("aria-label", describe(frame));
+  byId("beside").setAttribute("aria-label", frame.sheets ? "A sheet of images of the data" : beside);
+  byId("beside-figure").hidden = !beside;
+  byId("legend").hidden = !frame.plot;
+  byId("measured").hidden = !frame.plot || !beside;
+  ["real", "drawn", "low", "high"].forEach((name, place) => { byId(`legend-${name}`).textContent = legend()[place]; });
+  drawPictures(!beside);
+}
+
+/** @param {boolean} isPath */
+function drawPictures(isPath) {
+  const { plot, sheets } = frame, [now, beside] = [byId("now"), byId("beside")];
+  if (sheets) {
+    drawSheet(now, sheets.drawn);
+    drawSheet(beside, sheets.real);
+  } else if (plot) {
+    [now, beside].forEach(forgetSheet);
+    drawPlane(now, plot.surface, plot, isPath);
+    if (!isPath) drawPlane(beside, plot.best, plot, false);
+  }
 }
 
 function showRun() {
-  at("run").textContent = frame.running ? "Pause" : "Start";
-  if (document.activeElement !== at("pace")) at("pace").value = frame.pace ?? "";
-  for (const control of [...lessons, ...document.querySelectorAll(".run :disabled")]) control.disabled = false;
+  byId("run").textContent = frame.running ? "Pause" : "Start";
+  if (document.activeElement !== byId("pace")) byId("pace").value = frame.pace ?? "";
+  for (const control of document.querySelectorAll(":is(.lessons, .run) :disabled")) control.removeAttribute("disabled");
 }
 
 function showCurves() {
-  const focused = at("charts").contains(document.activeElement) ? document.activeElement.id : "";
-  at("charts").innerHTML = frame.curves; // the server has escaped it
-  if (focused) at(focused)?.focus({ preventScroll: true });
+  const focused = byId("charts").contains(document.activeElement) ? document.activeElement?.id : "";
+  byId("charts").innerHTML = frame.curves; // the server has escaped it
+  if (focused) byId(focused)?.focus({ preventScroll: true });
   showLast();
 }
 
@@ -69,7 +100,7 @@ function show() {
   showLesson();
   showPictures();
   showRun();
-  showNumbers(at("numbers"), frame);
+  showNumbers(byId("numbers"), frame);
   options.show(frame.options);
   showCurves();
 }
@@ -77,27 +108,27 @@ function show() {
 function connect() {
   source = new EventSource("/frames");
   source.onmessage = (event) => {
-    at("connection").textContent = "";
+    byId("connection").textContent = "";
     frame = JSON.parse(event.data);
     show();
   };
   source.addEventListener("ended", () => {
-    at("connection").textContent = "The process that trains has ended. Reset starts a new one.";
+    byId("connection").textContent = "The process that trains has ended. Reset starts a new one.";
   });
   source.onerror = () => {
-    at("connection").textContent = "No connection. The page goes on when drawwell play runs again.";
+    byId("connection").textContent = "No connection. The page goes on when drawwell play runs again.";
   };
 }
 
-at("run").addEventListener("click", () => order({ do: frame.running ? "pause" : "start" }));
-at("step").addEventListener("click", () => order({ do: "step" }));
-at("reset").addEventListener("click", () => { options.forget(); order({ do: "reset" }); });
-at("pace").addEventListener("change", (event) => order({ do: "pace", pace: Number(event.target.value) || null }));
+byId("run").addEventListener("click", () => order({ do: frame.running ? "pause" : "start" }));
+byId("step").addEventListener("click", () => order({ do: "step" }));
+byId("reset").addEventListener("click", () => { options.forget(); order({ do: "reset" }); });
+byId("pace").addEventListener("change", (/** @type {any} */ event) => order({ do: "pace", pace: Number(event.target.value) || null }));
 for (const button of lessons) {
   button.addEventListener("click", () => { options.forget(); order({ do: "lesson", lesson: button.dataset.lesson }); });
 }
 // A browser opens at most six connections to a server: pages that nobody sees hold none.
 document.addEventListener("visibilitychange", () => (document.hidden ? source.close() : connect()));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (frame) showPictures(); });
-watchCharts(document.querySelector("main"), at("spoken"));
+watchCharts(byId("main"), byId("spoken"));
 connect();

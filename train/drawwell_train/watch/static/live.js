@@ -1,22 +1,26 @@
 // Keeps the page up to date: the server sends the parts that have changed, as HTML that it has escaped.
 import { showLast, watchCharts } from "./charts.js";
+import { byId } from "./dom.js";
 import { keepSheet, watchSheets } from "./sheets.js";
 
-const main = document.querySelector("main");
-const connection = document.getElementById("connection");
-const spoken = document.getElementById("spoken");
+const main = /** @type {HTMLElement} */ (document.querySelector("main"));
+const connection = byId("connection");
+const spoken = byId("spoken");
 const sent = new Map([...main.querySelectorAll("[data-live]")].map((part) => [part.id, part.cloneNode(true)]));
+/** @type {EventSource|null} */
 let source = null;
 
+/** @param {string} html one element */
 function parsed(html) {
-  return new DOMParser().parseFromString(html, "text/html").body.firstElementChild;
+  return /** @type {Element} */ (new DOMParser().parseFromString(html, "text/html").body.firstElementChild);
 }
 
+/** @param {Element} part */
 function newestSentence(part) {
   return part.querySelector(".conditions li")?.textContent ?? "";
 }
 
-/** What a person has ticked, opened or focused stays so. */
+/** What a person has ticked, opened or focused stays so. @param {Element} old @param {Element} part */
 function keepChoices(old, part) {
   for (const box of old.querySelectorAll("input:checked")) {
     part.querySelector(`#${box.id}`)?.setAttribute("checked", "");
@@ -26,23 +30,24 @@ function keepChoices(old, part) {
   }
 }
 
-/** Puts a new part in the place of the old one. */
+/** Puts a new part in the place of the old one. @param {Element} old @param {Element} part */
 function replace(old, part) {
-  const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+  const focused = old.contains(document.activeElement) ? document.activeElement?.id : "";
   keepChoices(old, part);
   if (newestSentence(part) !== newestSentence(old)) spoken.textContent = newestSentence(part);
   const chosen = keepSheet(old);
   old.replaceWith(part);
   watchSheets(part, chosen);
-  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+  if (focused) byId(focused)?.focus({ preventScroll: true });
 }
 
+/** @param {MessageEvent} event */
 function receive(event) {
-  for (const [id, html] of Object.entries(JSON.parse(event.data))) {
+  for (const [id, html] of /** @type {[string, string][]} */ (Object.entries(JSON.parse(event.data)))) {
     const part = parsed(html);
-    const old = document.getElementById(id);
+    const old = byId(id);
     if (!old) return location.reload(); // another kind of page: a run that could not be read before
-    if (part.isEqualNode(sent.get(id))) continue; // the page was loaded with it
+    if (part.isEqualNode(sent.get(id) ?? null)) continue; // the page was loaded with it
     sent.set(id, part.cloneNode(true));
     replace(old, part);
   }
@@ -69,5 +74,5 @@ function disconnect() {
 document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
 
 watchCharts(main, spoken);
-watchSheets(document.getElementById("sheets"), null);
+watchSheets(byId("sheets"), null);
 connect();
