@@ -143,10 +143,24 @@ def test_a_refused_option_is_said_and_stays_until_it_is_mended(browser: webdrive
     wait(browser, lambda: step(browser) == 1)
     assert script(browser, "document.querySelector('[name=rate_d]').value") == "7"
     assert text(browser, "#problem").startswith("Learning rate of D must be")
+    choose(browser, "loss", "minimax")
+    wait(browser, lambda: trained_with(browser)["loss"] == "minimax")
+    assert trained_with(browser)["rate_d"] == 0.005, "one refused option keeps no other one away"
+    assert find(browser, "[name=loss]").get_attribute("aria-invalid") is None
     choose(browser, "rate_d", "0.01")
     wait(browser, lambda: text(browser, "#problem") == "")
     wait(browser, lambda: trained_with(browser)["rate_d"] == 0.01)
     assert find(browser, "[name=rate_d]").get_attribute("aria-invalid") is None
+
+
+def test_options_that_do_not_go_together_are_named_as_the_page_names_them(browser: webdriver.Chrome) -> None:
+    choose(browser, "label_smoothing", "0.1")
+    wait(browser, lambda: trained_with(browser)["label_smoothing"] == 0.1)
+    choose(browser, "loss", "wasserstein")
+    wait(browser, lambda: "Label smoothing" in text(browser, "#problem"))
+    choose(browser, "label_smoothing", "0")
+    wait(browser, lambda: trained_with(browser)["loss"] == "wasserstein")
+    assert text(browser, "#problem") == ""
 
 
 @pytest.mark.parametrize("name", ["oscillation", "product"])

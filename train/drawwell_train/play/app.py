@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from drawwell.errors import DrawwellError, RequestError
 from drawwell.text import printable
+from drawwell_train.play.options import CONTROLS
 from drawwell_train.play.page import page
 from drawwell_train.play.training import Training
 from drawwell_train.watch.guard import Guard
@@ -107,6 +108,9 @@ async def _json(request: Request) -> object:
 
 def _sentence(error: Exception) -> str:
     text = printable(error)
+    for name, control in CONTROLS.items():
+        if "_" in name:  # the others are words of the page already
+            text = text.replace(name, control.label)
     return f"{text[:1].upper()}{text[1:]}."
 
 

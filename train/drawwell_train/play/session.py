@@ -109,7 +109,7 @@ class Session:
         if self.step % (self._game.measure_every * self._kept_every) == 0:
             self.lines.append(Line(self.step, numbers, self._watch.active))
         if len(self.lines) > _MOST_LINES:
-            self.lines, self._kept_every = self.lines[1::2], 2 * self._kept_every
+            self.lines, self._kept_every = self.lines[::2], 2 * self._kept_every
         self._judge()
 
     def _judge(self) -> None:

@@ -36,6 +36,7 @@ function showLesson() {
   for (const button of lessons) button.setAttribute("aria-pressed", String(button.textContent === frame.lesson));
   const state = frame.ended ? "Seen." : frame.lesson ? "Look." : "";
   const told = byId("sentence");
+  byId("told").hidden = !frame.sentence;
   byId("told").dataset.ended = String(frame.ended);
   if (told.textContent !== frame.sentence) {
     byId("lesson-state").textContent = state;
@@ -106,6 +107,7 @@ function show() {
 }
 
 function connect() {
+  if (document.hidden || (source && source.readyState !== EventSource.CLOSED)) return;
   source = new EventSource("/frames");
   source.onmessage = (event) => {
     byId("connection").textContent = "";
