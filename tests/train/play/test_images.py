@@ -29,7 +29,7 @@ from tests.conftest import drawwell
 from tests.train.play.conftest import served
 from tests.train.play.test_server import frame, order
 
-OPTIONS = PlayOptions(data="images", rate_d=0.001, rate_g=0.001)
+OPTIONS = PlayOptions(data="images", rate_d=0.0005, rate_g=0.0005)
 LOSSES = ["minimax", "non-saturating", "hinge", "relativistic", "wasserstein"]
 
 
@@ -79,7 +79,7 @@ def test_the_default_networks_learn_where_the_pictures_are_bright() -> None:
     """Bright squares in the left upper corner: at first the drawn images have no corner."""
     pixels = np.zeros((64, 28, 28, 1), np.uint8)
     pixels[:, :14, :14] = 255
-    gan = trained(OPTIONS, 60, images=ImageData(pixels))
+    gan = trained(OPTIONS, 150, images=ImageData(pixels))
     drawn = gan.view().drawn.astype(float)
     assert drawn[:, :14, :14].mean() > drawn[:, 14:, 14:].mean() + 50
 
@@ -94,11 +94,12 @@ def test_other_networks_begin_with_rates_that_suit_them_unless_a_person_chose_so
     session = _session(tmp_path)
     obey = partial(_change, session)
     before = session.options
-    assert (before.data, before.rate_d, before.rate_g) == ("images", 0.001, 0.001)
+    assert (before.data, before.rate_d, before.rate_g) == ("images", 0.0005, 0.0005)
     assert obey(data="ring").rate_d == PlayOptions.rate_d
     assert obey(data="grid", rate_d=0.02).rate_d == 0.02
     assert obey(data="clusters").rate_d == 0.02
-    assert obey(data="images").rate_d == 0.001
+    assert obey(data="images").rate_d == 0.0005
+    assert obey(preset="mlp").rate_g == 0.001
     assert obey(data="ring", rate_d=0.3).rate_d == 0.3
 
 

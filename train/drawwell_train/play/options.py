@@ -58,14 +58,14 @@ LATENT_DIM, WIDTH, BATCH_SIZE = 4, 64, 128
 IMAGE_SIZES = 28, 32
 """In pixels: those that all networks for images support."""
 IMAGE_LATENT_DIM, IMAGE_BATCH_SIZE = 32, 32
-IMAGE_WIDTHS: dict[PlayPreset, int] = {"mlp": 64, "dcgan": 8}
+IMAGE_WIDTHS: dict[PlayPreset, int] = {"mlp": 64, "dcgan": 12}
 """Of a training on images: small enough for some ten steps a second on one core."""
 
 _NETWORK_RATES = {
     "points": (PlayOptions.rate_d, PlayOptions.rate_g),
     "product": (0.05, 0.05),
     "mlp": (1e-3, 1e-3),
-    "dcgan": (1e-3, 1e-3),
+    "dcgan": (5e-4, 5e-4),
 }
 """Learning rates of D and G. Narrow networks bear a higher one than those of ``drawwell train``."""
 

@@ -10,6 +10,7 @@ import { drawPlane } from "./plane.js";
 
 const lessons = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("[data-lesson]")]);
 const options = new Options(byId("options"), byId("problem"), send);
+const NO_LESSON = "A lesson sets all options, trains until it has shown something, and says what was seen.";
 /** @type {Frame} the newest; none before the first */
 let frame;
 /** @type {EventSource} */
@@ -35,12 +36,11 @@ async function order(command) {
 function showLesson() {
   for (const button of lessons) button.setAttribute("aria-pressed", String(button.textContent === frame.lesson));
   const state = frame.ended ? "Seen." : frame.lesson ? "Look." : "";
-  const told = byId("sentence");
-  byId("told").hidden = !frame.sentence;
+  const told = byId("sentence"), sentence = frame.sentence || NO_LESSON;
   byId("told").dataset.ended = String(frame.ended);
-  if (told.textContent !== frame.sentence) {
+  if (told.textContent !== sentence) {
     byId("lesson-state").textContent = state;
-    told.textContent = frame.sentence;
+    told.textContent = sentence;
   }
 }
 
@@ -74,6 +74,7 @@ function showPictures() {
 /** @param {boolean} isPath */
 function drawPictures(isPath) {
   const { plot, sheets } = frame, [now, beside] = [byId("now"), byId("beside")];
+  for (const canvas of [now, beside]) canvas.classList.toggle("sheet", sheets !== null);
   if (sheets) {
     drawSheet(now, sheets.drawn);
     drawSheet(beside, sheets.real);
