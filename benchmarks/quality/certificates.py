@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
@@ -122,8 +122,14 @@ def carry_out(case: Case, root: Path) -> None:
 
 def publish() -> None:
     """Write the certificates that there are into the results."""
-    found = {case.name: read(case.certificate) for case in cases() if case.certificate.exists()}
+    found = {case.name: _published(case) for case in cases() if case.certificate.exists()}
     report.write(NAME, {"steps": STEPS, "certificates": msgspec.to_builtins(found)})
+
+
+def _published(case: Case) -> Certificate:
+    """The certificate with its real images by the names that they have in every folder of data."""
+    certificate = read(case.certificate)
+    return replace(certificate, options=replace(certificate.options, data=case.data_set.data, test=case.data_set.test))
 
 
 def write_page() -> None:
@@ -165,8 +171,8 @@ def _owners(rows: dict[float, list[Certificate]]) -> list[str]:
 def _owner(share: float, certificates: Sequence[Certificate]) -> str:
     """Classifiers learn from the same real images as the generator."""
     own = [next(row for row in one.rows if row.share == share) for one in certificates]
-    gains = (f"{100 * (row.both.mean - row.real.mean):+.1f}{' (helps)' if row.helps else ''}" for row in own)
-    second = (f"{100 * _second_gain(row):+.1f}" for row in own)
+    gains = (_points(row.both.mean - row.real.mean) + (" (helps)" if row.helps else "") for row in own)
+    second = (_points(_second_gain(row)) for row in own)
     cells = (
         f"{own[0].real_images:,} images ({100 * share:g} %)",
         f"{len(own)}",
@@ -202,7 +208,11 @@ def _gains(rows: dict[float, list[Certificate]]) -> list[str]:
 
 def _mean_gain(certificates: Sequence[Certificate], place: int) -> str:
     rows = [one.rows[place] for one in certificates]
-    return f"{100 * mean(row.both.mean - row.real.mean for row in rows):+.1f}"
+    return _points(mean(row.both.mean - row.real.mean for row in rows))
+
+
+def _points(gain: float) -> str:
+    return f"{round(100 * gain, 1) + 0.0:+.1f}"  # no -0.0
 
 
 def _worth(one: Certificate) -> str:

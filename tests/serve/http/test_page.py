@@ -588,7 +588,7 @@ def test_a_generator_without_classes(plain: str, browser: Chromium) -> None:
     assert not browser.one("#walk-label").is_displayed()
     assert (browser.pixels("#frame") == 7).all()
     opened(browser, f"{plain}/#view=directions", "#moved[src]")
-    assert "it has no directions" in browser.one("#no-directions").text
+    assert "This generator has no directions" in browser.one("#no-directions").text
     assert not browser.one("#reset").is_displayed()
 
 
