@@ -80,11 +80,15 @@ torture-train: .venv/all  ## the trainer's part of it, in a quarter of an hour: 
 	DRAWWELL_TORTURE=1 $(BIN)/python -m pytest tests/torture/train
 	$(BIN)/python -m benchmarks.promises
 
+BIOME := --error-on-warnings --skip=suspicious/noAssignInExpressions --skip=suspicious/useIterableCallbackReturn \
+	$(wildcard serve/drawwell_serve/http/static/*.js train/drawwell_train/*/static/*.js)
+
 lint: .venv/all docs  ## ruff, mypy, the modules of the pages of serve, watch and play, and the site of the documentation, in which a warning is an error
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	if command -v npx >/dev/null; then npx --yes --package typescript@5.9.3 tsc; else echo 'no npx: the modules of the pages are not checked'; fi
+	if command -v npx >/dev/null; then npx --yes --package typescript@5.9.3 tsc && npx --yes @biomejs/biome@2.3.8 lint $(BIOME); \
+		else echo 'no npx: the modules of the pages are not checked'; fi
 
 .PHONY: docs
 docs: .venv/docs  ## build the documentation as a site in build/site, which needs no network

@@ -2,7 +2,7 @@
 
 import { chosen, toJson } from "./server.js";
 
-const PLAIN = /^[\p{L}\p{N} ._&\/()+-]+$/u; // names that need no escape in JSON, Python and a shell
+const PLAIN = /^[\p{L}\p{N} ._&/()+-]+$/u; // names that need no escape in JSON, Python and a shell
 
 /** @param {string} text */
 const quoted = (text) => `'${text.replaceAll("'", String.raw`'\''`)}'`;

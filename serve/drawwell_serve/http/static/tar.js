@@ -41,7 +41,7 @@ function header(name, size) {
   const put = (/** @type {number} */ place, /** @type {string} */ ascii) => block.set(new TextEncoder().encode(ascii), place);
   const octal = (/** @type {number} */ number, /** @type {number} */ digits) => number.toString(8).padStart(digits, "0");
   put(0, name);
-  put(100, "0000644\0" + "0000000\0".repeat(2)); // mode, user and group
+  put(100, `0000644\0${"0000000\0".repeat(2)}`); // mode, user and group
   put(124, `${octal(size, 11)} ${octal(0, 11)} `); // and a time that is always the same
   put(148, " ".repeat(8)); // the checksum counts as spaces
   put(156, "0");
