@@ -34,12 +34,12 @@ class Change:
         self.step, self.active = rows[-1].step, tuple(rows[-1].conditions)
         self.began = tuple(name for name in self.active if name not in before)
         self.ended = tuple(name for name in before if name not in self.active)
-        self._rows = [row for row in rows if row.step > self.step - WINDOW_STEPS]
+        self._rows = rows
 
     @cached_property
     def sentences(self) -> tuple[str, ...]:
         """What training said, a sentence for each condition."""
-        lines = [row.numbers() for row in self._rows]
+        lines = [row.numbers() for row in self._rows if row.step > self.step - WINDOW_STEPS]
         began = (sentence_of(name, True, lines) for name in self.began)
         return (*began, *(sentence_of(name, False, lines) for name in self.ended))
 
