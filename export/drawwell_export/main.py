@@ -60,8 +60,8 @@ class ExportConfig:
     Repeat it for a mixture of several checkpoints of each run."""
     name: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
     """Name of the generator in its card. By default the name of the runs; required if their names differ."""
-    judge: bool = True
-    """Write the discriminator too. It is measured on real images that training held out, so the training images are read again."""
+    judge: Annotated[bool, tyro.conf.arg(help_behavior_hint="(default: write it)")] = True
+    """Do not write the discriminator. It is measured on real images that training held out, so these are read again."""
     data: Annotated[str | None, tyro.conf.arg(metavar="DATA", help_behavior_hint="")] = None
     """Where the training images lie now, for the discriminator. By default where they lay in training."""
 

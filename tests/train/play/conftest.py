@@ -1,10 +1,8 @@
 """A server of `drawwell play`, in a process of its own."""
 
-import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ROOT, START_SECONDS
+from tests.train.printed import printed_url
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ def served(folder: Path, *arguments: str) -> Iterator[Playing]:
         command = [sys.executable, "-m", "drawwell", "play", "--port", "0", *arguments]
         process = subprocess.Popen(command, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT)
     try:
-        yield Playing(_url(process, log), process)
+        yield Playing(printed_url(process, log), process)
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -60,12 +59,3 @@ def pictures(tmp_path: Path) -> Path:
         pixels[top : top + 10, left : left + 10] = 255
         Image.fromarray(pixels).save(folder / f"{number:02}.png")
     return folder
-
-
-def _url(process: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        if found := re.search(r" on (http://127\.0\.0\.1:\d+); Ctrl\+C ends it\n", log.read_text()):
-            return found[1]
-        time.sleep(0.05)
-    pytest.fail(f"drawwell play did not start:\n{log.read_text()}")

@@ -40,7 +40,9 @@ class CertifyConfig:
         str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[GENERATOR]", help_behavior_hint="")
     ] = None
     """A run folder, a generator file, the name of a bundled generator, or the URL of a server. It must have classes."""
-    more: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help_behavior_hint="")] = ()
+    more: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[RUN ...]", help_behavior_hint="")
+    ] = ()
     """More run folders, for a mixture."""
     data: Annotated[str | None, tyro.conf.arg(metavar="DATA", help_behavior_hint="(required)")] = None
     """Real images with classes to learn from: anything that `drawwell train` reads. A tenth of them, at most 5,000, chooses the

@@ -72,7 +72,9 @@ class EvaluateConfig:
     """CPU threads. By default one per core."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
     """Folder for measures.json and nearest.png. By default measures/ in the run folder, otherwise NAME-measures."""
-    more: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help_behavior_hint="")] = ()
+    more: Annotated[
+        tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[RUN ...]", help_behavior_hint="")
+    ] = ()
     """More run folders, for a mixture."""
 
 
